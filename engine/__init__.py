@@ -1,0 +1,87 @@
+"""emotion2vec-edge: torch-free speech emotion recognition on ONNX Runtime.
+
+>>> from emotion2vec_edge.engine import Recognizer, example_recordings
+>>> recognizer = Recognizer.load()
+>>> encoding = recognizer.encode(example_recordings()[0])
+>>> len(encoding.timeline(window=1.0, hop=0.5))
+14
+
+Nothing is loaded until it is used, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .audio import Audio, load_audio
+    from .bundle import Bundle, Label, open_bundle
+    from .encoding import Encoding
+    from .errors import (
+        AudioError,
+        E2VError,
+        ModelError,
+        OptionError,
+        ProviderError,
+    )
+    from .recognizer import Recognizer
+    from .results import AudioWarning, Segment, Timeline, Timings, Utterance, Window
+
+_HOMES = {
+    "Audio": "audio",
+    "AudioError": "errors",
+    "AudioWarning": "results",
+    "Bundle": "bundle",
+    "E2VError": "errors",
+    "Encoding": "encoding",
+    "Label": "bundle",
+    "ModelError": "errors",
+    "OptionError": "errors",
+    "ProviderError": "errors",
+    "Recognizer": "recognizer",
+    "Segment": "results",
+    "Timeline": "results",
+    "Timings": "results",
+    "Utterance": "results",
+    "Window": "results",
+    "load_audio": "audio",
+    "open_bundle": "bundle",
+}
+
+__all__ = [
+    "Audio",
+    "AudioError",
+    "AudioWarning",
+    "Bundle",
+    "E2VError",
+    "Encoding",
+    "Label",
+    "ModelError",
+    "OptionError",
+    "ProviderError",
+    "Recognizer",
+    "Segment",
+    "Timeline",
+    "Timings",
+    "Utterance",
+    "Window",
+    "__version__",
+    "example_recordings",
+    "load_audio",
+    "open_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def example_recordings() -> list[Path]:
+    """Three short recordings of read speech inside the package (LibriVox, public domain)."""
+    return sorted((Path(__file__).parent / "examples").glob("*.flac"))

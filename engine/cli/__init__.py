@@ -1,0 +1,81 @@
+"""The ``e2v`` command: one module per verb, loaded when its verb is called.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 all well · 1 some inputs failed, or
+a result could not be written · 2 usage · 3 bad audio · 4 bad model or bundle · 5 provider
+unavailable · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from ..errors import E2VError
+from ..version import __version__
+
+VERBS = {
+    "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
+    "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
+    "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
+    "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
+}
+"""Verb → its module and its line in the help, so that the help imports nothing."""
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of the verbs, in the order of a first use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(VERBS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="e2v")
+def cli() -> None:
+    """Speech emotion recognition with emotion2vec on ONNX Runtime, without torch."""
+
+
+def main() -> None:
+    """Entry point of ``e2v``: turns every foreseeable failure into a message and an exit code."""
+    try:
+        code = cli.main(prog_name="e2v", standalone_mode=False)
+    except click.exceptions.Exit as exit_request:
+        code = exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except E2VError as error:
+        code = fail(error)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader has gone (… | head). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        click.echo(f"e2v: {error}", err=True)
+        code = 1
+    sys.exit(code)
+
+
+def fail(error: E2VError) -> int:
+    """Show an error; its exit code."""
+    click.echo(f"e2v: {error}", err=True)
+    return error.exit_code

@@ -1,0 +1,128 @@
+"""``e2v doctor``: what this machine can run, proven, and what to install for what is missing."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ONE_NODE_GRAPH = bytes.fromhex(
+    "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
+    "0a0312016e62100a0179120b0a09080112050a0312016e42040a00100d"
+)
+"""An ONNX model of one Add, y = x + x, opset 13; tests/test_cli.py makes it anew."""
+
+X86_FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX512-VNNI (fast INT8)",
+    "avx_vnni": "AVX-VNNI (fast INT8)",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_int8": "AMX-INT8 (fastest INT8)",
+}
+ARM_FEATURES = {
+    "asimd": "NEON",
+    "asimddp": "dot product (fast INT8)",
+    "i8mm": "I8MM (fastest INT8)",
+    "asimdhp": "FP16",
+    "bf16": "BF16",
+}
+
+
+@click.command()
+def doctor() -> int:
+    """Check ONNX Runtime, the execution providers, the processor and the decoders.
+
+    Ends with 0 when the default model can run here, 4 or 5 when it cannot.
+    """
+    from ..version import __version__
+
+    click.echo(f"emotion2vec-edge {__version__}, Python {platform.python_version()}, "
+               f"{platform.system()} {platform.machine()}")  # fmt: skip
+    click.echo("processor")
+    for line in _processor():
+        click.echo(f"  {line}")
+    click.echo("decoders")
+    for line in _decoders():
+        click.echo(f"  {line}")
+    click.echo("execution providers")
+    works = False
+    for name, works_here, line in _providers():
+        click.echo(f"  {'ok ' if works_here else '-- '} {name:<10}{line}")
+        works = works or works_here
+    click.echo("model")
+    code, line = _default_model()
+    click.echo(f"  {line}")
+    return code if works else 5
+
+
+def cpu_features() -> list[str]:
+    """What this processor has of the instructions that matter here; empty where nothing tells."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    flags: set[str] = set()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            flags.update(value.split())
+    known = {**X86_FEATURES, **ARM_FEATURES}
+    return [shown for flag, shown in known.items() if flag in flags]
+
+
+def _processor() -> Iterator[str]:
+    from ..providers import usable_threads
+
+    yield f"{usable_threads()} threads usable by this process"
+    yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
+    if platform.machine() in ("x86_64", "AMD64") and not any("VNNI" in f for f in cpu_features()):
+        yield "no VNNI: INT8 runs, at about half the speed it has with VNNI"
+
+
+def _decoders() -> Iterator[str]:
+    for module, what, install in (
+        ("soundfile", "WAV, FLAC, OGG, Opus, MP3, AIFF", "soundfile"),
+        ("av", "M4A/AAC, WebM, MP4, AMR and what else FFmpeg reads", "av"),
+        ("soxr", "resampling", "soxr"),
+    ):
+        try:
+            loaded = importlib.import_module(module)
+        except (ImportError, OSError) as error:  # OSError: its shared library is missing
+            yield f"--  {module}: {error}; for {what}: pip install {install}"
+        else:
+            yield f"ok  {module} {getattr(loaded, '__version__', '')}: {what}"
+
+
+def _providers() -> Iterator[tuple[str, bool, str]]:
+    import numpy as np
+
+    from ..errors import E2VError
+    from ..providers import LADDER, import_onnxruntime, open_session, require_available
+
+    for provider in LADDER:
+        try:
+            require_available(provider)
+            session = open_session(ONE_NODE_GRAPH, provider, 1)
+            result = session.run(None, {"x": np.ones(2, np.float32)})[0]
+            if result.tolist() != [2.0, 2.0]:
+                raise E2VError(f"computed 1 + 1 = {result.tolist()}")
+        except E2VError as error:
+            yield provider.name, False, str(error).removeprefix(f"{provider.name}: ")
+        else:
+            ort = import_onnxruntime()
+            yield provider.name, True, f"runs a graph (onnxruntime {ort.__version__})"
+
+
+def _default_model() -> tuple[int, str]:
+    from ..errors import E2VError
+    from ..recognizer import Recognizer
+
+    try:
+        recognizer = Recognizer.load()
+    except E2VError as error:
+        return error.exit_code, f"--  {error}"
+    return 0, "ok  " + repr(recognizer).splitlines()[0]

@@ -1,0 +1,80 @@
+"""``e2v info``: what a model bundle is, where it comes from and what was measured of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..bundle import Manifest
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Output format.",
+)
+def info(model: str | None, format_: str) -> None:
+    """Describe MODEL, the path or name of a bundle; the default model otherwise."""
+    from ..bundle import open_bundle
+
+    bundle = open_bundle(model)
+    if format_ == "json":
+        click.echo(bundle.manifest.to_json(), nl=False)
+        return
+    click.echo(f"{bundle.manifest.name}  ({bundle.folder})")
+    for name, value in _facts(bundle.manifest):
+        click.echo(f"  {name:<13}{value}")
+    for precision, variant in bundle.manifest.variants.items():
+        suits = ", ".join(variant.providers)
+        click.echo(f"  {precision:<13}{variant.bytes / 2**20:.1f} MiB, for {suits}")
+        for line in _flat(variant.evidence):
+            click.echo(f"  {'':<13}{line}")
+    if (card := bundle.folder / "README.md").is_file():
+        click.echo(f"  {'card':<13}{card}")
+
+
+def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+    source, size, audio = manifest.source, manifest.architecture, manifest.audio
+    shown = [
+        label.id if label.display in ("", label.id) else f"{label.id} ({label.display})"
+        for label in manifest.labels
+    ]
+    origin = "@".join(filter(None, (source["origin"], source["revision"])))
+    return [
+        ("labels", ", ".join(shown) or "none: embeddings only"),
+        ("licence", source["licence"]),
+        ("source", f"{source['checkpoint']}, {origin}"),
+        (
+            "architecture",
+            f"{size['embed_dim']} dims, {size['prenet_depth']} + {size['depth']} blocks, "
+            f"{size['heads']} heads, {size['parameters'] / 1e6:.2f} M parameters",
+        ),
+        (
+            "hears",
+            f"{audio.sample_rate} Hz mono, a frame of {audio.receptive_field} samples "
+            f"every {audio.hop}",
+        ),
+        ("made", f"{manifest.created}, ONNX opset {manifest.opset}, "
+                 + ", ".join(f"{name} {version}" for name, version in manifest.tools.items())),
+    ]  # fmt: skip
+
+
+def _flat(evidence: Any, prefix: str = "") -> list[str]:
+    """A nested mapping as ``a.b: value`` lines."""
+    lines = []
+    for name, value in evidence.items():
+        if isinstance(value, dict):
+            lines += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            lines.append(f"{prefix}{name}: {'; '.join(map(str, value))}")
+        else:
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            lines.append(f"{prefix}{name}: {shown}")
+    return lines

@@ -1,0 +1,128 @@
+"""The one tree of exceptions. Every error a user can cause is one of these.
+
+The class says what kind of thing was wrong, the message says what was found, what is allowed and
+what to do; ``exit_code`` is what the ``e2v`` command ends with::
+
+    E2VError
+    ├── OptionError (ValueError)                2   an argument outside what is allowed
+    ├── MissingExtraError (ImportError)         2   an optional package is not installed
+    ├── OutputError (OSError)                   1   a result could not be written
+    ├── AudioError                              3
+    │   ├── AudioNotFoundError (FileNotFoundError)
+    │   ├── UndecodableAudioError               not audio, or damaged, or an impossible header
+    │   │   └── TruncatedAudioError             ends before its own header says
+    │   ├── NoAudioStreamError                  a readable file without sound in it
+    │   ├── AudioTooShortError                  not even one frame
+    │   └── InvalidSamplesError (ValueError)    NaN, infinite, wrong dtype or shape, no rate
+    ├── ModelError                              4
+    │   ├── BundleNotFoundError (FileNotFoundError)
+    │   ├── BundleFormatError                   bundle.json is missing, damaged or from another age
+    │   ├── BundleTamperedError                 a file differs from the checksum in bundle.json
+    │   ├── VariantNotFoundError                the bundle has no such precision
+    │   ├── NoHeadError                         the model gives embeddings and no emotions
+    │   ├── CheckpointError                     a FunASR checkpoint that cannot be read
+    │   │   └── UnsupportedConfigError          its config.yaml asks for what we do not have
+    │   ├── HubError                            a checkpoint could not be fetched
+    │   └── ParityError                         an exported graph differs from its torch model
+    └── ProviderError                           5   a named execution provider cannot serve
+"""
+
+
+class E2VError(Exception):
+    """Base of all errors of emotion2vec-edge."""
+
+    exit_code = 1
+
+
+class OptionError(E2VError, ValueError):
+    """An argument is outside of what is allowed."""
+
+    exit_code = 2
+
+
+class MissingExtraError(E2VError, ImportError):
+    """A package that this verb needs is not installed."""
+
+    exit_code = 2
+
+
+class OutputError(E2VError, OSError):
+    """A result could not be written (disk full, no permission)."""
+
+
+class AudioError(E2VError):
+    """The audio cannot be used."""
+
+    exit_code = 3
+
+
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """There is no such file, or it may not be read."""
+
+
+class UndecodableAudioError(AudioError):
+    """The bytes are not audio that libsndfile or FFmpeg can decode."""
+
+
+class TruncatedAudioError(UndecodableAudioError):
+    """The audio ends before its own header says it should."""
+
+
+class NoAudioStreamError(AudioError):
+    """The container is readable and holds no audio stream."""
+
+
+class AudioTooShortError(AudioError):
+    """The audio is shorter than one receptive field of the model (400 samples at 16 kHz)."""
+
+
+class InvalidSamplesError(AudioError, ValueError):
+    """The samples are not finite numbers of a known type, shape and rate."""
+
+
+class ModelError(E2VError):
+    """The model or bundle cannot be used."""
+
+    exit_code = 4
+
+
+class BundleNotFoundError(ModelError, FileNotFoundError):
+    """There is no bundle of that path or name."""
+
+
+class BundleFormatError(ModelError):
+    """bundle.json is missing, damaged, or of a schema that this version does not know."""
+
+
+class BundleTamperedError(ModelError):
+    """A file of the bundle is not the file that bundle.json describes."""
+
+
+class VariantNotFoundError(ModelError):
+    """The bundle has no variant of the precision asked for."""
+
+
+class NoHeadError(ModelError):
+    """The model has no emotion head: it gives embeddings only."""
+
+
+class CheckpointError(ModelError):
+    """A FunASR checkpoint cannot be read."""
+
+
+class UnsupportedConfigError(CheckpointError):
+    """The checkpoint's config.yaml asks for something that is not supported."""
+
+
+class HubError(ModelError):
+    """A checkpoint could not be fetched from its hub."""
+
+
+class ParityError(ModelError):
+    """An exported graph does not give the numbers of the torch model it was made from."""
+
+
+class ProviderError(E2VError):
+    """A named execution provider cannot serve."""
+
+    exit_code = 5

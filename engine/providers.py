@@ -1,0 +1,206 @@
+"""Choose an ONNX Runtime execution provider, and prove that it is the one that runs.
+
+``auto`` walks TensorRT → CUDA → CPU one tier at a time. A tier counts only when the session itself
+reports it: ONNX Runtime falls back to the CPU by itself, and says so in a log at most. A provider
+that was named and cannot serve is an error, never a silent CPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .errors import BundleFormatError, OptionError, ProviderError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One execution provider."""
+
+    name: str
+    """As users write it."""
+    ort_name: str
+    below: tuple[str, ...]
+    """ONNX Runtime names that take the nodes which this one cannot."""
+    precisions: tuple[str, ...]
+    """Variants that it runs, best first."""
+    install: str
+    """What brings it."""
+
+    @property
+    def stack(self) -> tuple[str, ...]:
+        """What a session is created with."""
+        return (self.ort_name, *self.below)
+
+
+CPU = Provider(
+    "cpu",
+    "CPUExecutionProvider",
+    (),
+    ("int8", "fp32"),
+    "pip install onnxruntime",
+)
+CUDA = Provider(
+    "cuda",
+    "CUDAExecutionProvider",
+    (CPU.ort_name,),
+    ("fp16", "fp32"),
+    "pip uninstall onnxruntime; pip install 'emotion2vec-edge[gpu]', with CUDA and cuDNN of the "
+    "versions it names; on a Jetson take NVIDIA's own wheel",
+)
+TENSORRT = Provider(
+    "tensorrt",
+    "TensorrtExecutionProvider",
+    (CUDA.ort_name, CPU.ort_name),
+    ("fp16", "fp32"),
+    "pip uninstall onnxruntime; pip install 'emotion2vec-edge[gpu]' tensorrt; on a Jetson it comes "
+    "with JetPack",
+)
+LADDER = (TENSORRT, CUDA, CPU)
+NAMES = tuple(provider.name for provider in LADDER)
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[T]):
+    """The tier that serves, and why the ones before it do not."""
+
+    provider: Provider
+    value: T
+    skipped: tuple[str, ...]
+
+
+def choose(name: str, open_tier: Callable[[Provider], T]) -> Chosen[T]:
+    """Open the named provider, or the first of the ladder that can be opened.
+
+    Args:
+        name: ``auto``, ``tensorrt``, ``cuda`` or ``cpu``.
+        open_tier: opens the sessions of one tier; a ProviderError sends ``auto`` one tier down.
+
+    Raises:
+        ProviderError: the named provider, or every one, cannot serve.
+        OptionError: no such provider.
+    """
+    if name not in ("auto", *NAMES):
+        raise OptionError(f"provider {name!r} is not known; give auto, {', '.join(NAMES)}")
+    tiers = LADDER if name == "auto" else [tier for tier in LADDER if tier.name == name]
+    skipped: list[str] = []
+    for tier in tiers:
+        try:
+            require_available(tier)
+            return Chosen(tier, open_tier(tier), tuple(skipped))
+        except ProviderError as error:
+            if name != "auto":
+                raise
+            skipped.append(str(error))
+    raise ProviderError("no execution provider works: " + "; ".join(skipped))
+
+
+def require_available(provider: Provider) -> None:
+    """Check that the installed ONNX Runtime was built with a provider.
+
+    Raises:
+        ProviderError: it was not, or there is no ONNX Runtime.
+    """
+    ort = import_onnxruntime()
+    available = ort.get_available_providers()
+    if provider.ort_name not in available:
+        raise ProviderError(
+            f"{provider.name}: this build of onnxruntime {ort.__version__} has no "
+            f"{provider.ort_name} (it has {', '.join(available)}); {provider.install}"
+        )
+
+
+def open_session(
+    graph: Path | bytes, provider: Provider, threads: int
+) -> onnxruntime.InferenceSession:
+    """Open one graph on one provider, and check that it is there.
+
+    Args:
+        graph: path or content of an ONNX file.
+        provider: the tier.
+        threads: processors that one operator may use.
+
+    Raises:
+        ProviderError: the session could not be created there, or was created somewhere else.
+        BundleFormatError: the graph itself is not a model that this ONNX Runtime reads.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # failures reach the user as our exceptions
+    # Two sessions whose idle threads spin take the processors from each other.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    content = graph if isinstance(graph, bytes) else str(graph)
+    try:
+        # On a failed provider ONNX Runtime prints to stdout, which belongs to results.
+        with contextlib.redirect_stdout(sys.stderr):
+            session = ort.InferenceSession(content, options, providers=list(provider.stack))
+    except Exception as error:  # its exceptions have no common base but Exception
+        if provider is CPU:
+            name = "graph" if isinstance(graph, bytes) else graph
+            raise BundleFormatError(
+                f"{name}: onnxruntime {ort.__version__} cannot load it: {_first_line(error)}"
+            ) from error
+        raise ProviderError(
+            f"{provider.name}: onnxruntime {ort.__version__} could not create a session: "
+            f"{_first_line(error)}; {provider.install}"
+        ) from error
+    got = session.get_providers()
+    if provider.ort_name not in got[:1]:
+        raise ProviderError(
+            f"{provider.name}: onnxruntime {ort.__version__} fell back to {', '.join(got)}, most "
+            f"often because a library that it needs is missing; {provider.install}"
+        )
+    return session
+
+
+def usable_threads() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_threads(threads: int | None) -> int:
+    """The number of threads to use; None means all that this process may use."""
+    if threads is None:
+        return usable_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise OptionError(f"threads is {threads!r}; give 1 to 1024")
+    return threads
+
+
+def import_onnxruntime() -> Any:
+    """The onnxruntime module.
+
+    Raises:
+        ProviderError: it is not installed, or is broken; the message says how to install it.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ProviderError(
+            f"onnxruntime cannot be imported ({error}); pip install 'emotion2vec-edge[cpu]', or "
+            "[gpu] for NVIDIA; on a Jetson take NVIDIA's own wheel"
+        ) from None
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise ProviderError(
+            "onnxruntime is installed incompletely, which happens when two of its builds share a "
+            "place: pip uninstall onnxruntime onnxruntime-gpu, then install one of them"
+        )
+    return onnxruntime
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,202 @@
+"""What the engine answers: frozen dataclasses, and their dict form for JSON.
+
+Times are seconds from the start of the clip. Scores are probabilities by label id and sum to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import OptionError
+
+
+@dataclass(frozen=True)
+class AudioWarning:
+    """Something about the recording that makes its result less certain."""
+
+    code: str
+    """``short``, ``long``, ``silent``, ``clipped`` or ``noisy``."""
+    message: str
+    """What was measured, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time went, in seconds of wall clock."""
+
+    decode: float
+    encode: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """The emotion of a whole clip."""
+
+    emotion: str
+    """Label id of the highest score."""
+    confidence: float
+    """Its score."""
+    scores: Mapping[str, float]
+    """By label id, in the model's order."""
+    embedding: NDArray[np.float32] = field(repr=False)
+    """float32 [dim]: mean of the frame embeddings."""
+    seconds: float
+    """Length of the clip."""
+    warnings: tuple[AudioWarning, ...]
+    timings: Timings
+    model: str
+    provider: str
+
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """The ``count`` highest (label, score), best first."""
+        if count < 1:
+            raise OptionError(f"top({count}): give at least 1")
+        ranked = sorted(self.scores.items(), key=lambda item: item[1], reverse=True)
+        return ranked[:count]
+
+    def to_dict(self, top: int = 3) -> dict[str, Any]:
+        """JSON-ready form; the embedding is left out, it belongs in a ``.npy``."""
+        return {
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "scores": dict(self.scores),
+            "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
+            "seconds": self.seconds,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "model": self.model,
+            "provider": self.provider,
+            "timings": {"decode": self.timings.decode, "encode": self.timings.encode},
+        }
+
+
+@dataclass(frozen=True)
+class Window:
+    """The emotion of one stretch of a clip."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    scores: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of windows with one emotion."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    """Mean score of the emotion over the run's windows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline(Sequence[Window]):
+    """Emotions along a clip: a sequence of :class:`Window`, kept as arrays."""
+
+    labels: tuple[str, ...]
+    starts: NDArray[np.float64]
+    """float64 [windows], seconds."""
+    ends: NDArray[np.float64]
+    """float64 [windows], seconds."""
+    scores: NDArray[np.float32] = field(repr=False)
+    """float32 [windows, labels]."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Window]: ...
+    def __getitem__(self, index: int | slice) -> Window | list[Window]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        scores = self.scores[index]
+        best = int(scores.argmax())
+        return Window(
+            start=round(float(self.starts[index]), 6),
+            end=round(float(self.ends[index]), 6),
+            emotion=self.labels[best],
+            confidence=float(scores[best]),
+            scores=dict(zip(self.labels, scores.tolist(), strict=True)),
+        )
+
+    def __iter__(self) -> Iterator[Window]:
+        return (self[i] for i in range(len(self)))
+
+    def segments(self, min_seconds: float = 0.0) -> list[Segment]:
+        """Merge neighbouring windows of one emotion.
+
+        A border between two emotions lies midway between the centres of the windows on its sides.
+        Runs shorter than ``min_seconds`` go to the longer of their neighbours, shortest first.
+        """
+        if not min_seconds >= 0:
+            raise OptionError(f"min_seconds is {min_seconds!r}; give 0 or more")
+        if not len(self):
+            return []
+        best = self.scores.argmax(axis=1)
+        cuts = np.flatnonzero(np.diff(best)) + 1
+        runs = [
+            _Run(int(first), int(last), int(best[first]))
+            for first, last in zip([0, *cuts], [*cuts, len(best)], strict=True)
+        ]
+        centres = (self.starts + self.ends) / 2
+        borders = np.concatenate(
+            [self.starts[:1], (centres[1:] + centres[:-1]) / 2, self.ends[-1:]]
+        )
+
+        def seconds(run: _Run) -> float:
+            return float(borders[run.last] - borders[run.first])
+
+        while len(runs) > 1:
+            at = min(range(len(runs)), key=lambda i: seconds(runs[i]))
+            if seconds(runs[at]) >= min_seconds:
+                break
+            sides = [i for i in (at - 1, at + 1) if 0 <= i < len(runs)]
+            runs[at].label = runs[max(sides, key=lambda i: seconds(runs[i]))].label
+            runs = _joined(runs)
+        return [
+            Segment(
+                start=round(float(borders[run.first]), 6),
+                end=round(float(borders[run.last]), 6),
+                emotion=self.labels[run.label],
+                confidence=float(self.scores[run.first : run.last, run.label].mean()),
+            )
+            for run in runs
+        ]
+
+
+@dataclass
+class _Run:
+    """Windows ``first`` to ``last`` (exclusive) under one label."""
+
+    first: int
+    last: int
+    label: int
+
+
+def _joined(runs: list[_Run]) -> list[_Run]:
+    joined = [runs[0]]
+    for run in runs[1:]:
+        if run.label == joined[-1].label:
+            joined[-1].last = run.last
+        else:
+            joined.append(run)
+    return joined

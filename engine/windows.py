@@ -1,0 +1,101 @@
+"""Pooling of one encoder pass over windows: pure numpy, no session.
+
+The head is linear, so the mean of the frame logits over a window IS the logit of the window's mean
+embedding: every window of a clip comes from the one pass, for the price of a cumulative sum. A
+window pooled this way has heard the context around it; encoding each window alone has not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import AudioContract
+from .errors import OptionError
+
+LEAST_WINDOW = 0.02
+"""Seconds: one frame of every emotion2vec."""
+LEAST_HOP = 0.001
+"""Seconds; a finer timeline has nothing new to say, and would fill the memory."""
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Probabilities over the last axis: [..., labels]."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    scores: NDArray[np.float32] = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return scores
+
+
+def frame_centres(frames: int, audio: AudioContract) -> NDArray[np.float64]:
+    """Centre of each frame's receptive field, in seconds: float64 [frames]."""
+    samples = audio.hop * np.arange(frames) + audio.receptive_field / 2
+    return samples / audio.sample_rate
+
+
+def check_window(window: float, hop: float) -> None:
+    """Refuse a timeline that cannot be.
+
+    Raises:
+        OptionError: a window shorter than one frame, a hop that is not positive.
+    """
+    if not LEAST_WINDOW <= window < np.inf:
+        raise OptionError(f"a window of {window!r} s; give at least one frame, {LEAST_WINDOW} s")
+    if not LEAST_HOP <= hop < np.inf:
+        raise OptionError(f"a hop of {hop!r} s; give at least {LEAST_HOP} s")
+
+
+def window_spans(
+    seconds: float, window: float, hop: float, audio: AudioContract
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Starts and ends of the windows over a clip, in seconds: two float64 [windows].
+
+    Windows lie every ``hop`` as long as they fit; what the last one leaves over becomes one more,
+    shorter window that ends with the clip. A clip shorter than a window is one window.
+
+    Raises:
+        OptionError: a window shorter than one frame, a hop that is not positive.
+    """
+    check_window(window, hop)
+    frame = audio.hop / audio.sample_rate
+    tolerance = 1e-6  # seconds: 10.0 − 0.1 is not 9.9 in binary
+    count = max(0, int(np.floor((seconds - window) / hop + tolerance / hop)) + 1)
+    starts: NDArray[np.float64] = hop * np.arange(count, dtype=np.float64)
+    ends: NDArray[np.float64] = np.minimum(starts + window, seconds)
+    covered = ends[-1] if count else 0.0
+    if seconds - covered > frame:
+        starts = np.append(starts, min(hop * count, max(covered, 0.0)) if count else 0.0)
+        ends = np.append(ends, seconds)
+    return starts, ends
+
+
+def pool_windows(
+    values: NDArray[np.float32],
+    starts: NDArray[np.float64],
+    ends: NDArray[np.float64],
+    audio: AudioContract,
+) -> NDArray[np.float64]:
+    """Mean of the frames whose centres lie in ``[start, end)`` of each window.
+
+    Args:
+        values: float32 [frames, n], logits or embeddings.
+        starts: float64 [windows], seconds.
+        ends: float64 [windows], seconds.
+        audio: tells where the frames lie.
+
+    Returns:
+        float64 [windows, n]. A window that holds no centre takes the frame nearest to its middle.
+    """
+    centres = frame_centres(len(values), audio)
+    tolerance = 1e-9
+    first = np.searchsorted(centres, starts - tolerance)
+    last = np.searchsorted(centres, ends - tolerance)
+    empty = last <= first
+    if empty.any():
+        middle = (starts + ends)[empty, None] / 2
+        nearest = np.abs(centres[None, :] - middle).argmin(axis=1)
+        first[empty], last[empty] = nearest, nearest + 1
+    sums = np.concatenate(
+        [np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)]
+    )
+    pooled: NDArray[np.float64] = (sums[last] - sums[first]) / (last - first)[:, None]
+    return pooled

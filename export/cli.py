@@ -1,0 +1,72 @@
+"""``e2v export``: a FunASR checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the new bundle; with --single-file, an .onnx file.",
+)
+@click.option(
+    "--hub",
+    type=click.Choice(["hf", "ms"]),
+    default="hf",
+    show_default=True,
+    help="Fetch a hub id from Hugging Face or from ModelScope.",
+)
+@click.option("--revision", help="Commit, branch or tag on the hub; the newest otherwise.")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option(
+    "--single-file",
+    is_flag=True,
+    help="One merged graph (waveform in, probabilities out) for other servers.",
+)
+@click.option("--name", help="Name of the model; the checkpoint's otherwise.")
+@click.option("--licence", help="Licence of the weights, recorded in the bundle.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+def export(
+    source: str, output: Path, hub: str, revision: str | None, offline: bool, single_file: bool,
+    name: str | None, licence: str | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Export SOURCE, a FunASR checkpoint folder or a hub id, to ONNX.
+
+    SOURCE is a folder with config.yaml, model.pt and tokens.txt, or an id such as
+    iic/emotion2vec_plus_large. ONNX Runtime is compared with torch on real speech before anything
+    is written.
+    """
+    from emotion2vec_edge.engine.errors import MissingExtraError
+
+    try:
+        from .exporter import ExportSettings, export_bundle, export_merged
+    except ImportError as error:
+        raise MissingExtraError(
+            f"e2v export needs torch and onnx ({error}): pip install 'emotion2vec-edge[cpu,export]'"
+        ) from None
+    from .hub import resolve
+
+    def progress(step: str) -> None:
+        click.echo(step, err=True)
+
+    found = resolve(source, hub="ms" if hub == "ms" else "hf", revision=revision, offline=offline)
+    settings = ExportSettings(output, name=name, licence=licence, overwrite=overwrite)
+    if single_file:
+        evidence = export_merged(found, settings, progress)
+        size = output.stat().st_size
+    else:
+        manifest = export_bundle(found, settings, progress)
+        evidence = manifest.variants["fp32"].evidence["parity"]
+        size = manifest.variants["fp32"].bytes
+    largest = evidence["max_abs_difference"]
+    click.echo(
+        f"{output}: {size / 2**20:.1f} MiB; differs from torch by at most "
+        f"{largest['frames']:.1e} in frames and {largest['probabilities']:.1e} in probabilities"
+    )

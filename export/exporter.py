@@ -1,0 +1,183 @@
+"""A checkpoint becomes a bundle: read, trace, prove, write. The bundle is whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotion2vec_edge.engine.bundle import (
+    MANIFEST,
+    AudioContract,
+    BundleFile,
+    Manifest,
+    Variant,
+    sha256_of,
+)
+from emotion2vec_edge.engine.errors import OptionError, OutputError
+from emotion2vec_edge.engine.providers import LADDER
+from emotion2vec_edge.engine.version import __version__
+
+from .checkpoint import Checkpoint, load_checkpoint
+from .config import SAMPLE_RATE
+from .graph import OPSET, export_graphs, export_single_file
+from .hub import Source
+from .parity import check_bundle, check_single_file
+
+UNSTATED = "not stated by the checkpoint; see where it comes from"
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What the user may say about an export."""
+
+    output: Path
+    name: str | None = None
+    """Name of the model; None takes the checkpoint's."""
+    licence: str | None = None
+    """Licence of the weights, for ``bundle.json``."""
+    overwrite: bool = False
+
+
+def export_bundle(
+    source: Source, settings: ExportSettings, progress: Callable[[str], None] = lambda _: None
+) -> Manifest:
+    """Export a checkpoint as a bundle of its fp32 variant.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ParityError: the graphs do not give the model's numbers; nothing is written.
+        OptionError: the output exists already.
+        OutputError: the output cannot be written.
+    """
+    _check_free(settings)
+    progress("reading the checkpoint")
+    checkpoint = load_checkpoint(source.folder)
+    with _written_whole(settings) as folder:
+        variant = folder / "fp32"
+        variant.mkdir(parents=True)
+        progress("tracing to ONNX")
+        export_graphs(checkpoint.model, variant, checkpoint.labels, audio_contract(checkpoint))
+        evidence = check_bundle(checkpoint.model, variant, progress)
+        manifest = _manifest(checkpoint, source, settings, folder, evidence)
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def export_merged(
+    source: Source, settings: ExportSettings, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Export a checkpoint as one ``.onnx`` for other servers; raises as :func:`export_bundle`."""
+    if settings.output.suffix != ".onnx":
+        raise OptionError(f"{settings.output}: with --single-file the output ends in .onnx")
+    _check_free(settings)
+    progress("reading the checkpoint")
+    checkpoint = load_checkpoint(source.folder)
+    output = settings.output
+    with _temporary_folder(output) as folder:
+        progress("tracing to ONNX")
+        path = folder / output.name
+        export_single_file(checkpoint.model, path, checkpoint.labels, audio_contract(checkpoint))
+        evidence = check_single_file(checkpoint.model, path, progress)
+        for file in sorted(folder.iterdir(), reverse=True):  # external data before the graph
+            file.replace(output.parent / file.name)
+    return evidence
+
+
+def audio_contract(checkpoint: Checkpoint) -> AudioContract:
+    """What the model hears."""
+    config = checkpoint.config
+    return AudioContract(SAMPLE_RATE, config.hop, config.receptive_field, config.normalize)
+
+
+def bundle_files(folder: Path, variant: str) -> tuple[BundleFile, ...]:
+    """The files of a variant with their sizes and checksums."""
+    return tuple(
+        BundleFile(f"{variant}/{path.name}", path.stat().st_size, sha256_of(path))
+        for path in sorted((folder / variant).iterdir())
+    )
+
+
+def _manifest(
+    checkpoint: Checkpoint,
+    source: Source,
+    settings: ExportSettings,
+    folder: Path,
+    evidence: dict[str, Any],
+) -> Manifest:
+    config = checkpoint.config
+    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
+    fp32 = Variant(
+        files=bundle_files(folder, "fp32"),
+        providers=tuple(tier.name for tier in LADDER if "fp32" in tier.precisions),
+        recipe={"exporter": "torch.onnx.export, dynamo"},
+        evidence={"parity": evidence},
+    )
+    return Manifest(
+        name=settings.name or source.name,
+        source={
+            "checkpoint": source.name,
+            "origin": source.origin,
+            "revision": source.revision,
+            "sha256": dict(checkpoint.files),
+            "licence": settings.licence or UNSTATED,
+        },
+        architecture={
+            "embed_dim": config.embed_dim,
+            "heads": config.num_heads,
+            "prenet_depth": config.prenet_depth,
+            "depth": config.depth,
+            "parameters": parameters,
+        },
+        labels=checkpoint.labels,
+        audio=audio_contract(checkpoint),
+        tools={
+            "emotion2vec-edge": __version__,
+            **{name: importlib.metadata.version(name) for name in ("torch", "onnx")},
+        },
+        opset=OPSET,
+        variants={"fp32": fp32},
+        created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+    )
+
+
+def _check_free(settings: ExportSettings) -> None:
+    if settings.output.exists() and not settings.overwrite:
+        raise OptionError(f"{settings.output} exists already; give another -o, or --overwrite")
+
+
+@contextlib.contextmanager
+def _temporary_folder(output: Path) -> Iterator[Path]:
+    """A folder beside the output, on the same disk, gone in the end whatever happens."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror}") from None
+    try:
+        yield folder
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error}; nothing was changed") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _written_whole(settings: ExportSettings) -> Iterator[Path]:
+    """A folder to fill, renamed to the output when all went well."""
+    output = settings.output
+    with _temporary_folder(output) as folder:
+        new = folder / "new"
+        new.mkdir()
+        yield new
+        if output.exists():
+            if not (output / MANIFEST).is_file():
+                raise OptionError(f"{output} is not a bundle; it will not be overwritten")
+            output.replace(folder / "old")
+        new.replace(output)

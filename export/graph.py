@@ -1,0 +1,170 @@
+"""torch → ONNX: ``frontend.onnx`` and ``encoder.onnx``, or one merged graph.
+
+The graphs use opset 18 and only operators that ONNX Runtime 1.18 has, because JetPack 6 ships that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from emotion2vec_edge.engine.bundle import AudioContract, Label
+
+from .model import Emotion2vec
+
+OPSET = 18
+IR_VERSION = 8
+"""What opset 18 came with; ONNX Runtime 1.18 reads up to 10, onnx now writes more."""
+
+EXTERNAL_DATA_BYTES = 2_000_000_000
+"""A protobuf file cannot hold 2 GiB; from here on the weights lie beside the graph."""
+
+SECOND = 16_000
+
+
+def export_graphs(
+    model: Emotion2vec, folder: Path, labels: tuple[Label, ...], audio: AudioContract
+) -> None:
+    """Write ``frontend.onnx`` and ``encoder.onnx`` into ``folder``."""
+    metadata = _metadata(labels, audio)
+    frames = torch.zeros(2, 49, model.config.embed_dim)
+    _export(
+        model.frontend,
+        {"waveform": torch.zeros(2, SECOND)},
+        {"waveform": ("batch", "samples")},
+        {"features": ("batch", "frames", None)},
+        folder / "frontend.onnx",
+        metadata,
+    )
+    outputs = {"frames": ("batch", "frames", None), "logits": ("batch", "frames", None)}
+    if not labels:
+        del outputs["logits"]
+    _export(
+        model.encoder,
+        {"features": frames, "lengths": torch.tensor([49, 20])},
+        {"features": ("batch", "frames"), "lengths": ("batch",)},
+        outputs,
+        folder / "encoder.onnx",
+        metadata,
+    )
+
+
+def export_single_file(
+    model: Emotion2vec, path: Path, labels: tuple[Label, ...], audio: AudioContract
+) -> None:
+    """Write normalisation, front-end, encoder and head as one graph, for other servers."""
+    outputs: dict[str, tuple[str | None, ...]] = {
+        "frames": ("batch", "frames", None),
+        "embedding": ("batch", None),
+        "logits": ("batch", "frames", None),
+        "probabilities": ("batch", None),
+    }
+    if not labels:
+        del outputs["logits"], outputs["probabilities"]
+    _export(
+        model,
+        {"waveform": torch.zeros(2, SECOND), "lengths": torch.tensor([SECOND, SECOND // 2])},
+        {"waveform": ("batch", "samples"), "lengths": ("batch",)},
+        outputs,
+        path,
+        _metadata(labels, audio),
+    )
+
+
+def _metadata(labels: tuple[Label, ...], audio: AudioContract) -> dict[str, str]:
+    """What a reader of the bare ``.onnx`` needs, for ``metadata_props``."""
+    return {
+        "labels": json.dumps([label.id for label in labels]),
+        "sample_rate": str(audio.sample_rate),
+        "hop": str(audio.hop),
+        "receptive_field": str(audio.receptive_field),
+        "normalize": json.dumps(audio.normalize),
+    }
+
+
+def _export(
+    module: nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    dynamic: Mapping[str, tuple[str, ...]],
+    outputs: Mapping[str, tuple[str | None, ...]],
+    path: Path,
+    metadata: Mapping[str, str],
+) -> None:
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            kwargs=dict(inputs),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            dynamic_shapes={
+                name: dict.fromkeys(range(len(names)), torch.export.Dim.DYNAMIC)
+                for name, names in dynamic.items()
+            },
+        )
+    if program is None:  # only for exporters that write the file themselves
+        raise RuntimeError("torch.onnx.export returned no program")
+    graph: onnx.ModelProto = program.model_proto
+    graph.ir_version = IR_VERSION
+    graph.producer_name = "emotion2vec-edge"
+    _name_axes(graph.graph.input, dynamic)
+    _name_axes(graph.graph.output, outputs)
+    _drop_exporter_notes(graph)
+    onnx.helper.set_model_props(graph, dict(metadata))
+    if graph.ByteSize() >= EXTERNAL_DATA_BYTES:
+        onnx.save_model(
+            graph,
+            path,
+            save_as_external_data=True,
+            location=f"{path.name}.data",
+            size_threshold=1024,
+        )
+    else:
+        onnx.save_model(graph, path)
+    onnx.checker.check_model(path)
+
+
+def _name_axes(values: Any, names: Mapping[str, tuple[str | None, ...]]) -> None:
+    """Give dynamic axes the names of the contract instead of the tracer's ``s77``."""
+    for value in values:
+        for axis, name in zip(value.type.tensor_type.shape.dim, names[value.name], strict=False):
+            if name is not None:
+                axis.dim_param = name
+
+
+def _drop_exporter_notes(graph: onnx.ModelProto) -> None:
+    """Remove the tracer's stack traces: they name local files, and double a small graph."""
+    del graph.graph.value_info[:]
+    del graph.graph.metadata_props[:]
+    for node in graph.graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    for value in [*graph.graph.input, *graph.graph.output, *graph.graph.initializer]:
+        value.ClearField("doc_string")
+        del value.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns about its own insides; none of it is for our user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

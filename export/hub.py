@@ -1,0 +1,111 @@
+"""Where a checkpoint comes from: a local folder, or a model hub.
+
+A local path never touches the network. A hub id is fetched into the hub library's own cache, which
+resumes what was cut off, and the revision that was really fetched is recorded.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emotion2vec_edge.engine.errors import CheckpointError, HubError, MissingExtraError
+
+Hub = Literal["hf", "ms"]
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+FILES = ("config.yaml", "model.pt", "tokens.txt")
+
+OWNERS: Mapping[Hub, str] = {"hf": "emotion2vec", "ms": "iic"}
+"""The same models under the owner that each hub knows them by."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint folder on disk and where it is from."""
+
+    folder: Path
+    name: str
+    origin: str
+    """The hub id with its hub, or ``local``."""
+    revision: str | None
+    """Commit of the hub's repository that the files are of."""
+
+
+def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offline: bool) -> Source:
+    """Find or fetch a checkpoint.
+
+    Args:
+        source: a folder, or a hub id such as ``iic/emotion2vec_plus_large``.
+        hub: ``hf`` (huggingface_hub) or ``ms`` (modelscope).
+        revision: commit, branch or tag; None takes the hub's newest, and records its commit.
+        offline: use what is on this machine only.
+
+    Raises:
+        CheckpointError: neither a folder nor a hub id.
+        HubError: the hub could not serve it.
+        MissingExtraError: the hub's library is not installed.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return Source(path, path.resolve().name, "local", None)
+    if not HUB_ID.fullmatch(source):
+        raise CheckpointError(
+            f"{source}: no such folder, and not a hub id such as iic/emotion2vec_plus_large"
+        )
+    owner, name = source.split("/")
+    if owner in OWNERS.values():
+        owner = OWNERS[hub]
+    fetch = _from_huggingface if hub == "hf" else _from_modelscope
+    folder, commit = fetch(f"{owner}/{name}", revision, offline)
+    return Source(folder, name, f"{hub}:{owner}/{name}", commit)
+
+
+def _from_huggingface(model: str, revision: str | None, offline: bool) -> tuple[Path, str | None]:
+    try:
+        import huggingface_hub
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+    except ImportError:
+        raise _missing("huggingface_hub") from None
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        folder = huggingface_hub.snapshot_download(
+            model, revision=revision, allow_patterns=list(FILES), local_files_only=offline
+        )
+    except Exception as error:  # its errors share no base: HTTP, OS and validation errors
+        raise _failed(model, "Hugging Face", offline, error) from error
+    # The cache lays a snapshot under its commit: …/snapshots/<commit>
+    return Path(folder), Path(folder).name
+
+
+def _from_modelscope(model: str, revision: str | None, offline: bool) -> tuple[Path, str | None]:
+    try:
+        import modelscope
+    except ImportError:
+        raise _missing("modelscope") from None
+    try:
+        folder = modelscope.snapshot_download(
+            model, revision=revision, allow_patterns=list(FILES), local_files_only=offline
+        )
+    except Exception as error:  # as above
+        raise _failed(model, "ModelScope", offline, error) from error
+    return Path(folder), revision  # it does not tell which commit a branch stood at
+
+
+def _missing(package: str) -> MissingExtraError:
+    return MissingExtraError(f"{package} is needed to fetch from its hub: pip install {package}")
+
+
+def _failed(model: str, hub: str, offline: bool, error: Exception) -> HubError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    way_out = (
+        "it is not in the local cache; run once without --offline"
+        if offline
+        else "check the name and the network, or give the folder of a copy"
+    )
+    return HubError(f"{model}: could not be had from {hub} ({reason}); {way_out}")

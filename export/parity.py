@@ -1,0 +1,153 @@
+"""The gate: ONNX Runtime against the torch model, on real speech, or no bundle is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion2vec_edge.engine import example_recordings, load_audio
+from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.errors import ParityError
+from emotion2vec_edge.engine.providers import CPU, open_session, usable_threads
+from emotion2vec_edge.engine.windows import softmax
+
+from .model import Emotion2vec, normalized
+
+FRAMES_LIMIT = 1e-4
+"""Largest difference of a frame embedding's element."""
+PROBABILITIES_LIMIT = 1e-5
+"""Largest difference of a probability of the whole clip."""
+
+ODD_LENGTHS = (400, 401, 719, 720, round(1.234 * SAMPLE_RATE), 37 * SAMPLE_RATE)
+"""Samples: one frame and its neighbours, two frames and theirs, no round number, very long."""
+
+Outputs = list[NDArray[np.float32]]
+"""frames [frames, dim] and, with a head, logits [frames, labels], of one clip."""
+
+RunBatch = Callable[[Sequence[Samples]], list[Outputs]]
+
+
+def check_bundle(
+    model: Emotion2vec, folder: Path, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """Compare ``frontend.onnx`` + ``encoder.onnx`` with the model.
+
+    Returns:
+        The evidence for ``bundle.json``.
+
+    Raises:
+        ParityError: a difference is above its limit.
+    """
+    threads = usable_threads()
+    frontend = open_session(folder / "frontend.onnx", CPU, threads)
+    encoder = open_session(folder / "encoder.onnx", CPU, threads)
+
+    def run(clips: Sequence[Samples]) -> list[Outputs]:
+        ready = [_normalized(clip) if model.config.normalize else clip for clip in clips]
+        waveform, lengths = _padded(ready)
+        features = frontend.run(None, {"waveform": waveform})[0]
+        frames = _frames(lengths, model)
+        outputs = encoder.run(None, {"features": features, "lengths": frames})
+        return _unpadded(outputs, frames)
+
+    return _compare(model, run, progress)
+
+
+def check_single_file(
+    model: Emotion2vec, path: Path, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """Compare the merged graph with the model; as :func:`check_bundle`."""
+    session = open_session(path, CPU, usable_threads())
+    names = ["frames"] if model.encoder.head is None else ["frames", "logits"]
+
+    def run(clips: Sequence[Samples]) -> list[Outputs]:
+        waveform, lengths = _padded(clips)
+        outputs = session.run(names, {"waveform": waveform, "lengths": lengths})
+        return _unpadded(outputs, _frames(lengths, model))
+
+    return _compare(model, run, progress)
+
+
+def _compare(model: Emotion2vec, run: RunBatch, progress: Callable[[str], None]) -> dict[str, Any]:
+    largest = {"frames": 0.0, "probabilities": 0.0}
+    cases = []
+    for name, clips in _cases():
+        progress(f"parity: {name}")
+        for clip, outputs in zip(clips, run(clips), strict=True):
+            expected = _torch_alone(model, clip)
+            differences = {"frames": _largest(outputs[0], expected[0])}
+            if len(expected) > 1:
+                ours, theirs = (softmax(o[1].mean(axis=0)) for o in (outputs, expected))
+                differences["probabilities"] = _largest(ours, theirs)
+            for quantity, value in differences.items():
+                largest[quantity] = max(largest[quantity], value)
+        cases.append(name)
+    evidence = {
+        "against": "torch, float32, each clip alone",
+        "max_abs_difference": largest,
+        "limits": {"frames": FRAMES_LIMIT, "probabilities": PROBABILITIES_LIMIT},
+        "cases": cases,
+    }
+    # Written so that NaN fails too.
+    if not (largest["frames"] <= FRAMES_LIMIT and largest["probabilities"] <= PROBABILITIES_LIMIT):
+        raise ParityError(
+            f"the exported graph differs from the torch model: frames by {largest['frames']:.2e} "
+            f"(limit {FRAMES_LIMIT:.0e}), probabilities by {largest['probabilities']:.2e} "
+            f"(limit {PROBABILITIES_LIMIT:.0e}); nothing was written"
+        )
+    return evidence
+
+
+def _cases() -> Iterator[tuple[str, list[Samples]]]:
+    speech = [load_audio(path).samples for path in example_recordings()]
+    for path, clip in zip(example_recordings(), speech, strict=True):
+        yield f"speech {path.stem}, {len(clip) / SAMPLE_RATE:.2f} s", [clip]
+    joined = np.concatenate(speech)
+    long = np.tile(joined, 1 + max(ODD_LENGTHS) // len(joined))
+    for length in ODD_LENGTHS:
+        yield f"{length} samples", [long[8_000 : 8_000 + length]]
+    yield "a padded batch of all speech clips and 401 samples", [*speech, joined[8_000:8_401]]
+
+
+def _torch_alone(model: Emotion2vec, clip: Samples) -> Outputs:
+    waveform = torch.from_numpy(clip.copy())
+    if model.config.normalize:
+        waveform = normalized(waveform)
+    with torch.inference_mode():
+        features = model.frontend(waveform[None])
+        outputs = model.encoder(features, torch.tensor([features.shape[1]]))
+    return [output[0].numpy() for output in outputs]
+
+
+def _normalized(clip: Samples) -> Samples:
+    return normalized(torch.from_numpy(clip.copy())).numpy()
+
+
+def _padded(clips: Sequence[Samples]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    lengths = np.array([len(clip) for clip in clips])
+    waveform = np.zeros((len(clips), lengths.max()), np.float32)
+    for row, clip in zip(waveform, clips, strict=True):
+        row[: len(clip)] = clip
+    return waveform, lengths
+
+
+def _frames(lengths: NDArray[np.int64], model: Emotion2vec) -> NDArray[np.int64]:
+    frames: NDArray[np.int64] = (lengths - model.config.receptive_field) // model.config.hop + 1
+    return frames
+
+
+def _unpadded(outputs: Sequence[Any], frames: NDArray[np.int64]) -> list[Outputs]:
+    return [
+        [output[row, :length] for output in outputs] for row, length in enumerate(frames.tolist())
+    ]
+
+
+def _largest(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    if ours.shape != theirs.shape:
+        raise ParityError(f"the exported graph gives {ours.shape}, the torch model {theirs.shape}")
+    return float(np.abs(ours - theirs).max())
