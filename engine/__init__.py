@@ -4,7 +4,7 @@
 >>> recognizer = Recognizer.load()
 >>> encoding = recognizer.encode(example_recordings()[0])
 >>> len(encoding.timeline(window=1.0, hop=0.5))
-14
+10
 
 Nothing is loaded until it is used, so that the command line answers at once.
 """

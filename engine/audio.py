@@ -7,12 +7,13 @@ is the 16 kHz mono result and one block of the source.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,15 +87,15 @@ def load_audio(
         AudioTooShortError: fewer than 400 samples at 16 kHz.
         InvalidSamplesError: NaN or infinite samples; a dtype, shape or rate that is not taken.
     """
-    if isinstance(source, str | os.PathLike):
-        reader = _open_path(Path(source))
-    elif isinstance(source, bytes | bytearray | memoryview):
-        reader = _open_file(io.BytesIO(bytes(source)), "<bytes>")
-    elif hasattr(source, "read"):
-        reader = _open_stream(source)
-    else:
-        reader = _ArrayReader(source, rate)
-    with reader:
+    with contextlib.ExitStack() as stack:
+        reader: _Reader
+        if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+            file, name = _open_binary(source)
+            stack.enter_context(file)
+            reader = _open_reader(file, name)
+            stack.callback(reader.close)
+        else:
+            reader = _ArrayReader(source, rate)
         _check_header(reader, channel)
         blocks = list(_resampled(reader, channel))
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -119,12 +120,6 @@ class _Reader:
         raise NotImplementedError
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _SoundFileReader(_Reader):
@@ -179,6 +174,9 @@ class _FFmpegReader(_Reader):
                 "stream"
             )
         self.stream = container.streams.audio[0]
+        if not getattr(self.stream, "codec_context", None):
+            container.close()
+            raise UndecodableAudioError(f"{name}: audio in a codec that FFmpeg has no decoder for")
         self.rate = self.stream.rate or 0
         self.channels = self.stream.channels or 0
 
@@ -256,45 +254,57 @@ def _full_scale(dtype: np.dtype[Any]) -> float:
     return scales[dtype.name]
 
 
-def _open_path(path: Path) -> _Reader:
-    try:
-        if path.is_dir():
-            raise AudioNotFoundError(f"{path}: is a folder; give audio files")
-        file = path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        if isinstance(error, AudioError):
-            raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AudioNotFoundError(f"{path}: {reason}") from None
-    if not file.seekable():  # a named pipe
-        with file:
-            return _open_file(io.BytesIO(file.read()), str(path))
-    return _open_file(file, str(path))
-
-
-def _open_stream(stream: Any) -> _Reader:
-    name = getattr(stream, "name", None)
+def _open_binary(source: Any) -> tuple[IO[bytes], str]:
+    """A seekable file that is ours to close, and its name for messages."""
+    if isinstance(source, bytes | bytearray):
+        return _Memory(source), "<bytes>"
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(0, "is a folder; give audio files")
+            file: IO[bytes] = path.open("rb")
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or str(error)
+            raise AudioNotFoundError(f"{path}: {reason}") from None
+        if file.seekable():
+            return file, str(path)
+        with file:  # a named pipe
+            return _Memory(file.read()), str(path)
+    name = getattr(source, "name", None)
     name = name if isinstance(name, str) else "<stream>"
-    content = stream.read()
+    content = source.read()
     if not isinstance(content, bytes):
         raise InvalidSamplesError(
             f"{name}: read() gave {type(content).__name__}; open it as binary"
         )
-    return _open_file(io.BytesIO(content), name)
+    return _Memory(content), name
 
 
-def _open_file(file: IO[bytes], name: str) -> _Reader:
-    """Try libsndfile, then FFmpeg, on a seekable file that the reader owns from here on."""
+class _Memory(io.BytesIO):
+    """A file in memory that stays where it is when told to seek before its start.
+
+    Damaged headers make libsndfile do that, and an exception inside its callback reaches nobody
+    but stderr.
+    """
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        with contextlib.suppress(ValueError):
+            super().seek(offset, whence)
+        return self.tell()
+
+
+def _open_reader(file: IO[bytes], name: str) -> _Reader:
+    """Try libsndfile, then FFmpeg, on a seekable file."""
     import soundfile
 
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size == 0:
-        file.close()
         raise UndecodableAudioError(f"{name}: the file is empty")
-    promised = _riff_promise(file, size)
+    promised = _chunk_promise(file, size)
     try:
-        handle = soundfile.SoundFile(file)
+        handle = soundfile.SoundFile(file if isinstance(file, _Memory) else name)
     except (soundfile.SoundFileError, RuntimeError, TypeError, OSError) as error:
         file.seek(0)
         return _open_with_ffmpeg(file, name, _reason(error))
@@ -319,7 +329,6 @@ def _open_with_ffmpeg(file: IO[bytes], name: str, sndfile_reason: str) -> _FFmpe
             file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"}
         )
     except (av.FFmpegError, ValueError, OSError, RuntimeError) as error:
-        file.close()
         raise UndecodableAudioError(
             f"{name}: neither libsndfile ({sndfile_reason}) nor FFmpeg ({_reason(error)}) can read "
             "it; is it audio?"
@@ -327,29 +336,32 @@ def _open_with_ffmpeg(file: IO[bytes], name: str, sndfile_reason: str) -> _FFmpe
     return _FFmpegReader(container, name)
 
 
-def _riff_promise(file: IO[bytes], size: int) -> int | None:
-    """Frames that a WAV header promises; libsndfile itself cuts them down to what is there.
+def _chunk_promise(file: IO[bytes], size: int) -> int | None:
+    """Frames that a WAV or AIFF header promises; libsndfile cuts them down to what is there.
 
-    None where it is no WAV, or where the writer did not know (a pipe leaves 0 or all ones).
+    None where it is neither, or where the writer did not know (a pipe leaves 0 or all ones).
     """
     head = file.read(12)
     promised = None
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+    if head[:4] + head[8:] in (b"RIFFWAVE", b"FORMAIFF", b"FORMAIFC"):
+        order: Literal["little", "big"] = "little" if head[:4] == b"RIFF" else "big"
         align = 0
         while len(chunk := file.read(8)) == 8:
-            length = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"fmt ":
-                fmt = file.read(length)
-                align = int.from_bytes(fmt[12:14], "little") if fmt[:2] in _PCM else 0
-                file.seek(length % 2, os.SEEK_CUR)
-            elif chunk[:4] == b"data":
+            name, length = chunk[:4], int.from_bytes(chunk[4:], order)
+            if name == b"fmt ":
+                fmt = file.read(min(length, 64))
+                align = int.from_bytes(fmt[12:14], order) if fmt[:2] in _PCM else 0
+                length -= len(fmt)
+            elif name == b"data":
                 if align and 0 < length < 0x7FFF_F000:
                     promised = length // align
                 break
-            elif file.tell() + length > size:
+            elif name == b"COMM":
+                promised = int.from_bytes(file.read(6)[2:], order) or None
                 break
-            else:
-                file.seek(length + length % 2, os.SEEK_CUR)
+            if file.tell() + length > size:
+                break
+            file.seek(length + length % 2, os.SEEK_CUR)
     file.seek(0)
     return promised
 
@@ -360,7 +372,7 @@ _PCM = (b"\x01\x00", b"\x03\x00", b"\xfe\xff")
 
 def _header_promise(handle: soundfile.SoundFile) -> int | None:
     """The frame count where the container states one that can be compared with what is decoded."""
-    if handle.format in ("FLAC", "AIFF", "MP3", "MPEG", "CAF", "W64", "RF64", "AU"):
+    if handle.format in ("FLAC", "MP3", "MPEG"):
         return handle.frames if 0 < handle.frames < 1 << 40 else None
     return None
 
@@ -392,7 +404,8 @@ def _resampled(reader: _Reader, channel: int | None) -> Iterator[Samples]:
         resampler = soxr.ResampleStream(reader.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     done = 0
     for block in reader.blocks():
-        mono = block.mean(axis=1) if channel is None else block[:, channel]
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the place
+            mono = block.mean(axis=1) if channel is None else block[:, channel]
         if not np.isfinite(mono).all():
             at = done + int(np.argmin(np.isfinite(mono)))
             raise InvalidSamplesError(
@@ -407,5 +420,7 @@ def _resampled(reader: _Reader, channel: int | None) -> Iterator[Samples]:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    # libsndfile's own words, without the address of the file object that soundfile adds
+    text = getattr(error, "error_string", None) or str(error)
+    text = " ".join(text.split()) or type(error).__name__
     return text.removeprefix("Error : ").rstrip(".")[:200]

@@ -1,0 +1,79 @@
+"""Fixtures: the embedded model, the example recordings, and, where they lie beside the checkout, the
+shared speech and checkpoints, which do not ship with the project."""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    """No test reads or fills the user's cache, nor follows the user's default model."""
+    monkeypatch.setenv("E2V_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("E2V_MODEL", raising=False)
+
+
+@pytest.fixture(scope="session")
+def recognizer():
+    return Recognizer.load()
+
+
+@pytest.fixture(scope="session")
+def example():
+    return example_recordings()[0]
+
+
+@pytest.fixture(scope="session")
+def example_samples(example):
+    return load_audio(example).samples
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint():
+    folder = SHARED / "checkpoints" / "small"
+    if not (folder / "model.pt").is_file():
+        pytest.skip(f"SKIPPED LOUDLY: no trained checkpoint at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_clips():
+    """One labelled recording of each corpus with the small model's test split: paths."""
+    manifest = SHARED / "speech" / "manifest.csv"
+    if not manifest.is_file():
+        pytest.skip(f"SKIPPED LOUDLY: no speech at {manifest.parent}")
+    clips: dict[str, Path] = {}
+    with manifest.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "test":
+                clips.setdefault(row["path"].split("/")[0], manifest.parent / row["path"])
+    return [clips[corpus] for corpus in ("ased", "emodb", "nemo", "ravdess")]
+
+
+@pytest.fixture(scope="session")
+def funasr_model():
+    """FunASR's own Emotion2vec class: the oracle."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from funasr.models.emotion2vec.model import Emotion2vec
+        except ImportError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"SKIPPED LOUDLY: FunASR, the oracle, cannot be imported: {error}")
+    return Emotion2vec
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261124)

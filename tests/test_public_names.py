@@ -1,0 +1,62 @@
+"""What `emotion2vec_edge.engine` offers, and what it costs to import it."""
+
+import doctest
+import json
+import subprocess
+import sys
+
+import emotion2vec_edge.engine as engine
+from emotion2vec_edge.engine import recognizer
+
+
+def test_every_public_name_can_be_had():
+    for name in engine.__all__:
+        assert getattr(engine, name) is not None
+
+
+def test_the_public_names():
+    assert set(engine.__all__) == {
+        "Audio", "AudioError", "AudioWarning", "Bundle", "E2VError", "Encoding", "Label",
+        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "Timeline",
+        "Timings", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
+        "open_bundle",
+    }  # fmt: skip
+
+
+def modules_after(code):
+    """Names of the modules that are loaded after `code` ran in a process of its own."""
+    script = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_the_engine_loads_nothing_heavy():
+    loaded = modules_after("import emotion2vec_edge.engine")
+    assert not loaded & {"torch", "numpy", "onnxruntime", "soundfile", "soxr", "av", "click"}
+
+
+def test_the_help_loads_nothing_heavy():
+    loaded = modules_after(
+        "from emotion2vec_edge.engine.cli import cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        "cli.main(['--version'], standalone_mode=False)"
+    )
+    assert not loaded & {"torch", "numpy", "onnxruntime", "soundfile", "soxr", "av"}
+
+
+def test_recognizing_never_imports_torch():
+    loaded = modules_after(
+        "from emotion2vec_edge.engine import Recognizer, example_recordings\n"
+        "recognizer = Recognizer.load()\n"
+        "encoding = recognizer.encode(example_recordings()[0])\n"
+        "encoding.utterance(); encoding.timeline(); encoding.embedding()"
+    )
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+
+
+def test_docstring_examples_run():
+    for module in (engine, recognizer):
+        result = doctest.testmod(module)
+        assert result.attempted > 0
+        assert result.failed == 0
