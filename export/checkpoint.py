@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,15 +90,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     and objects of any other class (a trainer's arguments, say) become empty placeholders.
     """
     try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        # The format of before torch 1.6, which is no zip file, can be read and not be listed.
+        foreign = (
+            torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            if zipfile.is_zipfile(path)
+            else []
+        )
         placeholders: list[Any] = [
             (type("Placeholder", (_Placeholder,), {}), name) for name in foreign
         ]
-        with torch.serialization.safe_globals(placeholders):
+        with torch.serialization.safe_globals(placeholders), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickle protocols; what cannot be read is an error
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError,
-        TypeError, IndexError,
+        TypeError, IndexError, OSError,
     ) as error:  # fmt: skip
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 
 ROOT = Path(__file__).resolve().parent.parent

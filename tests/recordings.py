@@ -17,7 +17,9 @@ def encoded(samples, rate, container, *, codec=None, subtype=None):
     layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
     with av.open(file, "w", format=container) as out:
         stream = out.add_stream(codec, rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1)), "flt", layout)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples.reshape(1, -1)), "flt", layout
+        )
         frame.sample_rate = rate
         frame.pts = 0  # with times the muxer notes the encoder's delay, as ffmpeg's own files do
         resampler = av.AudioResampler(

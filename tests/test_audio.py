@@ -7,6 +7,10 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recordings import encoded, tone
+
 from emotion2vec_edge.engine.audio import load_audio
 from emotion2vec_edge.engine.errors import (
     AudioNotFoundError,
@@ -16,11 +20,15 @@ from emotion2vec_edge.engine.errors import (
     TruncatedAudioError,
     UndecodableAudioError,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from recordings import encoded, tone
 
-PCM = {"PCM_U8": 2e-2, "PCM_16": 1e-4, "PCM_24": 1e-6, "PCM_32": 1e-6, "FLOAT": 1e-7, "DOUBLE": 1e-7}
+PCM = {
+    "PCM_U8": 2e-2,
+    "PCM_16": 1e-4,
+    "PCM_24": 1e-6,
+    "PCM_32": 1e-6,
+    "FLOAT": 1e-7,
+    "DOUBLE": 1e-7,
+}
 
 
 @pytest.mark.parametrize(("subtype", "tolerance"), PCM.items())
@@ -191,7 +199,9 @@ def test_playlists_open_nothing_else(tmp_path):
     secret = tmp_path / "secret.wav"
     secret.write_bytes(encoded(tone(), 16_000, "WAV"))
     playlist = tmp_path / "list.m3u8"
-    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n")
+    playlist.write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"
+    )
     with pytest.raises(UndecodableAudioError):
         load_audio(playlist)
     concat = tmp_path / "list.ffconcat"

@@ -4,9 +4,10 @@ import zlib
 
 import numpy as np
 import pytest
+from recordings import encoded, tone
+
 from emotion2vec_edge.engine.audio import load_audio
 from emotion2vec_edge.engine.errors import AudioError
-from recordings import encoded, tone
 
 SEEDS = {
     "wav": ("WAV", {"subtype": "PCM_16"}),

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+
 from emotion2vec_edge.engine import Recognizer, bundle, open_bundle
 from emotion2vec_edge.engine.errors import (
     BundleFormatError,

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from emotion2vec_edge.engine import errors
 
 

@@ -4,6 +4,7 @@ import types
 
 import onnxruntime
 import pytest
+
 from emotion2vec_edge.engine import Recognizer, providers
 from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
 from emotion2vec_edge.engine.errors import BundleFormatError, OptionError, ProviderError

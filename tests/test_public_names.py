@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-import emotion2vec_edge.engine as engine
+from emotion2vec_edge import engine
 from emotion2vec_edge.engine import recognizer
 
 
@@ -26,7 +26,9 @@ def test_the_public_names():
 def modules_after(code):
     """Names of the modules that are loaded after `code` ran in a process of its own."""
     script = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from recordings import encoded, tone
+
 from emotion2vec_edge.engine import Recognizer, encoder, example_recordings, load_audio
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import NoHeadError
-from recordings import encoded, tone
 
 
 class CountingSession:

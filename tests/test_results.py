@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.results import AudioWarning, Segment, Timeline, Timings, Utterance
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from emotion2vec_edge.engine.bundle import AudioContract
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.windows import frame_centres, pool_windows, softmax, window_spans
-from hypothesis import given
-from hypothesis import strategies as st
 
 AUDIO = AudioContract(sample_rate=16_000, hop=320, receptive_field=400, normalize=True)
 

@@ -8,7 +8,6 @@ unavailable · 130 interrupted.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -65,10 +64,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader has gone (… | head). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except OSError as error:
         click.echo(f"e2v: {error}", err=True)
         code = 1

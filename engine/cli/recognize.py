@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from ..errors import OutputError
 from . import fail
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ class _EmbeddingSaver:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.taken: set[str] = set()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
 
     def save(self, file: str, encoding: Encoding) -> str:
         import numpy as np
@@ -158,9 +162,12 @@ def _destination(output: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        try:
-            yield out
-        finally:
-            out.close()
-            temporary.replace(output)
+    try:
+        with temporary.open("w", encoding="utf-8") as out:
+            try:
+                yield out
+            finally:
+                out.close()
+                temporary.replace(output)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from None
