@@ -197,10 +197,13 @@ def test_an_output_folder_that_is_missing(example, tmp_path):
 def test_interrupted(example, tmp_path):
     """Ctrl-C ends with 130, and what was computed is kept as well-formed JSON."""
     output = tmp_path / "out.json"
+    # A shell's background job ignores SIGINT, and hands that on to its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*E2V, "recognize", *[str(example)] * 5_000, "--format", "json", "-o", str(output)],
         stderr=subprocess.PIPE,
     )
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in tmp_path.iterdir()):
         assert time.monotonic() < deadline
