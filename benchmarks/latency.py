@@ -24,7 +24,7 @@ import onnxruntime
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.cli.doctor import cpu_features
+from emotion2vec_edge.engine.cpu import cpu_features
 
 from .timing import interleaved
 

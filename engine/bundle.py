@@ -274,6 +274,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def variant_files(folder: Path, variant: str) -> tuple[BundleFile, ...]:
+    """The files of a variant with their sizes and checksums."""
+    return tuple(
+        BundleFile(f"{variant}/{path.name}", path.stat().st_size, sha256_of(path))
+        for path in sorted((folder / variant).iterdir())
+    )
+
+
 def cache_folder() -> Path:
     """Where what can be computed again is kept: ``$E2V_CACHE``, else the user's cache folder."""
     if override := os.environ.get(CACHE_VARIABLE):

@@ -23,7 +23,8 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── CheckpointError                     a FunASR checkpoint that cannot be read
     │   │   └── UnsupportedConfigError          its config.yaml asks for what we do not have
     │   ├── HubError                            a checkpoint could not be fetched
-    │   └── ParityError                         an exported graph differs from its torch model
+    │   ├── ParityError                         an exported graph differs from its torch model
+    │   └── GateError                           a variant lost too much against fp32
     └── ProviderError                           5   a named execution provider cannot serve
 """
 
@@ -120,6 +121,10 @@ class HubError(ModelError):
 
 class ParityError(ModelError):
     """An exported graph does not give the numbers of the torch model it was made from."""
+
+
+class GateError(ModelError):
+    """A variant of a model lost too much against fp32."""
 
 
 class ProviderError(E2VError):

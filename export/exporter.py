@@ -15,10 +15,9 @@ from typing import Any
 from emotion2vec_edge.engine.bundle import (
     MANIFEST,
     AudioContract,
-    BundleFile,
     Manifest,
     Variant,
-    sha256_of,
+    variant_files,
 )
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.providers import LADDER
@@ -96,14 +95,6 @@ def audio_contract(checkpoint: Checkpoint) -> AudioContract:
     return AudioContract(SAMPLE_RATE, config.hop, config.receptive_field, config.normalize)
 
 
-def bundle_files(folder: Path, variant: str) -> tuple[BundleFile, ...]:
-    """The files of a variant with their sizes and checksums."""
-    return tuple(
-        BundleFile(f"{variant}/{path.name}", path.stat().st_size, sha256_of(path))
-        for path in sorted((folder / variant).iterdir())
-    )
-
-
 def _manifest(
     checkpoint: Checkpoint,
     source: Source,
@@ -114,7 +105,7 @@ def _manifest(
     config = checkpoint.config
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
     fp32 = Variant(
-        files=bundle_files(folder, "fp32"),
+        files=variant_files(folder, "fp32"),
         providers=tuple(tier.name for tier in LADDER if "fp32" in tier.precisions),
         recipe={"exporter": "torch.onnx.export, dynamo"},
         evidence={"parity": evidence},

@@ -5,6 +5,7 @@ The graphs use opset 18 and only operators that ONNX Runtime 1.18 has, because J
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxscript.optimizer
 import torch
 from torch import nn
 
@@ -27,6 +29,9 @@ IR_VERSION = 8
 
 EXTERNAL_DATA_BYTES = 2_000_000_000
 """A protobuf file cannot hold 2 GiB; from here on the weights lie beside the graph."""
+
+FOLDING_BYTES = 1 << 31
+"""Constants up to this size are computed at export and not at every load."""
 
 SECOND = 16_000
 
@@ -116,11 +121,16 @@ def _export(
         )
     if program is None:  # only for exporters that write the file themselves
         raise RuntimeError("torch.onnx.export returned no program")
+    # Once more without the limits on size: reshaped weights are constants too.
+    onnxscript.optimizer.optimize(
+        program.model, input_size_limit=FOLDING_BYTES, output_size_limit=FOLDING_BYTES
+    )
     graph: onnx.ModelProto = program.model_proto
     graph.ir_version = IR_VERSION
     graph.producer_name = "emotion2vec-edge"
     _name_axes(graph.graph.input, dynamic)
     _name_axes(graph.graph.output, outputs)
+    _name_layers(graph)
     _drop_exporter_notes(graph)
     onnx.helper.set_model_props(graph, dict(metadata))
     if graph.ByteSize() >= EXTERNAL_DATA_BYTES:
@@ -142,6 +152,21 @@ def _name_axes(values: Any, names: Mapping[str, tuple[str | None, ...]]) -> None
         for axis, name in zip(value.type.tensor_type.shape.dim, names[value.name], strict=False):
             if name is not None:
                 axis.dim_param = name
+
+
+def _name_layers(graph: onnx.ModelProto) -> None:
+    """Name each MatMul and Conv after the module it comes from, as ``blocks.3.fc1``.
+
+    Whoever quantizes the graph speaks of its layers by these names.
+    """
+    for node in graph.graph.node:
+        scopes = next(
+            (p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]"
+        )
+        modules = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
+        constant = {tensor.name for tensor in graph.graph.initializer} & set(node.input)
+        if node.op_type in ("MatMul", "Conv") and constant and modules:
+            node.name = modules[-1]
 
 
 def _drop_exporter_notes(graph: onnx.ModelProto) -> None:

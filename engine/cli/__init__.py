@@ -18,6 +18,10 @@ from ..version import __version__
 VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
+    "quantize": (
+        "emotion2vec_edge.quantize.cli",
+        "Add a small and fast variant to a bundle.",
+    ),
     "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
     "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
 }

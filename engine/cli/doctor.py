@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -14,22 +13,6 @@ ONE_NODE_GRAPH = bytes.fromhex(
     "0a0312016e62100a0179120b0a09080112050a0312016e42040a00100d"
 )
 """An ONNX model of one Add, y = x + x, opset 13; tests/test_cli.py makes it anew."""
-
-X86_FEATURES = {
-    "avx2": "AVX2",
-    "avx512f": "AVX-512",
-    "avx512_vnni": "AVX512-VNNI (fast INT8)",
-    "avx_vnni": "AVX-VNNI (fast INT8)",
-    "avx512_bf16": "AVX512-BF16",
-    "amx_int8": "AMX-INT8 (fastest INT8)",
-}
-ARM_FEATURES = {
-    "asimd": "NEON",
-    "asimddp": "dot product (fast INT8)",
-    "i8mm": "I8MM (fastest INT8)",
-    "asimdhp": "FP16",
-    "bf16": "BF16",
-}
 
 
 @click.command()
@@ -59,22 +42,8 @@ def doctor() -> int:
     return code if works else 5
 
 
-def cpu_features() -> list[str]:
-    """What this processor has of the instructions that matter here; empty where nothing tells."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    flags: set[str] = set()
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            flags.update(value.split())
-    known = {**X86_FEATURES, **ARM_FEATURES}
-    return [shown for flag, shown in known.items() if flag in flags]
-
-
 def _processor() -> Iterator[str]:
+    from ..cpu import cpu_features
     from ..providers import usable_threads
 
     yield f"{usable_threads()} threads usable by this process"

@@ -1,0 +1,121 @@
+"""Speech to judge a variant on: the user's own, labelled or not, or what is built in."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
+from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.errors import OptionError
+
+AUDIO_SUFFIXES = frozenset(
+    [
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".amr",
+        ".flac",
+        ".m4a",
+        ".mp3",
+        ".mp4",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".wav",
+        ".webm",
+        ".wma",
+    ]
+)
+LEAST_CLIPS = 8
+"""Fewer say too little about a model."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One piece of speech to judge on."""
+
+    samples: Samples
+    label: str | None
+    """The true emotion, where it is known."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Clips and where they are from."""
+
+    clips: tuple[Clip, ...]
+    source: str
+
+
+def load_calibration(path: Path | None, most: int = 300) -> Calibration:
+    """Read the speech to judge on.
+
+    Args:
+        path: a CSV with the columns ``path,label`` (and ``split``, of which ``test`` is taken), a
+            folder of recordings, or None for what is built in.
+        most: take at most so many clips, spread evenly over what is there.
+
+    Raises:
+        OptionError: there is no such path, or too few readable recordings at it.
+    """
+    if path is None:
+        return Calibration(tuple(_built_in()), "built in")
+    if path.is_dir():
+        found = [(p, None) for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
+    elif path.is_file():
+        found = _manifest_rows(path)
+    else:
+        raise OptionError(f"{path}: no such calibration manifest or folder")
+    picked = [found[i] for i in np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
+    clips = []
+    for file, label in picked:
+        try:
+            clips.append(Clip(load_audio(file).samples, label))
+        except AudioError:  # a few unreadable files among many say nothing about the model
+            continue
+    if len(clips) < LEAST_CLIPS:
+        raise OptionError(
+            f"{path}: {len(clips)} readable recordings of {len(found)}; give a folder or a CSV "
+            f"(path,label) with at least {LEAST_CLIPS}"
+        )
+    return Calibration(tuple(clips), path.name)
+
+
+def _manifest_rows(path: Path) -> list[tuple[Path, str | None]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if "path" not in (reader.fieldnames or ()):
+                raise OptionError(f"{path}: a manifest is a CSV with the columns path,label")
+            return [
+                (path.parent / row["path"], row.get("label") or None)
+                for row in reader
+                if (row.get("split") or "test") == "test"
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise OptionError(f"{path}: not a CSV manifest: {error}") from None
+
+
+def _built_in() -> Iterator[Clip]:
+    """Three and a half minutes: the examples cut, sped up, slowed down, quiet, noisy, muffled."""
+    speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
+    rng = np.random.default_rng(0)
+    for index in range(64):
+        seconds = rng.uniform(1.5, 5.0)
+        speed = rng.uniform(0.75, 1.35)  # changes pitch and tempo, as emotions do
+        count = round(seconds * SAMPLE_RATE)
+        start = rng.integers(len(speech) - round(count * speed) - 1)
+        positions = start + speed * np.arange(count)
+        clip = np.interp(positions, np.arange(len(speech)), speech)
+        if index % 4 == 1:
+            noise = rng.normal(size=count) * np.sqrt(np.mean(clip**2))
+            clip = clip + noise * 10 ** (-rng.uniform(5, 25) / 20)
+        if index % 4 == 2:
+            clip = np.convolve(clip, np.ones(4) / 4, mode="same")
+        clip = clip * 10 ** (-rng.uniform(0, 30) / 20)
+        yield Clip(clip.astype(np.float32), None)

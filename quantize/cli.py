@@ -1,0 +1,113 @@
+"""``e2v quantize``: a bundle gets an INT8 or FP16 variant, behind the gate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp16"]),
+    multiple=True,
+    required=True,
+    help="int8 for CPUs, fp16 for NVIDIA GPUs; may be given twice.",
+)
+@click.option(
+    "--target",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "avx2", "avx512", "avx512_vnni", "arm64"]),
+    help="Instruction set to make int8 for; avx2 runs everywhere.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Speech to judge on: a CSV (path,label) or a folder; built in otherwise.",
+)
+@click.option(
+    "--clips",
+    type=click.IntRange(8),
+    default=300,
+    show_default=True,
+    help="Judge on at most so many recordings.",
+)
+@click.option(
+    "--search", is_flag=True, help="Find the layers that must stay in float instead of refusing."
+)
+@click.option(
+    "--keep-float",
+    multiple=True,
+    metavar="LAYER",
+    help="Keep a layer in float; frontend/convs.0 by default, '' for none.",
+)
+@click.option(
+    "--agreement",
+    type=float,
+    default=0.98,
+    show_default=True,
+    help="Least share of clips with the same emotion as fp32.",
+)
+@click.option(
+    "--mean-shift",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Largest mean change of a probability.",
+)
+@click.option(
+    "--ua-loss",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Largest loss of unweighted accuracy, where there are labels.",
+)
+def quantize(
+    bundle: Path, precision: tuple[str, ...], target: str, calibration: Path | None, clips: int,
+    search: bool, keep_float: tuple[str, ...], agreement: float, mean_shift: float, ua_loss: float,
+) -> None:  # fmt: skip
+    """Add a variant to BUNDLE; one that lost too much against fp32 on speech is refused."""
+    from emotion2vec_edge.engine.errors import MissingExtraError
+
+    try:
+        from .calibration import load_calibration
+        from .gate import Limits
+        from .int8 import TARGETS, Int8Settings
+        from .quantizer import add_fp16, add_int8
+    except ImportError as error:
+        raise MissingExtraError(
+            f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
+        ) from None
+
+    def progress(step: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r\033[K{step}", err=True, nl=False)
+
+    speech = load_calibration(calibration, clips)
+    for name in precision:
+        if name == "int8":
+            settings = Int8Settings(target=next(t for t in TARGETS if t == target))
+            if keep_float:
+                chosen = tuple(layer for layer in keep_float if layer)
+                settings = Int8Settings(settings.target, chosen)
+            limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
+            variant = add_int8(bundle, speech, settings, limits, search=search, progress=progress)
+        else:
+            variant = add_fp16(bundle, speech, progress=progress)
+        progress("")
+        measured = variant.evidence
+        facts = [f"{variant.bytes / 2**20:.1f} MiB", f"{measured['clips']} clips"]
+        if "agreement" in measured:
+            facts.append(f"agrees with fp32 on {measured['agreement']:.1%}")
+            facts.append(f"shifts a probability by {measured['mean_shift']:.4f} on average, "
+                         f"{measured['max_shift']:.3f} at most")  # fmt: skip
+        if "ua" in measured:
+            facts.append(f"UA {measured['ua']:.3f} (fp32 {measured['ua_fp32']:.3f})")
+        facts.append(f"embedding cosine {measured['cosine']:.4f}")
+        click.echo(f"{bundle}: {name}, " + "; ".join(facts))
+        if kept := variant.recipe.get("keep_float"):
+            click.echo(f"in float: {', '.join(kept)}")

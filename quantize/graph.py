@@ -1,0 +1,242 @@
+"""Rewrites of an ONNX graph that keep its function: fused attention, quantization before gathering.
+
+What ONNX Runtime fuses by itself it fuses here too, once and for all, so that loading is quick and
+old versions need no fusion that they do not have.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import onnx
+from onnx import NodeProto, helper
+
+from emotion2vec_edge.engine.errors import ModelError
+from emotion2vec_edge.engine.providers import import_onnxruntime
+
+CONTRIB = "com.microsoft"
+"""Domain of the operators that ONNX Runtime adds to the standard."""
+
+MOVES = ("Concat", "Reshape", "Slice")
+"""Operators that move values and leave them as they are: they commute with quantization."""
+
+
+class Graph:
+    """A model with its nodes indexed by what they read and write."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.nodes = model.graph.node
+        self.constants = {tensor.name for tensor in model.graph.initializer}
+        self.producer = {output: node for node in self.nodes for output in node.output}
+        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        for node in self.nodes:
+            for name in node.input:
+                self.consumers[name].append(node)
+
+    def source(self, name: str) -> str:
+        """Operator that a value comes from; empty for inputs and constants."""
+        return self.producer[name].op_type if name in self.producer else ""
+
+
+def layers(model: onnx.ModelProto) -> list[str]:
+    """Names of the MatMuls with a constant weight, in order: what INT8 can quantize."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and node.input[1] in constants
+    ]
+
+
+def operators(model: onnx.ModelProto) -> dict[str, int]:
+    """How often each operator occurs."""
+    return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
+
+
+def fuse_attention(model: onnx.ModelProto, heads: int) -> int:
+    """Put one MultiHeadAttention in the place of each softmax(q kᵀ + bias) v.
+
+    Returns:
+        How many were fused; those of another form stay as they are.
+    """
+    graph = Graph(model)
+    fused = 0
+    for softmax in [node for node in graph.nodes if node.op_type == "Softmax"]:
+        match = _attention_around(graph, softmax)
+        if match is None:
+            continue
+        query, key, value, bias, last = match
+        attention = helper.make_node(
+            "MultiHeadAttention",
+            [query, key, value, "", "", bias],
+            [last.output[0]],
+            name=f"attention.{fused}",
+            domain=CONTRIB,
+            num_heads=heads,
+        )
+        position = list(graph.nodes).index(last)
+        graph.nodes.remove(last)
+        graph.nodes.insert(position, attention)
+        fused += 1
+    if fused:
+        _declare(model, CONTRIB)
+        remove_unused(model)
+    return fused
+
+
+def _attention_around(
+    graph: Graph, softmax: NodeProto
+) -> tuple[str, str, str, str, NodeProto] | None:
+    """Query, key and value [batch, tokens, dim], bias [batch, heads, …], and the last node."""
+    add = graph.producer.get(softmax.input[0])
+    if add is None or add.op_type != "Add":
+        return None
+    scores, bias = add.input
+    if graph.source(scores) != "MatMul":
+        scores, bias = bias, scores
+    product = graph.producer.get(scores)
+    followers = graph.consumers[softmax.output[0]]
+    if product is None or product.op_type != "MatMul" or len(followers) != 1:
+        return None
+    weighted = followers[0]
+    parts = [_before_heads(graph, name) for name in (*product.input, weighted.input[1])]
+    chain = [weighted]
+    for expected in ("MatMul", "Transpose", "Reshape"):
+        if chain[-1].op_type != expected:
+            return None
+        if expected != "Reshape":
+            after = graph.consumers[chain[-1].output[0]]
+            if len(after) != 1:
+                return None
+            chain.append(after[0])
+    # A bias without a heads axis (no ALiBi) would be read as another shape.
+    if None in parts or graph.source(bias) != "Add":
+        return None
+    query, key, value = parts
+    return str(query), str(key), str(value), bias, chain[-1]
+
+
+def _before_heads(graph: Graph, name: str) -> str | None:
+    """Follow q, k or v back over scaling and transposing to where it was cut from qkv."""
+    while name in graph.producer:
+        node = graph.producer[name]
+        if node.op_type == "Split":
+            return name
+        if node.op_type not in ("Mul", "Transpose", "Reshape"):
+            return None
+        name = node.input[0]
+    return None
+
+
+def quantize_before_moves(model: onnx.ModelProto) -> int:
+    """Quantize once and gather windows in uint8, instead of gathering floats and quantizing those.
+
+    ``x → moves → DynamicQuantizeLinear`` becomes ``x → DynamicQuantizeLinear → moves``: a quarter
+    of the bytes are moved, and each sample is rounded once instead of once a window.
+
+    Returns:
+        How many quantizations moved up.
+    """
+    graph = Graph(model)
+    moved = 0
+    for node in [n for n in graph.nodes if n.op_type == "DynamicQuantizeLinear"]:
+        path, root = _moves_above(graph, node.input[0])
+        if not path:
+            continue
+        quantized, scale, zero = (f"{node.output[0]}_of_root", node.output[1], node.output[2])
+        position = list(graph.nodes).index(node)
+        graph.nodes.remove(node)
+        rename = {root: quantized}
+        new = [helper.make_node(node.op_type, [root], [quantized, scale, zero], name=node.name)]
+        for move in path:
+            copy = NodeProto()
+            copy.CopyFrom(move)
+            copy.name = f"{move.name}_uint8"
+            for i, name in enumerate(copy.input):
+                copy.input[i] = rename.get(name, name)
+            rename[move.output[0]] = f"{move.output[0]}_uint8"
+            copy.output[0] = rename[move.output[0]]
+            new.append(copy)
+        new[-1].output[0] = node.output[0]
+        for offset, added in enumerate(new):
+            graph.nodes.insert(position + offset, added)
+        moved += 1
+    if moved:
+        remove_unused(model)
+    return moved
+
+
+def _moves_above(graph: Graph, name: str) -> tuple[list[NodeProto], str]:
+    """The moves between a value and the one value that all of it comes from, in order."""
+    path: list[NodeProto] = []
+    seen: set[str] = set()
+
+    def visit(value: str) -> set[str]:
+        node = graph.producer.get(value)
+        if node is None or node.op_type not in MOVES:
+            return {value}
+        data = node.input if node.op_type == "Concat" else node.input[:1]
+        roots = set().union(*(visit(item) for item in data))
+        if value not in seen:
+            seen.add(value)
+            path.append(node)
+        return roots
+
+    roots = visit(name)
+    # One graph may gather from gathered values; quantizing needs one root.
+    return (path, roots.pop()) if len(roots) == 1 else ([], name)
+
+
+def fuse_offline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What ONNX Runtime makes of a graph at its extended level, as a model to ship.
+
+    Raises:
+        ModelError: it cannot load the graph.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 4
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source.onnx"), Path(folder, "fused.onnx")
+        onnx.save_model(model, source)
+        options.optimized_model_filepath = str(target)
+        try:
+            ort.InferenceSession(
+                str(source),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["SkipLayerNormFusion"],
+            )
+        except Exception as error:  # its exceptions have no common base but Exception
+            raise ModelError(f"onnxruntime {ort.__version__} refuses the graph: {error}") from error
+        fused = onnx.load(target)
+    used = {node.domain for node in fused.graph.node}
+    for opset in list(fused.opset_import):
+        if opset.domain not in used and opset.domain:  # it declares every domain that it knows
+            fused.opset_import.remove(opset)
+    fused.ir_version = model.ir_version
+    del fused.graph.value_info[:]
+    return fused
+
+
+def remove_unused(model: onnx.ModelProto) -> None:
+    """Remove nodes and constants whose values nobody reads."""
+    outputs = {output.name for output in model.graph.output}
+    while True:
+        used = {name for node in model.graph.node for name in node.input} | outputs
+        dead = [node for node in model.graph.node if not used.intersection(node.output)]
+        if not dead:
+            break
+        for node in dead:
+            model.graph.node.remove(node)
+    for tensor in [t for t in model.graph.initializer if t.name not in used]:
+        model.graph.initializer.remove(tensor)
+
+
+def _declare(model: onnx.ModelProto, domain: str) -> None:
+    if domain not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(domain, 1))

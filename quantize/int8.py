@@ -1,0 +1,133 @@
+"""INT8: dynamic quantization of the matrix products, per output channel.
+
+Weights are int8 with a scale for each output channel, activations uint8 with a scale found anew at
+each call. Convolutions and everything else stay in float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from emotion2vec_edge.engine.cpu import cpu_flags
+from emotion2vec_edge.engine.errors import ModelError, OptionError
+
+from .graph import fuse_attention, fuse_offline, layers, operators, quantize_before_moves
+
+Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]
+TARGETS: tuple[Target, ...] = ("auto", "avx2", "avx512", "avx512_vnni", "arm64")
+
+GRAPHS = ("frontend", "encoder")
+
+QUANTIZED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+"""What ONNX Runtime fuses a quantized product into."""
+
+
+@dataclass(frozen=True)
+class Int8Settings:
+    """How to quantize."""
+
+    target: Target = "auto"
+    """The instruction set that the variant is for."""
+    keep_float: Collection[str] = ("frontend/convs.0",)
+    """Layers that stay in float32, as ``graph/name``. The first one reads the raw waveform: ten
+    samples a window, which eight bits hold too coarsely, at no cost worth saving."""
+
+    @property
+    def reduce_range(self) -> bool:
+        """Whether weights get seven bits.
+
+        Before VNNI, x86 adds two uint8 × int8 products in sixteen bits, which eight-bit weights
+        overflow.
+        """
+        return self.resolved in ("avx2", "avx512")
+
+    @property
+    def resolved(self) -> Target:
+        """The target, ``auto`` replaced by what this machine has."""
+        if self.target != "auto":
+            return self.target
+        if platform.machine() in ("aarch64", "arm64"):
+            return "arm64"
+        flags = cpu_flags()
+        if flags & {"avx512_vnni", "avx_vnni"}:
+            return "avx512_vnni"
+        return "avx512" if "avx512f" in flags else "avx2"
+
+
+def all_layers(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
+    """Every layer that can be quantized, as ``graph/name``."""
+    return [f"{graph}/{name}" for graph in GRAPHS for name in layers(graphs[graph])]
+
+
+def quantize_graphs(
+    graphs: Mapping[str, onnx.ModelProto], settings: Int8Settings, heads: int
+) -> dict[str, onnx.ModelProto]:
+    """Quantize both graphs of a model; the ones given stay as they are.
+
+    Raises:
+        OptionError: ``keep_float`` names a layer that there is not.
+        ModelError: a layer was not quantized, or not fused.
+    """
+    unknown = set(settings.keep_float) - set(all_layers(graphs))
+    if unknown:
+        raise OptionError(
+            f"no layer {', '.join(sorted(unknown))}; there are {', '.join(all_layers(graphs))}"
+        )
+    quantized = {}
+    for graph in GRAPHS:
+        keep = [name.partition("/")[2] for name in settings.keep_float if name.startswith(graph)]
+        quantized[graph] = _quantize(graphs[graph], keep, settings.reduce_range, heads)
+    return quantized
+
+
+def _quantize(
+    source: onnx.ModelProto, keep: list[str], reduce_range: bool, heads: int
+) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    model.CopyFrom(source)
+    names = layers(model)
+    if len(keep) < len(names):
+        model = _quantize_dynamic(model, keep, reduce_range)
+    fuse_attention(model, heads)
+    quantize_before_moves(model)
+    model = fuse_offline(model)
+    found = operators(model)
+    done = sum(found.get(operator, 0) for operator in QUANTIZED)
+    if done != len(names) - len(keep) or "MatMulInteger" in found:
+        raise ModelError(
+            f"{len(names) - len(keep)} products should be quantized and fused, not {found}"
+        )
+    return model
+
+
+def _quantize_dynamic(
+    model: onnx.ModelProto, keep: list[str], reduce_range: bool
+) -> onnx.ModelProto:
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it advises a pre-processing that the graph has had
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder, "quantized.onnx")
+            quantize_dynamic(
+                model,
+                target,
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                reduce_range=reduce_range,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=keep,
+                extra_options={"MatMulConstBOnly": True},
+            )
+            return onnx.load(target)
+    finally:
+        logger.setLevel(level)

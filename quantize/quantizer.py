@@ -1,0 +1,229 @@
+"""A bundle gets a variant: made, judged by the gate, written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+
+from emotion2vec_edge.engine.bundle import (
+    MANIFEST,
+    Bundle,
+    Manifest,
+    Variant,
+    open_bundle,
+    variant_files,
+    write_atomically,
+)
+from emotion2vec_edge.engine.cpu import cpu_features
+from emotion2vec_edge.engine.encoder import Encoder
+from emotion2vec_edge.engine.errors import GateError, OutputError
+from emotion2vec_edge.engine.providers import CPU, import_onnxruntime, open_session, usable_threads
+
+from .calibration import Calibration
+from .fp16 import convert_graphs
+from .gate import Answers, Comparison, Limits, answers, compare
+from .graph import operators
+from .int8 import GRAPHS, Int8Settings, all_layers, quantize_graphs
+from .search import rank_layers, smallest_exclusion
+
+Graphs = Mapping[str, onnx.ModelProto]
+Progress = Callable[[str], None]
+
+FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.999, ua_loss=0.003)
+"""What half precision may lose; it should lose next to nothing."""
+
+SEARCH_CLIPS = 24
+"""Layers are ranked on so many clips; the gate judges on all."""
+
+CULPRITS = 3
+"""A refusal names so many layers."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The gate for one model: fp32's answers on the speech, and what is near enough."""
+
+    calibration: Calibration
+    labels: tuple[str, ...]
+    limits: Limits
+    bundle: Bundle
+    fp32: Answers
+
+    @classmethod
+    def for_bundle(cls, bundle: Bundle, calibration: Calibration, limits: Limits) -> Judge:
+        """Ask the fp32 variant of a bundle."""
+        frontend, encoder = (
+            open_session(bundle.graph("fp32", graph), CPU, usable_threads()) for graph in GRAPHS
+        )
+        model = Encoder(frontend, encoder, bundle.manifest.audio)
+        labels = tuple(label.id for label in bundle.manifest.labels)
+        return cls(calibration, labels, limits, bundle, answers(model, calibration.clips))
+
+    def __call__(self, graphs: Graphs, most: int | None = None) -> Comparison:
+        """Compare graphs with fp32, on at most so many clips."""
+        frontend, encoder = (
+            open_session(graphs[graph].SerializeToString(), CPU, usable_threads())
+            for graph in GRAPHS
+        )
+        model = Encoder(frontend, encoder, self.bundle.manifest.audio)
+        every = 1 if most is None else max(1, len(self.calibration.clips) // most)
+        clips = self.calibration.clips[::every]
+        fp32 = Answers(
+            self.fp32.embeddings[::every],
+            None if self.fp32.scores is None else self.fp32.scores[::every],
+        )
+        return compare(answers(model, clips), fp32, clips, self.labels)
+
+
+def add_int8(
+    folder: Path,
+    calibration: Calibration,
+    settings: Int8Settings | None = None,
+    limits: Limits | None = None,
+    *,
+    search: bool = False,
+    progress: Progress = lambda _: None,
+) -> Variant:
+    """Add the INT8 variant to a bundle.
+
+    Args:
+        folder: the bundle; it needs its fp32 variant.
+        calibration: speech to judge on.
+        settings: how to quantize.
+        limits: what it may lose.
+        search: find the layers that must stay in float instead of refusing.
+        progress: is told each step.
+
+    Raises:
+        GateError: the variant lost too much; the bundle is as it was.
+        VariantNotFoundError: the bundle has no fp32 variant.
+        OptionError: a layer to keep that there is not.
+        OutputError: the variant cannot be written.
+    """
+    settings = settings or Int8Settings()
+    bundle, graphs = _fp32(folder)
+    heads = int(bundle.manifest.architecture["heads"])
+    progress("fp32 on the calibration speech")
+    judge = Judge.for_bundle(bundle, calibration, limits or Limits())
+
+    def quantized(keep_float: tuple[str, ...]) -> Graphs:
+        return quantize_graphs(graphs, dataclasses.replace(settings, keep_float=keep_float), heads)
+
+    keep = tuple(settings.keep_float)
+    progress("quantizing")
+    result = quantized(keep)
+    comparison = judge(result)
+    failures = comparison.failures(judge.limits)
+    if failures:
+        candidates = [name for name in all_layers(graphs) if name not in keep]
+        ranked = rank_layers(
+            candidates,
+            lambda layer: judge(
+                quantized(tuple(n for n in all_layers(graphs) if n != layer)), SEARCH_CLIPS
+            ),
+            progress,
+        )
+        worst = ", ".join(f"{name} ({loss:.4f})" for name, loss in ranked[:CULPRITS])
+        if not search:
+            raise GateError(
+                f"int8 lost too much: {'; '.join(failures)}. By themselves these layers shift the "
+                f"probabilities or embeddings most: {worst}. Keep them in float (--keep-float), or "
+                f"let --search find the least that must be; {folder} is as it was"
+            )
+        more = smallest_exclusion(
+            [name for name, _ in ranked],
+            lambda extra: not judge(quantized((*keep, *extra))).failures(judge.limits),
+            progress,
+        )
+        if more is None:
+            raise GateError(
+                f"int8 lost too much ({'; '.join(failures)}), and no set of layers in float mends "
+                f"it; {folder} is as it was"
+            )
+        keep = (*keep, *more)
+        result = quantized(keep)
+        comparison = judge(result)
+    recipe = {
+        "quantization": "dynamic; weights int8 per channel, activations uint8 per tensor",
+        "target": settings.resolved,
+        "reduce_range": settings.reduce_range,
+        "keep_float": list(keep),
+    }
+    return _write(bundle, "int8", result, (CPU.name,), recipe, comparison, judge)
+
+
+def add_fp16(
+    folder: Path, calibration: Calibration, *, progress: Progress = lambda _: None
+) -> Variant:
+    """Add the FP16 variant, for GPUs, to a bundle; raises as :func:`add_int8`.
+
+    The gate runs it on the CPU, which computes in float32 between float16 values: it shows what the
+    rounding of weights and values costs, and not what a GPU's own arithmetic adds.
+    """
+    bundle, graphs = _fp32(folder)
+    progress("fp32 on the calibration speech")
+    judge = Judge.for_bundle(bundle, calibration, FP16_LIMITS)
+    progress("converting to float16")
+    result = convert_graphs(graphs)
+    comparison = judge(result)
+    if failures := comparison.failures(judge.limits):
+        raise GateError(f"fp16 lost too much: {'; '.join(failures)}; {folder} is as it was")
+    recipe = {"conversion": "float16; inputs, outputs, LayerNorm, softmax and ALiBi in float32"}
+    return _write(bundle, "fp16", result, ("tensorrt", "cuda"), recipe, comparison, judge)
+
+
+def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:
+    bundle = open_bundle(folder)
+    bundle.verify("fp32")
+    return bundle, {graph: onnx.load(bundle.graph("fp32", graph)) for graph in GRAPHS}
+
+
+def _write(
+    bundle: Bundle,
+    precision: Literal["int8", "fp16"],
+    graphs: Graphs,
+    providers: tuple[str, ...],
+    recipe: dict[str, Any],
+    comparison: Comparison,
+    judge: Judge,
+) -> Variant:
+    """Write the graphs beside their place, rename, and only then let the manifest name them."""
+    evidence = {
+        "against": "fp32, onnxruntime on the cpu",
+        "speech": judge.calibration.source,
+        **comparison.to_dict(),
+        "limits": dataclasses.asdict(judge.limits),
+        "measured_on": f"onnxruntime {import_onnxruntime().__version__}, "
+        + ", ".join(cpu_features()),
+        "operators": {name: operators(graph) for name, graph in graphs.items()},
+    }
+    target = bundle.folder / precision
+    try:
+        with tempfile.TemporaryDirectory(dir=bundle.folder, prefix=".new.") as temporary:
+            new = Path(temporary, precision)
+            new.mkdir()
+            for name, graph in graphs.items():
+                onnx.save_model(graph, new / f"{name}.onnx")
+            variant = Variant(
+                variant_files(Path(temporary), precision), providers, recipe, evidence
+            )
+            if target.exists():
+                target.replace(Path(temporary, "old"))
+            new.replace(target)
+            manifest = _with_variant(bundle.manifest, precision, variant)
+            write_atomically(bundle.folder / MANIFEST, manifest.to_json().encode())
+    except OSError as error:
+        raise OutputError(
+            f"{target}: cannot be written: {error.strerror or error}; free space or permission?"
+        ) from error
+    return variant
+
+
+def _with_variant(manifest: Manifest, precision: str, variant: Variant) -> Manifest:
+    return dataclasses.replace(manifest, variants={**manifest.variants, precision: variant})
