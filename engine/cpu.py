@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 FEATURES = {
@@ -32,6 +33,16 @@ def cpu_flags() -> frozenset[str]:
         if key.strip() in ("flags", "Features"):
             flags.update(value.split())
     return frozenset(flags)
+
+
+def sums_int8_exactly() -> bool:
+    """Whether products of eight-bit numbers are summed without overflow.
+
+    x86 before VNNI adds two uint8 × int8 products in sixteen bits, and eight-bit weights overflow.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni"})
 
 
 def cpu_features() -> list[str]:

@@ -145,7 +145,13 @@ def open_session(
     try:
         # On a failed provider ONNX Runtime prints to stdout, which belongs to results.
         with contextlib.redirect_stdout(sys.stderr):
-            session = ort.InferenceSession(content, options, providers=list(provider.stack))
+            session = ort.InferenceSession(
+                content,
+                options,
+                providers=list(provider.stack),
+                # On the CPU the fused kernel is slower than the addition and the LayerNorm.
+                disabled_optimizers=["SkipLayerNormFusion"] if provider is CPU else None,
+            )
     except Exception as error:  # its exceptions have no common base but Exception
         if provider is CPU:
             name = "graph" if isinstance(graph, bytes) else graph

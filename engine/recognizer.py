@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from .audio import AudioSource, load_audio
-from .bundle import Bundle, open_bundle
+from .bundle import Bundle, Variant, open_bundle
+from .cpu import sums_int8_exactly
 from .encoder import Encoder
 from .encoding import Encoding
 from .errors import OptionError, ProviderError
@@ -139,6 +140,11 @@ class Recognizer:
         )
 
 
+def _suits_processor(variant: Variant) -> bool:
+    """Eight-bit weights made for VNNI are less accurate where it is missing: fp32 serves there."""
+    return variant.recipe.get("target") != "avx512_vnni" or sums_int8_exactly()
+
+
 def _precision_for(bundle: Bundle, provider: Provider, wanted: str) -> str:
     """The variant to open on a provider; a ProviderError sends ``auto`` to the next one."""
     if wanted != "auto":
@@ -152,7 +158,7 @@ def _precision_for(bundle: Bundle, provider: Provider, wanted: str) -> str:
         return wanted
     have = bundle.manifest.variants
     for precision in provider.precisions:
-        if precision in have:
+        if precision in have and _suits_processor(have[precision]):
             return precision
     raise ProviderError(
         f"{provider.name}: runs {', '.join(provider.precisions)}, and {bundle.folder} has only "

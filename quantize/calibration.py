@@ -66,7 +66,7 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     if path is None:
         return Calibration(tuple(_built_in()), "built in")
     if path.is_dir():
-        found = [(p, None) for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
+        found = _recordings(path)
     elif path.is_file():
         found = _manifest_rows(path)
     else:
@@ -86,6 +86,11 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     return Calibration(tuple(clips), path.name)
 
 
+def _recordings(folder: Path) -> list[tuple[Path, str | None]]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return [(path, None) for path in files]
+
+
 def _manifest_rows(path: Path) -> list[tuple[Path, str | None]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -102,7 +107,7 @@ def _manifest_rows(path: Path) -> list[tuple[Path, str | None]]:
 
 
 def _built_in() -> Iterator[Clip]:
-    """Three and a half minutes: the examples cut, sped up, slowed down, quiet, noisy, muffled."""
+    """Three and a half minutes: the examples cut, faster, slower, swelling, noisy, muffled."""
     speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
     rng = np.random.default_rng(0)
     for index in range(64):
@@ -117,5 +122,8 @@ def _built_in() -> Iterator[Clip]:
             clip = clip + noise * 10 ** (-rng.uniform(5, 25) / 20)
         if index % 4 == 2:
             clip = np.convolve(clip, np.ones(4) / 4, mode="same")
+        if index % 4 != 1:  # loud and quiet in one clip: what eight bits find hardest
+            turns = np.linspace(0, rng.uniform(0.5, 2.0), count)
+            clip = clip * 10 ** (-50 * np.abs(np.sin(np.pi * turns + rng.uniform(0, 3))) / 20)
         clip = clip * 10 ** (-rng.uniform(0, 30) / 20)
         yield Clip(clip.astype(np.float32), None)

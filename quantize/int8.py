@@ -17,7 +17,7 @@ from typing import Literal
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from emotion2vec_edge.engine.cpu import cpu_flags
+from emotion2vec_edge.engine.cpu import cpu_flags, sums_int8_exactly
 from emotion2vec_edge.engine.errors import ModelError, OptionError
 
 from .graph import fuse_attention, fuse_offline, layers, operators, quantize_before_moves
@@ -57,10 +57,9 @@ class Int8Settings:
             return self.target
         if platform.machine() in ("aarch64", "arm64"):
             return "arm64"
-        flags = cpu_flags()
-        if flags & {"avx512_vnni", "avx_vnni"}:
+        if sums_int8_exactly():
             return "avx512_vnni"
-        return "avx512" if "avx512f" in flags else "avx2"
+        return "avx512" if "avx512f" in cpu_flags() else "avx2"
 
 
 def all_layers(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:

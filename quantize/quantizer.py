@@ -213,11 +213,19 @@ def _write(
             variant = Variant(
                 variant_files(Path(temporary), precision), providers, recipe, evidence
             )
-            if target.exists():
-                target.replace(Path(temporary, "old"))
-            new.replace(target)
             manifest = _with_variant(bundle.manifest, precision, variant)
-            write_atomically(bundle.folder / MANIFEST, manifest.to_json().encode())
+            old = Path(temporary, "old")
+            if target.exists():
+                target.replace(old)
+            try:
+                new.replace(target)
+                write_atomically(bundle.folder / MANIFEST, manifest.to_json().encode())
+            except BaseException:
+                if target.exists():
+                    target.replace(new)
+                if old.exists():
+                    old.replace(target)
+                raise
     except OSError as error:
         raise OutputError(
             f"{target}: cannot be written: {error.strerror or error}; free space or permission?"

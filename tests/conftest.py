@@ -26,7 +26,8 @@ def _own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def recognizer():
-    return Recognizer.load()
+    """The embedded model in fp32, which is exact; what runs by default is its INT8."""
+    return Recognizer.load(precision="fp32")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def fake_ort(monkeypatch):
         created = []
 
         class Session:
-            def __init__(self, graph, options, providers):
+            def __init__(self, graph, options, providers, disabled_optimizers=None):
                 if error and providers[0] in error:
                     raise RuntimeError(error[providers[0]])
                 created.append((providers, options))
