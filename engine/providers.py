@@ -139,8 +139,11 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # failures reach the user as our exceptions
-    # Two sessions whose idle threads spin take the processors from each other.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that spin take up the next operator sooner, but those of one session must not spin
+    # while the other works: they stop when a run ends. Small work items even out the processors.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.dynamic_block_base", "4")
     content = graph if isinstance(graph, bytes) else str(graph)
     try:
         # On a failed provider ONNX Runtime prints to stdout, which belongs to results.

@@ -30,12 +30,20 @@ import click
     is_flag=True,
     help="One merged graph (waveform in, probabilities out) for other servers.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp16"]),
+    multiple=True,
+    help="Also add this variant, as e2v quantize does; may be given twice.",
+)
 @click.option("--name", help="Name of the model; the checkpoint's otherwise.")
 @click.option("--licence", help="Licence of the weights, recorded in the bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.pass_context
 def export(
+    ctx: click.Context,
     source: str, output: Path, hub: str, revision: str | None, offline: bool, single_file: bool,
-    name: str | None, licence: str | None, overwrite: bool,
+    precision: tuple[str, ...], name: str | None, licence: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Export SOURCE, a FunASR checkpoint folder or a hub id, to ONNX.
 
@@ -56,6 +64,8 @@ def export(
     def progress(step: str) -> None:
         click.echo(step, err=True)
 
+    if single_file and precision:
+        raise click.UsageError("--precision adds variants to a bundle; --single-file writes none")
     found = resolve(source, hub="ms" if hub == "ms" else "hf", revision=revision, offline=offline)
     settings = ExportSettings(output, name=name, licence=licence, overwrite=overwrite)
     if single_file:
@@ -70,3 +80,9 @@ def export(
         f"{output}: {size / 2**20:.1f} MiB; differs from torch by at most "
         f"{largest['frames']:.1e} in frames and {largest['probabilities']:.1e} in probabilities"
     )
+    if precision:
+        # Through the root command: export knows nothing of quantize, which builds on it.
+        root = ctx.find_root().command
+        arguments = [str(output), *(f"--precision={name}" for name in precision)]
+        if isinstance(root, click.Group) and (verb := root.get_command(ctx, "quantize")):
+            verb.main(arguments, standalone_mode=False)

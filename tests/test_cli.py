@@ -53,7 +53,7 @@ def cpu_seconds(*args):
 
 def test_the_help_names_every_verb():
     text = e2v("--help").stdout.decode()
-    for verb in ("recognize", "export", "info", "doctor"):
+    for verb in ("recognize", "export", "quantize", "info", "doctor"):
         assert verb in text
         assert e2v(verb, "--help").returncode == 0
 
@@ -268,16 +268,42 @@ def test_export_without_torch_says_what_to_install(tmp_path):
 
 
 def test_export_from_the_command_line(small_checkpoint, tmp_path):
-    done = e2v("export", small_checkpoint, "-o", tmp_path / "small", "--offline")
+    done = e2v("export", small_checkpoint, "-o", tmp_path / "small", "--offline",
+               "--precision", "int8", "--precision", "fp16")  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert b"int8, " in done.stdout
+    assert b"fp16, " in done.stdout
     assert b"differs from torch by at most" in done.stdout
     assert b"parity: 592000 samples" in done.stderr
     done = e2v("recognize", "--examples", "--model", tmp_path / "small", "--format", "jsonl")
+    assert sorted(p.name for p in (tmp_path / "small").iterdir()) == [
+        "bundle.json", "fp16", "fp32", "int8",
+    ]  # fmt: skip
     ours = [report["scores"] for report in reports(done)]
     embedded = [
         report["scores"] for report in reports(e2v("recognize", "--examples", "--format", "jsonl"))
     ]
     assert ours == [pytest.approx(scores, abs=1e-5) for scores in embedded]
+
+
+def test_quantize_refuses_from_the_command_line(tmp_path):
+    import shutil
+
+    from emotion2vec_edge.engine import open_bundle
+
+    folder = tmp_path / "model"
+    shutil.copytree(open_bundle("emotion2vec_small").folder, folder)
+    done = e2v("quantize", folder, "--precision", "int8", "--agreement", "1.01")
+    assert done.returncode == 4
+    assert b"(limit 1.01)" in done.stderr
+    assert b"is as it was" in done.stderr
+    done = e2v("quantize", folder, "--precision", "int4")
+    assert done.returncode == 2
+    done = e2v("quantize", folder, "--precision", "int8", "--calibration", tmp_path / "gone")
+    assert done.returncode == 2
+    assert b"no such calibration" in done.stderr
+    done = e2v("quantize", tmp_path, "--precision", "int8")
+    assert done.returncode == 4
 
 
 def test_export_of_nothing(tmp_path):
