@@ -184,9 +184,10 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """
     origin = ""
     if model is None:
-        model = os.environ.get(MODEL_VARIABLE) or DEFAULT_NAME
-        if model != DEFAULT_NAME:
-            origin = f" (from {MODEL_VARIABLE})"
+        model = os.environ.get(MODEL_VARIABLE)
+        if not model:  # not by its name: a folder of that name may lie where we are
+            return EMBEDDED / DEFAULT_NAME
+        origin = f" (from {MODEL_VARIABLE})"
     path = Path(model)
     if path.name == MANIFEST and path.is_file():
         return path.parent

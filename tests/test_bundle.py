@@ -34,6 +34,13 @@ def test_the_default_is_embedded():
     assert open_bundle().folder == bundle.EMBEDDED / bundle.DEFAULT_NAME
 
 
+def test_a_folder_of_the_default_name_is_not_mistaken_for_it(copy, monkeypatch):
+    here = copy.rename(copy.with_name(bundle.DEFAULT_NAME)).parent
+    monkeypatch.chdir(here)
+    assert open_bundle().folder == bundle.EMBEDDED / bundle.DEFAULT_NAME
+    assert open_bundle(bundle.DEFAULT_NAME).folder.absolute() == here / bundle.DEFAULT_NAME
+
+
 def test_a_bundle_is_found_by_path_name_manifest_and_variable(copy, monkeypatch):
     assert open_bundle(copy).folder == copy
     assert open_bundle(str(copy)).folder == copy
