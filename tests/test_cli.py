@@ -188,6 +188,22 @@ def test_a_full_disk_keeps_a_message_and_a_code(example):
     assert b"Traceback" not in done.stderr
 
 
+def test_a_disk_that_fills_up_keeps_what_could_be_written(tmp_path):
+    import resource
+
+    def limit():  # a file may not grow beyond 16 KiB; the kernel's signal is ignored by Python
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
+
+    done = subprocess.run(
+        [*E2V, "recognize", "--examples", "--granularity", "frame", "--format", "jsonl",
+         "-o", str(tmp_path / "o.jsonl")],
+        capture_output=True, check=False, preexec_fn=limit,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert b"o.jsonl: cannot be written" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["o.jsonl.partial"]
+
+
 def test_an_output_folder_that_is_missing(example, tmp_path):
     done = e2v("recognize", example, "-o", tmp_path / "no" / "x.json")
     assert done.returncode == 1

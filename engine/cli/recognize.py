@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from ..errors import OutputError
+from ..errors import E2VError, OutputError
 from . import fail
 
 if TYPE_CHECKING:
@@ -63,7 +63,12 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "jsonl", "csv"]),
     help="Output format; a table by default.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write results to a file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write results to a file.",
+)
 @click.option(
     "--channel", type=click.IntRange(0), help="Channel to take, from 0; the mean of all otherwise."
 )
@@ -151,7 +156,10 @@ class _EmbeddingSaver:
         path = self.folder / f"{name}.npy"
         content = io.BytesIO()
         np.save(content, encoding.embedding())
-        write_atomically(path, content.getvalue())
+        try:
+            write_atomically(path, content.getvalue())
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
         return str(path)
 
 
@@ -164,10 +172,15 @@ def _destination(output: Path | None) -> Iterator[IO[str]]:
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as out:
-            try:
-                yield out
-            finally:
-                out.close()
-                temporary.replace(output)
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from None
+            yield out
+    except BaseException as error:
+        if isinstance(error, E2VError) or not isinstance(error, OSError):
+            temporary.replace(output)  # stopped between two results: what is there is whole
+            raise
+        message = f"{output}: cannot be written: {error.strerror or error}"
+        if temporary.exists():
+            partial = output.with_name(f"{output.name}.partial")
+            temporary.replace(partial)
+            message += f"; what could be written is in {partial}"
+        raise OutputError(message) from None
+    temporary.replace(output)
