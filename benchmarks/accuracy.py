@@ -20,14 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import AudioError, Recognizer
+from emotion2vec_edge.quantize.gate import unweighted_accuracy
 
 BOOTSTRAPS = 1_000
-
-
-def unweighted_accuracy(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    """Mean recall over the labels that occur in ``truth``: both int64 [clips]."""
-    right = truth == found
-    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
 
 
 def bootstrap_interval(truth: NDArray[np.int64], found: NDArray[np.int64]) -> tuple[float, float]:

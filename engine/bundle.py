@@ -7,6 +7,7 @@ comes from and what was measured of it, and holds the checksum of every file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,6 +34,9 @@ MODEL_VARIABLE = "E2V_MODEL"
 
 CACHE_VARIABLE = "E2V_CACHE"
 """Environment variable that moves the cache folder."""
+
+GRAPHS = ("frontend", "encoder")
+"""The two graphs of every variant, in the order in which sound passes them."""
 
 EMBEDDED = Path(__file__).parent / "models"
 DEFAULT_NAME = "emotion2vec_small"
@@ -132,6 +136,10 @@ class Bundle:
             raise VariantNotFoundError(
                 f"{self.folder}: no {precision} variant; it has {have}"
             ) from None
+
+    def graphs(self, precision: str) -> dict[str, Path]:
+        """Paths of both graphs of a variant, by ``frontend`` and ``encoder``."""
+        return {graph: self.graph(precision, graph) for graph in GRAPHS}
 
     def graph(self, precision: str, graph: str) -> Path:
         """Path of ``frontend.onnx`` or ``encoder.onnx`` of a variant."""
@@ -310,11 +318,12 @@ class _SeenFiles:
 
     def __init__(self) -> None:
         self.changed = False
-        try:
+        self.path: Path | None = None
+        content = None
+        # RuntimeError: a user without a home folder
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
             self.path = cache_folder() / "verified.json"
             content = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RuntimeError):  # RuntimeError: a user without a home folder
-            content = {}
         self.digests: dict[str, str] = content if isinstance(content, dict) else {}
 
     @staticmethod
@@ -330,10 +339,8 @@ class _SeenFiles:
         self.changed = True
 
     def save(self) -> None:
-        if not self.changed:
+        if self.path is None or not self.changed:
             return
-        try:
+        with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, json.dumps(self.digests).encode())
-        except (OSError, AttributeError):
-            return

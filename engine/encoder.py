@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .audio import Samples
-from .bundle import AudioContract
+from .bundle import GRAPHS, AudioContract
+from .providers import Provider, open_session
 
 BLOCK_SECONDS = 1.0
 """Front-end block; 0.5 to 2 s measured alike, and faster than the whole clip."""
@@ -41,6 +43,25 @@ class Encoder:
     encoder: Any
     """Session: features, lengths → frames and, with a head, logits."""
     audio: AudioContract
+
+    @classmethod
+    def open(
+        cls,
+        graphs: Mapping[str, Path | bytes],
+        audio: AudioContract,
+        provider: Provider,
+        threads: int,
+    ) -> Encoder:
+        """Open both graphs on a provider; raises as :func:`~.providers.open_session`.
+
+        Args:
+            graphs: path or content of ``frontend`` and ``encoder``.
+            audio: what the model hears.
+            provider: the tier.
+            threads: processors to use.
+        """
+        frontend, encoder = (open_session(graphs[name], provider, threads) for name in GRAPHS)
+        return cls(frontend, encoder, audio)
 
     def encode(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Run the model over one clip.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .bundle import AudioContract
 from .errors import NoHeadError
 from .results import AudioWarning, Timeline, Timings, Utterance
-from .windows import pool_windows, softmax, window_spans
+from .windows import clip_embedding, clip_scores, pool_windows, softmax, window_spans
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Encoding:
         Raises:
             NoHeadError: the model gives embeddings only.
         """
-        scores = softmax(self._logits().mean(axis=0, dtype=np.float64))
+        scores = clip_scores(self._logits())
         best = int(scores.argmax())
         return Utterance(
             emotion=self.labels[best],
@@ -67,8 +67,7 @@ class Encoding:
 
     def embedding(self) -> NDArray[np.float32]:
         """float32 [dim]: mean over the frames, as FunASR's utterance embedding."""
-        mean: NDArray[np.float32] = self.frames.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return mean
+        return clip_embedding(self.frames)
 
     def _logits(self) -> NDArray[np.float32]:
         if self.logits is None:

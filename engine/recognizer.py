@@ -12,7 +12,7 @@ from .cpu import sums_int8_exactly
 from .encoder import Encoder
 from .encoding import Encoding
 from .errors import OptionError, ProviderError
-from .providers import Provider, checked_threads, choose, open_session
+from .providers import Provider, checked_threads, choose
 from .quality import assess
 from .results import Timings, Utterance
 
@@ -75,11 +75,8 @@ class Recognizer:
         def open_tier(tier: Provider) -> tuple[str, Encoder]:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
-            frontend, encoder = (
-                open_session(bundle.graph(chosen, graph), tier, threads)
-                for graph in ("frontend", "encoder")
-            )
-            return chosen, Encoder(frontend, encoder, bundle.manifest.audio)
+            audio = bundle.manifest.audio
+            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads)
 
         opened = choose(provider, open_tier)
         chosen, encoder = opened.value

@@ -26,6 +26,17 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return scores
 
 
+def clip_scores(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of a whole clip: [frames, labels] → float32 [labels]."""
+    return softmax(logits.mean(axis=0, dtype=np.float64))
+
+
+def clip_embedding(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embedding of a whole clip, the mean over its frames: [frames, dim] → float32 [dim]."""
+    mean: NDArray[np.float32] = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
+
+
 def frame_centres(frames: int, audio: AudioContract) -> NDArray[np.float64]:
     """Centre of each frame's receptive field, in seconds: float64 [frames]."""
     samples = audio.hop * np.arange(frames) + audio.receptive_field / 2

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from .hub import Hub
 
 
 @click.command()
@@ -39,10 +43,8 @@ import click
 @click.option("--name", help="Name of the model; the checkpoint's otherwise.")
 @click.option("--licence", help="Licence of the weights, recorded in the bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.pass_context
 def export(
-    ctx: click.Context,
-    source: str, output: Path, hub: str, revision: str | None, offline: bool, single_file: bool,
+    source: str, output: Path, hub: Hub, revision: str | None, offline: bool, single_file: bool,
     precision: tuple[str, ...], name: str | None, licence: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Export SOURCE, a FunASR checkpoint folder or a hub id, to ONNX.
@@ -51,6 +53,7 @@ def export(
     iic/emotion2vec_plus_large. ONNX Runtime is compared with torch on real speech before anything
     is written.
     """
+    from emotion2vec_edge.engine.cli import cli
     from emotion2vec_edge.engine.errors import MissingExtraError
 
     try:
@@ -66,7 +69,7 @@ def export(
 
     if single_file and precision:
         raise click.UsageError("--precision adds variants to a bundle; --single-file writes none")
-    found = resolve(source, hub="ms" if hub == "ms" else "hf", revision=revision, offline=offline)
+    found = resolve(source, hub=hub, revision=revision, offline=offline)
     settings = ExportSettings(output, name=name, licence=licence, overwrite=overwrite)
     if single_file:
         evidence = export_merged(found, settings, progress)
@@ -82,7 +85,5 @@ def export(
     )
     if precision:
         # Through the root command: export knows nothing of quantize, which builds on it.
-        root = ctx.find_root().command
         arguments = [str(output), *(f"--precision={name}" for name in precision)]
-        if isinstance(root, click.Group) and (verb := root.get_command(ctx, "quantize")):
-            verb.main(arguments, standalone_mode=False)
+        cli.main(["quantize", *arguments], standalone_mode=False)

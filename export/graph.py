@@ -159,13 +159,15 @@ def _name_layers(graph: onnx.ModelProto) -> None:
 
     Whoever quantizes the graph speaks of its layers by these names.
     """
+    constants = {tensor.name for tensor in graph.graph.initializer}
     for node in graph.graph.node:
+        if node.op_type not in ("MatMul", "Conv") or not constants.intersection(node.input):
+            continue
         scopes = next(
             (p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]"
         )
         modules = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
-        constant = {tensor.name for tensor in graph.graph.initializer} & set(node.input)
-        if node.op_type in ("MatMul", "Conv") and constant and modules:
+        if modules:
             node.name = modules[-1]
 
 

@@ -14,7 +14,7 @@ from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import ParityError
 from emotion2vec_edge.engine.providers import CPU, open_session, usable_threads
-from emotion2vec_edge.engine.windows import softmax
+from emotion2vec_edge.engine.windows import clip_scores
 
 from .model import Emotion2vec, normalized
 
@@ -48,8 +48,7 @@ def check_bundle(
     encoder = open_session(folder / "encoder.onnx", CPU, threads)
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:
-        ready = [_normalized(clip) if model.config.normalize else clip for clip in clips]
-        waveform, lengths = _padded(ready)
+        waveform, lengths = _padded([_prepared(model, clip) for clip in clips])
         features = frontend.run(None, {"waveform": waveform})[0]
         frames = _frames(lengths, model)
         outputs = encoder.run(None, {"features": features, "lengths": frames})
@@ -82,7 +81,7 @@ def _compare(model: Emotion2vec, run: RunBatch, progress: Callable[[str], None])
             expected = _torch_alone(model, clip)
             differences = {"frames": _largest(outputs[0], expected[0])}
             if len(expected) > 1:
-                ours, theirs = (softmax(o[1].mean(axis=0)) for o in (outputs, expected))
+                ours, theirs = (clip_scores(o[1]) for o in (outputs, expected))
                 differences["probabilities"] = _largest(ours, theirs)
             for quantity, value in differences.items():
                 largest[quantity] = float(np.maximum(largest[quantity], value))  # keeps NaN
@@ -115,17 +114,16 @@ def _cases() -> Iterator[tuple[str, list[Samples]]]:
 
 
 def _torch_alone(model: Emotion2vec, clip: Samples) -> Outputs:
-    waveform = torch.from_numpy(clip.copy())
-    if model.config.normalize:
-        waveform = normalized(waveform)
     with torch.inference_mode():
-        features = model.frontend(waveform[None])
+        features = model.frontend(torch.from_numpy(_prepared(model, clip))[None])
         outputs = model.encoder(features, torch.tensor([features.shape[1]]))
     return [output[0].numpy() for output in outputs]
 
 
-def _normalized(clip: Samples) -> Samples:
-    return normalized(torch.from_numpy(clip.copy())).numpy()
+def _prepared(model: Emotion2vec, clip: Samples) -> Samples:
+    """The clip as the front-end wants it, as torch computes that."""
+    waveform = torch.from_numpy(clip.copy())
+    return (normalized(waveform) if model.config.normalize else waveform).numpy()
 
 
 def _padded(clips: Sequence[Samples]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

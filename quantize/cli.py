@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from .int8 import Target
 
 
 @click.command()
@@ -67,7 +71,7 @@ import click
     help="Largest loss of unweighted accuracy, where there are labels.",
 )
 def quantize(
-    bundle: Path, precision: tuple[str, ...], target: str, calibration: Path | None, clips: int,
+    bundle: Path, precision: tuple[str, ...], target: Target, calibration: Path | None, clips: int,
     search: bool, keep_float: tuple[str, ...], agreement: float, mean_shift: float, ua_loss: float,
 ) -> None:  # fmt: skip
     """Add a variant to BUNDLE; one that lost too much against fp32 on speech is refused."""
@@ -76,7 +80,7 @@ def quantize(
     try:
         from .calibration import load_calibration
         from .gate import Limits
-        from .int8 import TARGETS, Int8Settings
+        from .int8 import Int8Settings
         from .quantizer import add_fp16, add_int8
     except ImportError as error:
         raise MissingExtraError(
@@ -90,10 +94,9 @@ def quantize(
     speech = load_calibration(calibration, clips)
     for name in precision:
         if name == "int8":
-            settings = Int8Settings(target=next(t for t in TARGETS if t == target))
+            settings = Int8Settings(target)
             if keep_float:
-                chosen = tuple(layer for layer in keep_float if layer)
-                settings = Int8Settings(settings.target, chosen)
+                settings = Int8Settings(target, tuple(layer for layer in keep_float if layer))
             limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
             variant = add_int8(bundle, speech, settings, limits, search=search, progress=progress)
         else:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.encoder import Encoder
-from emotion2vec_edge.engine.windows import softmax
+from emotion2vec_edge.engine.windows import clip_embedding, clip_scores
 
 from .calibration import Clip
 
@@ -48,13 +48,13 @@ class Comparison:
     clips: int
     cosine: float
     """Mean over the clips."""
-    agreement: float | None
-    mean_shift: float | None
-    max_shift: float | None
-    ua: float | None
-    ua_fp32: float | None
-    wa: float | None
-    wa_fp32: float | None
+    agreement: float | None = None
+    mean_shift: float | None = None
+    max_shift: float | None = None
+    ua: float | None = None
+    ua_fp32: float | None = None
+    wa: float | None = None
+    wa_fp32: float | None = None
 
     def failures(self, limits: Limits) -> list[str]:
         """The limits that are not kept, in words; written so that NaN keeps none."""
@@ -83,9 +83,9 @@ def answers(encoder: Encoder, clips: Iterable[Clip]) -> Answers:
     embeddings, scores = [], []
     for clip in clips:
         frames, logits = encoder.encode(clip.samples)
-        embeddings.append(frames.mean(axis=0, dtype=np.float64).astype(np.float32))
+        embeddings.append(clip_embedding(frames))
         if logits is not None:
-            scores.append(softmax(logits.mean(axis=0, dtype=np.float64)))
+            scores.append(clip_scores(logits))
     return Answers(np.array(embeddings), np.array(scores) if scores else None)
 
 
@@ -97,7 +97,7 @@ def compare(
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = float(((a * b).sum(axis=1) / np.maximum(norms, 1e-12)).mean())
     if ours.scores is None or fp32.scores is None:
-        return Comparison(len(a), cosine, *[None] * 7)
+        return Comparison(len(a), cosine)
     shift = np.abs(ours.scores - fp32.scores)
     found, expected = ours.scores.argmax(axis=1), fp32.scores.argmax(axis=1)
     known = [i for i, clip in enumerate(clips) if clip.label in labels]
@@ -105,7 +105,7 @@ def compare(
     if known:
         truth = np.array([labels.index(str(clips[i].label)) for i in known])
         accuracies = [
-            *(_unweighted(truth, answer[known]) for answer in (found, expected)),
+            *(unweighted_accuracy(truth, answer[known]) for answer in (found, expected)),
             *(float((truth == answer[known]).mean()) for answer in (found, expected)),
         ]
     return Comparison(
@@ -118,5 +118,7 @@ def compare(
     )
 
 
-def _unweighted(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    return float(np.mean([(found[truth == label] == label).mean() for label in np.unique(truth)]))
+def unweighted_accuracy(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
+    """Mean recall over the labels that occur in ``truth``: both int64 [clips]."""
+    right = truth == found
+    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))

@@ -17,15 +17,13 @@ from typing import Literal
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from emotion2vec_edge.engine.bundle import GRAPHS
 from emotion2vec_edge.engine.cpu import cpu_flags, sums_int8_exactly
 from emotion2vec_edge.engine.errors import ModelError, OptionError
 
 from .graph import fuse_attention, fuse_offline, layers, operators, quantize_before_moves
 
 Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]
-TARGETS: tuple[Target, ...] = ("auto", "avx2", "avx512", "avx512_vnni", "arm64")
-
-GRAPHS = ("frontend", "encoder")
 
 QUANTIZED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 """What ONNX Runtime fuses a quantized product into."""

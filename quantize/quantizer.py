@@ -14,7 +14,6 @@ import onnx
 from emotion2vec_edge.engine.bundle import (
     MANIFEST,
     Bundle,
-    Manifest,
     Variant,
     open_bundle,
     variant_files,
@@ -23,13 +22,13 @@ from emotion2vec_edge.engine.bundle import (
 from emotion2vec_edge.engine.cpu import cpu_features
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import GateError, OutputError
-from emotion2vec_edge.engine.providers import CPU, import_onnxruntime, open_session, usable_threads
+from emotion2vec_edge.engine.providers import CPU, import_onnxruntime, usable_threads
 
 from .calibration import Calibration
 from .fp16 import convert_graphs
 from .gate import Answers, Comparison, Limits, answers, compare
 from .graph import operators
-from .int8 import GRAPHS, Int8Settings, all_layers, quantize_graphs
+from .int8 import Int8Settings, all_layers, quantize_graphs
 from .search import rank_layers, smallest_exclusion
 
 Graphs = Mapping[str, onnx.ModelProto]
@@ -58,20 +57,14 @@ class Judge:
     @classmethod
     def for_bundle(cls, bundle: Bundle, calibration: Calibration, limits: Limits) -> Judge:
         """Ask the fp32 variant of a bundle."""
-        frontend, encoder = (
-            open_session(bundle.graph("fp32", graph), CPU, usable_threads()) for graph in GRAPHS
-        )
-        model = Encoder(frontend, encoder, bundle.manifest.audio)
+        model = _opened(bundle.graphs("fp32"), bundle)
         labels = tuple(label.id for label in bundle.manifest.labels)
         return cls(calibration, labels, limits, bundle, answers(model, calibration.clips))
 
     def __call__(self, graphs: Graphs, most: int | None = None) -> Comparison:
         """Compare graphs with fp32, on at most so many clips."""
-        frontend, encoder = (
-            open_session(graphs[graph].SerializeToString(), CPU, usable_threads())
-            for graph in GRAPHS
-        )
-        model = Encoder(frontend, encoder, self.bundle.manifest.audio)
+        content = {name: graph.SerializeToString() for name, graph in graphs.items()}
+        model = _opened(content, self.bundle)
         every = 1 if most is None else max(1, len(self.calibration.clips) // most)
         clips = self.calibration.clips[::every]
         fp32 = Answers(
@@ -178,10 +171,14 @@ def add_fp16(
     return _write(bundle, "fp16", result, ("tensorrt", "cuda"), recipe, comparison, judge)
 
 
+def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Encoder:
+    return Encoder.open(graphs, bundle.manifest.audio, CPU, usable_threads())
+
+
 def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:
     bundle = open_bundle(folder)
     bundle.verify("fp32")
-    return bundle, {graph: onnx.load(bundle.graph("fp32", graph)) for graph in GRAPHS}
+    return bundle, {name: onnx.load(path) for name, path in bundle.graphs("fp32").items()}
 
 
 def _write(
@@ -213,7 +210,8 @@ def _write(
             variant = Variant(
                 variant_files(Path(temporary), precision), providers, recipe, evidence
             )
-            manifest = _with_variant(bundle.manifest, precision, variant)
+            variants = {**bundle.manifest.variants, precision: variant}
+            manifest = dataclasses.replace(bundle.manifest, variants=variants)
             old = Path(temporary, "old")
             if target.exists():
                 target.replace(old)
@@ -231,7 +229,3 @@ def _write(
             f"{target}: cannot be written: {error.strerror or error}; free space or permission?"
         ) from error
     return variant
-
-
-def _with_variant(manifest: Manifest, precision: str, variant: Variant) -> Manifest:
-    return dataclasses.replace(manifest, variants={**manifest.variants, precision: variant})

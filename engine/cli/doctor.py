@@ -43,13 +43,13 @@ def doctor() -> int:
 
 
 def _processor() -> Iterator[str]:
-    from ..cpu import cpu_features
+    from ..cpu import cpu_features, sums_int8_exactly
     from ..providers import usable_threads
 
     yield f"{usable_threads()} threads usable by this process"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
-    if platform.machine() in ("x86_64", "AMD64") and not any("VNNI" in f for f in cpu_features()):
-        yield "no VNNI: INT8 runs, at about half the speed it has with VNNI"
+    if not sums_int8_exactly():
+        yield "no VNNI: eight-bit sums overflow, so INT8 made for VNNI gives way to fp32"
 
 
 def _decoders() -> Iterator[str]:

@@ -100,8 +100,6 @@ def recognize(
         check_window(window, hop)
 
     recognizer = Recognizer.load(model, provider=provider, precision=precision, threads=threads)
-    for reason in recognizer.skipped if provider != "auto" else ():
-        click.echo(f"e2v: {reason}", err=True)
     saver = _EmbeddingSaver(embedding) if embedding is not None else None
     failures: list[int] = []
     with _destination(output) as out:
