@@ -1,22 +1,30 @@
 """The audio door: any file, bytes, stream or array → 16 kHz mono float32, or a clear error.
 
-Decoding and resampling run in blocks, so what is held in memory is the 16 kHz mono result and one
-block of the source.
+Decoding and resampling run in blocks: a :class:`Recording` holds no more than one of them, and
+:func:`load_audio` joins them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .decoders import BLOCK_SECONDS, Reader, open_binary, open_reader
-from .errors import AudioError, AudioTooShortError, InvalidSamplesError, UndecodableAudioError
+from .decoders import BLOCK_SECONDS, Pipe, Reader, open_binary, open_reader
+from .errors import (
+    AudioError,
+    AudioTooLongError,
+    AudioTooShortError,
+    InvalidSamplesError,
+    OptionError,
+    UndecodableAudioError,
+)
 
 Samples: TypeAlias = NDArray[np.float32]
 """float32 [samples], mono, 16 kHz unless a rate says otherwise; full scale is ±1."""
@@ -70,25 +78,123 @@ def load_audio(
         AudioTooShortError: fewer than 400 samples at 16 kHz.
         InvalidSamplesError: NaN or infinite samples; a dtype, shape or rate that is not taken.
     """
-    with contextlib.ExitStack() as stack:
-        reader: Reader
+    with Recording(source, rate, channel=channel) as recording:
+        blocks = list(recording.blocks())
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    check_length(len(samples), recording.name)
+    return Audio(samples, recording.name, recording.rate, recording.channels, recording.decoder)
+
+
+def check_length(samples: int, name: str) -> None:
+    """Refuse a recording without even one frame.
+
+    Raises:
+        AudioTooShortError: fewer than 400 samples at 16 kHz.
+    """
+    if samples < LEAST_SAMPLES:
+        raise AudioTooShortError(
+            f"{name}: {samples} samples at 16 kHz ({1000 * samples / SAMPLE_RATE:.1f} ms); "
+            f"the model needs at least {LEAST_SAMPLES} (25 ms)"
+        )
+
+
+class Recording:
+    """An open recording: what its header says, and its sound in blocks. A context manager.
+
+    Args:
+        source: as for :func:`load_audio`.
+        rate: sample rate in Hz, for samples.
+        channel: channel to take, from 0; None takes the mean of all.
+        max_seconds: how much is taken in; None takes all.
+        cut: take the first ``max_seconds`` of a longer recording instead of refusing it.
+
+    Raises:
+        AudioError: as :func:`load_audio`.
+        OptionError: ``max_seconds`` is not a positive number.
+    """
+
+    def __init__(
+        self,
+        source: AudioSource,
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+    ) -> None:
+        if max_seconds is not None and not 0 < max_seconds < np.inf:
+            raise OptionError(f"max_seconds is {max_seconds!r}; give a positive number of seconds")
+        self.channel = channel
+        self.max_seconds = max_seconds
+        self.cut = cut
+        self.was_cut = False
+        """Whether a longer recording was cut."""
+        self.rereadable = True
+        """Whether :meth:`blocks` may be called again; False for a long pipe."""
+        self._stack = contextlib.ExitStack()
+        self._open: Callable[[], Reader]
         if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
             file, name = open_binary(source)
-            stack.enter_context(file)
-            reader = open_reader(file, name)
-            stack.callback(reader.close)
+            self._stack.callback(file.close)
+            self.rereadable = not isinstance(file, Pipe)
+            self._open = functools.partial(open_reader, file, name)
         else:
-            reader = _ArrayReader(source, rate)
-        _check_header(reader, channel)
-        blocks = list(_resampled(reader, channel))
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if len(samples) < LEAST_SAMPLES:
-        raise AudioTooShortError(
-            f"{reader.name}: {len(samples)} samples at 16 kHz "
-            f"({1000 * len(samples) / SAMPLE_RATE:.1f} ms); the model needs at least "
-            f"{LEAST_SAMPLES} (25 ms)"
-        )
-    return Audio(samples, reader.name, reader.rate, reader.channels, reader.decoder)
+            self._open = functools.partial(_ArrayReader, source, rate)
+        try:
+            self._reader: Reader | None = self._open()
+            self._stack.callback(self._reader.close)
+            _check_header(self._reader, channel)
+        except BaseException:
+            self.close()
+            raise
+        self.name = self._reader.name
+        self.rate = self._reader.rate
+        """Hz, of the source."""
+        self.channels = self._reader.channels
+        self.decoder = self._reader.decoder
+        """``libsndfile``, ``ffmpeg`` or ``array``."""
+
+    def blocks(self) -> Iterator[Samples]:
+        """The sound from its start: float32 [samples], mono, 16 kHz, in blocks of a few seconds.
+
+        Raises:
+            AudioError: it cannot be decoded, holds NaN, is cut off, or is longer than allowed.
+        """
+        reader, self._reader = self._reader, None
+        if reader is None:  # a decoder that was sought to its start need not give the same samples
+            reader = self._open()
+            self._stack.callback(reader.close)
+        if self.max_seconds is None:
+            yield from _resampled(reader, self.channel)
+            return
+        self._refuse_over(reader.promised_seconds or 0)
+        left = round(self.max_seconds * SAMPLE_RATE)
+        for block in _resampled(reader, self.channel):
+            if len(block) > left:
+                self._refuse_over(np.inf)
+                self.was_cut = True
+                yield block[:left]
+                return
+            left -= len(block)
+            yield block
+
+    def _refuse_over(self, seconds: float) -> None:
+        if self.max_seconds is not None and seconds > self.max_seconds and not self.cut:
+            length = f"{seconds:.0f} s long" if seconds < np.inf else "longer"
+            raise AudioTooLongError(
+                f"{self.name}: {length}, at most {self.max_seconds:g} s are taken; raise "
+                "--max-seconds, or take its beginning with --cut"
+            )
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._stack.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class _ArrayReader(Reader):
@@ -115,17 +221,27 @@ class _ArrayReader(Reader):
                 "the channels come last: give samples.T"
             )
         self.array = array
-        self.scale = _full_scale(array.dtype)
+        _full_scale(array.dtype)
         self.rate = int(rate)
         self.channels = array.shape[1]
+        self.promised_seconds = len(array) / self.rate if self.rate > 0 else None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        offset = 128 if self.array.dtype == np.uint8 else 0
         size = max(1, int(BLOCK_SECONDS * self.rate))
         for start in range(0, len(self.array), size):
-            block = self.array[start : start + size].astype(np.float64)
-            with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
-                yield ((block - offset) / self.scale).astype(np.float32)
+            yield to_float(self.array[start : start + size])
+
+
+def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples of a dtype that is taken, at full scale ±1 in float32.
+
+    Raises:
+        InvalidSamplesError: the dtype is not taken.
+    """
+    scale = _full_scale(samples.dtype)
+    offset = 128 if samples.dtype == np.uint8 else 0
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
+        return ((samples.astype(np.float64) - offset) / scale).astype(np.float32)
 
 
 def _full_scale(dtype: np.dtype[Any]) -> float:

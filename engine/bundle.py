@@ -63,6 +63,10 @@ class AudioContract:
     normalize: bool
     """Whether the clip is brought to zero mean and unit variance before the front-end."""
 
+    def frames(self, seconds: float) -> int:
+        """Frames in so many seconds."""
+        return round(seconds * self.sample_rate / self.hop)
+
 
 @dataclass(frozen=True)
 class BundleFile:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import soundfile
 
 BLOCK_SECONDS = 4.0
+PIPE_BYTES = 16 << 20
+"""So much of a pipe is held in memory; a longer one is decoded as it comes, once."""
 SLACK_SECONDS = 0.1
 """By how much a decoded file may fall short of its header: encoder delay, a last partial block."""
 
@@ -40,6 +42,8 @@ class Reader:
     rate: int
     channels: int
     decoder: str
+    promised_seconds: float | None = None
+    """What the header says of the length, where it says it."""
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The audio in order: float32 [samples, channels] each, of any length."""
@@ -61,6 +65,7 @@ class SoundFileReader(Reader):
         self.channels = file.channels
         self.promised = promised
         """Frames that the header promises, where it can be believed."""
+        self.promised_seconds = promised / self.rate if promised and self.rate else None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """As :meth:`Reader.blocks`."""
@@ -112,39 +117,49 @@ class FFmpegReader(Reader):
             raise UndecodableAudioError(f"{name}: audio in a codec that FFmpeg has no decoder for")
         self.rate = self.stream.rate or 0
         self.channels = self.stream.channels or 0
+        if self.stream.duration and self.stream.time_base:
+            self.promised_seconds = float(self.stream.duration * self.stream.time_base)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """As :meth:`Reader.blocks`."""
         import av
 
         resampler = av.AudioResampler(format="flt", layout=self.stream.layout, rate=self.rate)
+        size = max(1, int(BLOCK_SECONDS * self.rate))
         done = 0
+        waiting: list[NDArray[np.float32]] = []
         try:
             for frame in self.container.decode(self.stream):
                 for plain in resampler.resample(frame):
                     block: NDArray[np.float32] = np.asarray(plain.to_ndarray(), np.float32)
-                    block = block.reshape(-1, self.channels)
-                    done += len(block)
-                    yield block
+                    waiting.append(block.reshape(-1, self.channels))
+                if sum(map(len, waiting)) >= size:  # a frame of a codec is some 20 ms
+                    done += sum(map(len, waiting))
+                    yield np.concatenate(waiting)
+                    waiting.clear()
         except (av.FFmpegError, ValueError, OSError, RuntimeError) as error:
             raise UndecodableAudioError(
                 f"{self.name}: cannot be decoded after {done / self.rate:.2f} s: {_reason(error)}"
             ) from None
-        if self.stream.duration and self.stream.time_base:
-            promised = float(self.stream.duration * self.stream.time_base)
-            if done / self.rate < promised - max(SLACK_SECONDS, 0.02 * promised):
-                raise TruncatedAudioError(
-                    f"{self.name}: ends after {done / self.rate:.2f} s where its header promises "
-                    f"{promised:.2f} s; the file is cut off, get a whole copy"
-                )
+        if waiting:
+            done += sum(map(len, waiting))
+            yield np.concatenate(waiting)
+        promised = self.promised_seconds
+        if promised is not None and done / self.rate < promised - max(
+            SLACK_SECONDS, 0.02 * promised
+        ):
+            raise TruncatedAudioError(
+                f"{self.name}: ends after {done / self.rate:.2f} s where its header promises "
+                f"{promised:.2f} s; the file is cut off, get a whole copy"
+            )
 
     def close(self) -> None:
         """Let go of the container."""
         self.container.close()
 
 
-def open_binary(source: Any) -> tuple[IO[bytes], str]:
-    """A seekable file that is ours to close, and its name for messages."""
+def open_binary(source: Any) -> tuple[IO[bytes] | Pipe, str]:
+    """A file that is ours to close, and its name for messages."""
     if isinstance(source, bytes | bytearray):
         return _Memory(source), "<bytes>"
     if isinstance(source, str | os.PathLike):
@@ -158,16 +173,51 @@ def open_binary(source: Any) -> tuple[IO[bytes], str]:
             raise AudioNotFoundError(f"{path}: {reason}") from None
         if file.seekable():
             return file, str(path)
-        with file:  # a named pipe
-            return _Memory(file.read()), str(path)
+        return _drawn(file, str(path)), str(path)  # a named pipe
     name = getattr(source, "name", None)
     name = name if isinstance(name, str) else "<stream>"
+    if isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO):
+        if not source.seekable():
+            return _drawn(source, name), name
+        if source.tell() == 0:  # the same file, with a position of our own
+            with contextlib.suppress(OSError):
+                return Path(f"/dev/fd/{source.fileno()}").open("rb"), name
     content = source.read()
     if not isinstance(content, bytes):
         raise InvalidSamplesError(
             f"{name}: read() gave {type(content).__name__}; open it as binary"
         )
     return _Memory(content), name
+
+
+class Pipe:
+    """Bytes that pass once: what was drawn already, then the rest."""
+
+    def __init__(self, head: bytes, rest: IO[bytes], name: str) -> None:
+        self.name = name
+        self.head = head
+        self._waiting = memoryview(head)
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` of the next bytes."""
+        if self._waiting:
+            piece, self._waiting = self._waiting[:size], self._waiting[size:]
+            return bytes(piece)
+        return self._rest.read(size)
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        self._rest.close()
+
+
+def _drawn(pipe: IO[bytes], name: str) -> IO[bytes] | Pipe:
+    """All of a pipe in memory, where decoders may seek, unless it is too much for that."""
+    head = pipe.read(PIPE_BYTES)
+    if len(head) == PIPE_BYTES:
+        return Pipe(head, pipe, name)
+    with pipe:
+        return _Memory(head)
 
 
 class _Memory(io.BytesIO):
@@ -183,8 +233,14 @@ class _Memory(io.BytesIO):
         return self.tell()
 
 
-def open_reader(file: IO[bytes], name: str) -> Reader:
-    """Try libsndfile, then FFmpeg, on a seekable file."""
+def open_reader(file: IO[bytes] | Pipe, name: str) -> Reader:
+    """Try libsndfile, then FFmpeg, on a file from its start; a pipe is FFmpeg's alone."""
+    if isinstance(file, Pipe):
+        ffmpeg = _open_with_ffmpeg(file, name, "it cannot seek in a pipe")
+        frames = _chunk_promise(io.BytesIO(file.head), len(file.head))
+        if ffmpeg.promised_seconds is None and frames:
+            ffmpeg.promised_seconds = frames / ffmpeg.rate
+        return ffmpeg
     import soundfile
 
     size = file.seek(0, os.SEEK_END)
@@ -193,7 +249,7 @@ def open_reader(file: IO[bytes], name: str) -> Reader:
         raise UndecodableAudioError(f"{name}: the file is empty")
     promised = _chunk_promise(file, size)
     try:
-        handle = soundfile.SoundFile(file if isinstance(file, _Memory) else name)
+        handle = soundfile.SoundFile(file if isinstance(file, _Memory) else file.name)
     except (soundfile.SoundFileError, RuntimeError, TypeError, OSError) as error:
         file.seek(0)
         return _open_with_ffmpeg(file, name, _reason(error))
@@ -202,7 +258,7 @@ def open_reader(file: IO[bytes], name: str) -> Reader:
     return SoundFileReader(handle, name, promised)
 
 
-def _open_with_ffmpeg(file: IO[bytes], name: str, sndfile_reason: str) -> FFmpegReader:
+def _open_with_ffmpeg(file: IO[bytes] | Pipe, name: str, sndfile_reason: str) -> FFmpegReader:
     try:
         import av
         import av.logging

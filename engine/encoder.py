@@ -1,16 +1,15 @@
 """The ONNX Runtime sessions: one waveform → frame embeddings and frame logits, in one pass.
 
 The front-end is local, so it runs over blocks that fit the processor's cache. The encoder is not:
-it sees the whole clip, or, beyond ``CHUNK_SECONDS``, chunks with context on both sides of which the
-middle is kept, because attention costs the square of the length.
+it sees the whole clip, or, beyond ``Chunking.seconds``, chunks with context on both sides of which
+the middle is kept, because attention costs the square of the length.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,35 @@ from numpy.typing import NDArray
 
 from .audio import Samples
 from .bundle import GRAPHS, AudioContract
-from .providers import Provider, open_session
+from .errors import OptionError, ProviderError
+from .intake import normalized
+from .providers import Provider, first_line, open_session
 
 BLOCK_SECONDS = 1.0
 """Front-end block; 0.5 to 2 s measured alike, and faster than the whole clip."""
 
-CHUNK_SECONDS = 30.0
-"""The longest stretch that the encoder sees at once."""
 
-CONTEXT_SECONDS = 2.0
-"""What a chunk hears beyond the part of it that is kept."""
+@dataclass(frozen=True)
+class Chunking:
+    """How long audio is cut for the encoder.
 
-NORM_EPSILON = 1e-5
-"""As in FunASR's ``F.layer_norm`` of the waveform."""
+    Raises:
+        OptionError: chunks under a second, or a context that leaves less than half of a chunk.
+    """
+
+    seconds: float = 30.0
+    """The longest stretch that the encoder sees at once."""
+    context: float = 2.0
+    """Seconds that a chunk hears on either side of the part of it that is kept."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seconds < np.inf:
+            raise OptionError(f"chunks of {self.seconds!r} s; give at least 1")
+        if not 0 <= self.context <= self.seconds / 4:
+            raise OptionError(
+                f"{self.context!r} s of context for chunks of {self.seconds:g} s; give 0 to a "
+                "quarter of a chunk"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,7 @@ class Encoder:
     encoder: Any
     """Session: features, lengths → frames and, with a head, logits."""
     audio: AudioContract
+    chunking: Chunking = field(default_factory=Chunking)
 
     @classmethod
     def open(
@@ -51,6 +67,7 @@ class Encoder:
         audio: AudioContract,
         provider: Provider,
         threads: int,
+        chunking: Chunking | None = None,
     ) -> Encoder:
         """Open both graphs on a provider; raises as :func:`~.providers.open_session`.
 
@@ -59,12 +76,33 @@ class Encoder:
             audio: what the model hears.
             provider: the tier.
             threads: processors to use.
+            chunking: how long audio is cut; None takes the default.
         """
         frontend, encoder = (open_session(graphs[name], provider, threads) for name in GRAPHS)
-        return cls(frontend, encoder, audio)
+        return cls(frontend, encoder, audio, chunking or Chunking())
+
+    def pieces(
+        self, blocks: Iterable[Samples]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Run the model over one clip, of any length, in memory that does not grow with it.
+
+        Args:
+            blocks: what the model hears, in order: float32 [samples], mono, at the model's rate,
+                normalised where the model wants that; together at least one receptive field.
+
+        Yields:
+            frames float32 [frames, dim] and logits float32 [frames, labels] (None if no head) of
+            one stretch after the other.
+        """
+        longest, context = (
+            self.audio.frames(seconds) for seconds in (self.chunking.seconds, self.chunking.context)
+        )
+        for features, keep in chunks(self.features(blocks), longest, context):
+            frames, *logits = self.run(features)
+            yield frames[keep], logits[0][keep] if logits else None
 
     def encode(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Run the model over one clip.
+        """Run the model over one clip that is in memory, and keep everything.
 
         Args:
             samples: float32 [samples], mono, at the model's rate, at least one receptive field.
@@ -72,54 +110,84 @@ class Encoder:
         Returns:
             frames float32 [frames, dim] and logits float32 [frames, labels] (None if no head).
         """
-        features = self.features(self.normalized(samples))
-        parts = [
-            [output[0, keep] for output in self._run(features[chunk])]
-            for chunk, keep in _chunks(len(features), self._frames(CHUNK_SECONDS),
-                                       self._frames(CONTEXT_SECONDS))
-        ]  # fmt: skip
-        outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        return outputs[0], outputs[1] if len(outputs) > 1 else None
+        if self.audio.normalize:
+            mean = float(samples.mean(dtype=np.float64))
+            variance = float(np.square(samples - mean, dtype=np.float64).mean())
+            samples = normalized(samples, mean, variance)
+        frames, logits = zip(*self.pieces([samples]), strict=True)
+        return np.concatenate(frames), None if logits[0] is None else np.concatenate(logits)
 
-    def normalized(self, samples: Samples) -> Samples:
-        """The clip at zero mean and unit variance, where the model wants that."""
-        if not self.audio.normalize:
-            return samples
-        mean = samples.mean(dtype=np.float64)
-        variance = np.square(samples - mean, dtype=np.float64).mean()
-        scaled: Samples = ((samples - mean) / math.sqrt(variance + NORM_EPSILON)).astype(np.float32)
-        return scaled
+    def features(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+        """Run the front-end over each second: what the model hears → float32 [frames, dim]."""
+        hop, least = self.audio.hop, self.audio.receptive_field
+        step = self.audio.frames(BLOCK_SECONDS)
+        needed = (step - 1) * hop + least
+        waveform = np.zeros(0, np.float32)
+        for block in blocks:
+            waveform = np.concatenate([waveform, block])
+            start = 0
+            while len(waveform) - start >= needed:
+                yield self.local(waveform[start : start + needed])
+                start += step * hop
+            waveform = waveform[start:]
+        if len(waveform) >= least:
+            yield self.local(waveform)
 
-    def features(self, waveform: Samples) -> NDArray[np.float32]:
-        """Run the front-end in blocks: normalised waveform → float32 [frames, dim]."""
-        hop, field = self.audio.hop, self.audio.receptive_field
-        frames = (len(waveform) - field) // hop + 1
-        step = self._frames(BLOCK_SECONDS)
-        blocks = []
-        for first in range(0, frames, step):
-            last = min(first + step, frames)
-            block = waveform[first * hop : (last - 1) * hop + field]
-            blocks.append(self.frontend.run(None, {"waveform": block[None]})[0][0])
-        return np.concatenate(blocks)
+    def local(self, waveform: Samples) -> NDArray[np.float32]:
+        """Run the front-end once: float32 [samples] → float32 [frames, dim]."""
+        return self._run(self.frontend, {"waveform": waveform[None]})[0]
 
-    def _run(self, features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Run the encoder once: features [frames, dim] → frames [frames, dim], and logits."""
         lengths = np.array([len(features)], dtype=np.int64)
-        outputs: list[NDArray[np.float32]] = self.encoder.run(
-            None, {"features": features[None], "lengths": lengths}
-        )
-        return outputs
+        return self._run(self.encoder, {"features": features[None], "lengths": lengths})
 
-    def _frames(self, seconds: float) -> int:
-        return round(seconds * self.audio.sample_rate / self.audio.hop)
+    def _run(self, session: Any, feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """A batch of one."""
+        try:
+            return [output[0] for output in session.run(None, feeds)]
+        except Exception as error:  # its exceptions have no common base but Exception
+            shape = list(next(iter(feeds.values())).shape)
+            raise ProviderError(
+                f"onnxruntime failed on an input of shape {shape}: {first_line(error)}; if memory "
+                "ran out, give shorter --chunk-seconds"
+            ) from error
 
 
-def _chunks(frames: int, longest: int, context: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a clip into even chunks: (frames that are encoded, which of those are kept)."""
-    if frames <= longest:
-        yield slice(0, frames), slice(0, frames)
-        return
-    count = math.ceil(frames / (longest - 2 * context))
-    borders = [round(i * frames / count) for i in range(count + 1)]
-    for first, last in itertools.pairwise(borders):
-        start, end = max(0, first - context), min(frames, last + context)
-        yield slice(start, end), slice(first - start, last - start)
+def chunks(
+    blocks: Iterable[NDArray[np.float32]], longest: int, context: int
+) -> Iterator[tuple[NDArray[np.float32], slice]]:
+    """Cut a clip into chunks that overlap: (what is encoded, which frames of it are kept).
+
+    A clip of up to ``longest`` frames is one chunk. Of a longer one each chunk but the last few
+    keeps ``longest − 2 · context``, and what the end leaves over is shared evenly, because a short
+    last chunk would hear little.
+
+    Args:
+        blocks: float32 [frames, dim], in order.
+        longest: frames of one chunk at most.
+        context: frames that a chunk hears on either side of what is kept.
+    """
+    step = longest - 2 * context
+    waiting: list[NDArray[np.float32]] = []
+    start = kept = end = 0  # the first frame that waits, the next one to be kept, the last one
+
+    def cut(last: int) -> tuple[NDArray[np.float32], slice]:
+        nonlocal start, kept, waiting
+        joined = np.concatenate(waiting)
+        first = max(0, kept - context)
+        chunk = joined[first - start : min(last + context, end) - start]
+        keep = slice(kept - first, last - first)
+        start, kept = max(start, last - context), last
+        waiting = [joined[start - end :].copy()] if start < end else []
+        return chunk, keep
+
+    for block in blocks:
+        waiting.append(block)
+        end += len(block)
+        while end - kept > max(longest, 2 * step + context):
+            yield cut(kept + step)
+    left = end - kept
+    parts = 1 if end <= longest else math.ceil(left / step)
+    for last in [kept + round((i + 1) * left / parts) for i in range(parts)]:
+        yield cut(last)

@@ -10,22 +10,29 @@ from numpy.typing import NDArray
 from .bundle import AudioContract
 from .errors import NoHeadError
 from .results import AudioWarning, Timeline, Timings, Utterance
-from .windows import clip_embedding, clip_scores, pool_windows, softmax, window_spans
+from .windows import clip_scores, window_scores, window_spans
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """One clip after one pass: frame embeddings and frame logits."""
+    """One clip after one pass. What is kept of a second of audio is its 50 frame logits, 2 KB."""
 
-    frames: NDArray[np.float32] = field(repr=False)
-    """float32 [frames, dim], 50 a second."""
+    mean_frame: NDArray[np.float32] = field(repr=False)
+    """float32 [dim]: mean of the frame embeddings."""
     logits: NDArray[np.float32] | None = field(repr=False)
-    """float32 [frames, labels]; None for a model without a head."""
+    """float32 [frames, labels], 50 a second; None for a model without a head."""
+    frames: NDArray[np.float32] | None = field(repr=False)
+    """Frame embeddings, float32 [frames, dim], where they were asked for: they take 1 to 4 KB each,
+    which is 200 to 700 MB an hour."""
     labels: tuple[str, ...]
     seconds: float
+    outline: NDArray[np.float32] = field(repr=False)
+    """Lowest and highest sample of each 20 ms, for plots: float32 [columns, 2]."""
     audio: AudioContract = field(repr=False)
     warnings: tuple[AudioWarning, ...]
     timings: Timings
+    normalization: str
+    """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     provider: str
 
@@ -45,6 +52,7 @@ class Encoding:
             seconds=self.seconds,
             warnings=self.warnings,
             timings=self.timings,
+            normalization=self.normalization,
             model=self.model,
             provider=self.provider,
         )
@@ -62,17 +70,17 @@ class Encoding:
         """
         logits = self._logits()
         starts, ends = window_spans(self.seconds, window, hop, self.audio)
-        scores = softmax(pool_windows(logits, starts, ends, self.audio))
+        scores = window_scores(logits, starts, ends, self.audio)
         return Timeline(self.labels, starts, ends, scores)
 
     def embedding(self) -> NDArray[np.float32]:
         """float32 [dim]: mean over the frames, as FunASR's utterance embedding."""
-        return clip_embedding(self.frames)
+        return self.mean_frame
 
     def _logits(self) -> NDArray[np.float32]:
         if self.logits is None:
             raise NoHeadError(
                 f"{self.model} has no emotion head, it gives embeddings only "
-                "(Encoding.embedding(), Encoding.frames); for emotions take an emotion2vec+ model"
+                "(Encoding.embedding()); for emotions take an emotion2vec+ model"
             )
         return self.logits

@@ -13,6 +13,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   │   └── TruncatedAudioError             ends before its own header says
     │   ├── NoAudioStreamError                  a readable file without sound in it
     │   ├── AudioTooShortError                  not even one frame
+    │   ├── AudioTooLongError                   longer than is to be taken in
     │   └── InvalidSamplesError (ValueError)    NaN, infinite, wrong dtype or shape, no rate
     ├── ModelError                              4
     │   ├── BundleNotFoundError (FileNotFoundError)
@@ -75,6 +76,10 @@ class NoAudioStreamError(AudioError):
 
 class AudioTooShortError(AudioError):
     """The audio is shorter than one receptive field of the model (400 samples at 16 kHz)."""
+
+
+class AudioTooLongError(AudioError):
+    """The audio is longer than the limit that was given."""
 
 
 class InvalidSamplesError(AudioError, ValueError):

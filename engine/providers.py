@@ -159,11 +159,11 @@ def open_session(
         if provider is CPU:
             name = "graph" if isinstance(graph, bytes) else graph
             raise BundleFormatError(
-                f"{name}: onnxruntime {ort.__version__} cannot load it: {_first_line(error)}"
+                f"{name}: onnxruntime {ort.__version__} cannot load it: {first_line(error)}"
             ) from error
         raise ProviderError(
             f"{provider.name}: onnxruntime {ort.__version__} could not create a session: "
-            f"{_first_line(error)}; {provider.install}"
+            f"{first_line(error)}; {provider.install}"
         ) from error
     got = session.get_providers()
     if provider.ort_name not in got[:1]:
@@ -211,5 +211,6 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says, without the traces below it."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]

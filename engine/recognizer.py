@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from .audio import AudioSource, load_audio
+import numpy as np
+
+from .audio import AudioSource, Recording
 from .bundle import Bundle, Variant, open_bundle
 from .cpu import sums_int8_exactly
-from .encoder import Encoder
+from .encoder import Chunking, Encoder
 from .encoding import Encoding
 from .errors import OptionError, ProviderError
+from .intake import Intake
 from .providers import Provider, checked_threads, choose
-from .quality import assess
 from .results import Timings, Utterance
 
 PRECISIONS = ("fp32", "int8", "fp16")
+
+Progress: TypeAlias = Callable[[float, "float | None"], None]
+"""Takes the seconds of audio that are done, and those there are (None: not known)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +55,8 @@ class Recognizer:
         provider: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        chunk_seconds: float = 30.0,
+        context_seconds: float = 2.0,
     ) -> Recognizer:
         """Open a model.
 
@@ -58,6 +67,8 @@ class Recognizer:
             precision: ``auto`` (what suits the provider and is in the bundle), ``fp32``, ``int8``
                 or ``fp16``.
             threads: processors to use; None takes all that this process may use.
+            chunk_seconds: the longest stretch that the encoder sees at once.
+            context_seconds: what a chunk of longer audio hears beyond what is kept of it.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
@@ -70,13 +81,14 @@ class Recognizer:
                 f"precision {precision!r} is not known; give auto, {', '.join(PRECISIONS)}"
             )
         threads = checked_threads(threads)
+        chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
 
         def open_tier(tier: Provider) -> tuple[str, Encoder]:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
             audio = bundle.manifest.audio
-            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads)
+            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads, chunking)
 
         opened = choose(provider, open_tier)
         chosen, encoder = opened.value
@@ -88,7 +100,15 @@ class Recognizer:
         return tuple(label.id for label in self.bundle.manifest.labels)
 
     def encode(
-        self, source: AudioSource, rate: int | None = None, *, channel: int | None = None
+        self,
+        source: AudioSource,
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        frames: bool = False,
+        progress: Progress | None = None,
     ) -> Encoding:
         """Read a recording and run the encoder over it once; everything else comes from that.
 
@@ -97,32 +117,75 @@ class Recognizer:
                 [samples, channels].
             rate: sample rate in Hz, for samples.
             channel: channel to take, from 0; None takes the mean of all.
+            max_seconds: the longest recording that is taken; None takes any.
+            cut: take the first ``max_seconds`` of a longer one instead of refusing it.
+            frames: keep the frame embeddings too.
+            progress: called with the seconds that are done and those there are, None if unknown.
 
         Raises:
             AudioError: the recording cannot be used; see :func:`~.audio.load_audio`.
         """
+        recording = Recording(source, rate, channel=channel, max_seconds=max_seconds, cut=cut)
+        with recording:
+            return self.encode_intake(self.take_in(recording), frames=frames, progress=progress)
+
+    def take_in(self, recording: Recording) -> Intake:
+        """Read a recording for the first time; may run while another one is encoded.
+
+        Raises:
+            AudioError: the recording cannot be used; see :func:`~.audio.load_audio`.
+        """
+        return Intake(recording, normalize=self.bundle.manifest.audio.normalize)
+
+    def encode_intake(
+        self, intake: Intake, *, frames: bool = False, progress: Progress | None = None
+    ) -> Encoding:
+        """The second half of :meth:`encode`."""
         started = time.perf_counter()
-        audio = load_audio(source, rate, channel=channel)
-        decoded = time.perf_counter()
-        frames, logits = self.encoder.encode(audio.samples)
-        encoded = time.perf_counter()
+        decoded = intake.decode_seconds
+        total = np.zeros(1)
+        count = 0
+        kept_frames, kept_logits = [], []
+        for piece, logits in self.encoder.pieces(intake.blocks()):
+            total = total + piece.sum(axis=0, dtype=np.float64)
+            count += len(piece)
+            if frames:
+                kept_frames.append(piece)
+            if logits is not None:
+                kept_logits.append(logits)
+            if progress is not None:
+                audio = self.bundle.manifest.audio
+                progress(count * audio.hop / audio.sample_rate, intake.seconds)
+        taken = time.perf_counter() - started
+        again = intake.decode_seconds - decoded
         return Encoding(
-            frames=frames,
-            logits=logits,
+            mean_frame=(total / count).astype(np.float32),
+            logits=np.concatenate(kept_logits) if kept_logits else None,
+            frames=np.concatenate(kept_frames) if frames else None,
             labels=self.labels,
-            seconds=audio.seconds,
+            seconds=intake.meter.seconds,
+            outline=intake.meter.outline,
             audio=self.bundle.manifest.audio,
-            warnings=assess(audio.samples),
-            timings=Timings(decode=decoded - started, encode=encoded - decoded),
+            warnings=intake.warnings(),
+            timings=Timings(decode=intake.decode_seconds, encode=taken - again),
+            normalization=intake.normalization,
             model=self.bundle.manifest.name,
             provider=self.provider,
         )
 
     def recognize(
-        self, source: AudioSource, rate: int | None = None, *, channel: int | None = None
+        self,
+        source: AudioSource,
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
     ) -> Utterance:
         """The emotion of a whole recording; arguments and errors as :meth:`encode`."""
-        return self.encode(source, rate, channel=channel).utterance()
+        return self.encode(
+            source, rate, channel=channel, max_seconds=max_seconds, cut=cut
+        ).utterance()
 
     def __repr__(self) -> str:
         manifest = self.bundle.manifest

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from .errors import OptionError
 
+OUTLINE_SECONDS = 0.02
+"""One column of a waveform's outline."""
+
 
 @dataclass(frozen=True)
 class AudioWarning:
     """Something about the recording that makes its result less certain."""
 
     code: str
-    """``short``, ``long``, ``silent``, ``clipped`` or ``noisy``."""
+    """``short``, ``long``, ``silent``, ``clipped``, ``noisy``, ``cut`` or ``incomplete``."""
     message: str
     """What was measured, and what to do about it."""
 
@@ -49,6 +52,8 @@ class Utterance:
     """Length of the clip."""
     warnings: tuple[AudioWarning, ...]
     timings: Timings
+    normalization: str
+    """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     provider: str
 
@@ -68,6 +73,7 @@ class Utterance:
             "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
             "seconds": self.seconds,
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "normalization": self.normalization,
             "model": self.model,
             "provider": self.provider,
             "timings": {"decode": self.timings.decode, "encode": self.timings.encode},

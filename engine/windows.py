@@ -15,6 +15,7 @@ from .errors import OptionError
 
 LEAST_WINDOW = 0.02
 """Seconds: one frame of every emotion2vec."""
+WINDOWS_AT_ONCE = 4096
 LEAST_HOP = 0.001
 """Seconds; a finer timeline has nothing new to say, and would fill the memory."""
 
@@ -79,6 +80,23 @@ def window_spans(
     return starts, ends
 
 
+def window_scores(
+    logits: NDArray[np.float32],
+    starts: NDArray[np.float64],
+    ends: NDArray[np.float64],
+    audio: AudioContract,
+) -> NDArray[np.float32]:
+    """Probabilities of each window: logits [frames, labels] → float32 [windows, labels].
+
+    Arguments as :func:`pool_windows`, which is applied to some windows at a time.
+    """
+    scores = np.empty((len(starts), logits.shape[1]), np.float32)
+    for first in range(0, len(starts), WINDOWS_AT_ONCE):
+        some = slice(first, first + WINDOWS_AT_ONCE)
+        scores[some] = softmax(pool_windows(logits, starts[some], ends[some], audio))
+    return scores
+
+
 def pool_windows(
     values: NDArray[np.float32],
     starts: NDArray[np.float64],
@@ -102,11 +120,16 @@ def pool_windows(
     last = np.searchsorted(centres, ends - tolerance)
     empty = last <= first
     if empty.any():
-        middle = (starts + ends)[empty, None] / 2
-        nearest = np.abs(centres[None, :] - middle).argmin(axis=1)
-        first[empty], last[empty] = nearest, nearest + 1
+        middle = (starts + ends)[empty] / 2
+        right = np.clip(np.searchsorted(centres, middle), 1, len(centres) - 1)
+        nearest = right - (middle - centres[right - 1] <= centres[right] - middle)
+        first[empty] = np.maximum(nearest, 0)
+        last[empty] = first[empty] + 1
+    begin, end = first.min(), last.max()
     sums = np.concatenate(
-        [np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)]
+        [np.zeros((1, values.shape[1])), np.cumsum(values[begin:end], axis=0, dtype=np.float64)]
     )
-    pooled: NDArray[np.float64] = (sums[last] - sums[first]) / (last - first)[:, None]
+    pooled: NDArray[np.float64] = (sums[last - begin] - sums[first - begin]) / (last - first)[
+        :, None
+    ]
     return pooled

@@ -1,14 +1,32 @@
 """The engine as its users call it, on real speech."""
 
+import dataclasses
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 from recordings import encoded, tone
 
-from emotion2vec_edge.engine import Recognizer, encoder, example_recordings, load_audio
-from emotion2vec_edge.engine.encoder import Encoder
-from emotion2vec_edge.engine.errors import NoHeadError
+from emotion2vec_edge.engine import (
+    Recognizer,
+    decoders,
+    encoder,
+    example_recordings,
+    intake,
+    load_audio,
+)
+from emotion2vec_edge.engine.audio import Recording
+from emotion2vec_edge.engine.errors import (
+    AudioTooLongError,
+    NoHeadError,
+    OptionError,
+    ProviderError,
+    UndecodableAudioError,
+)
+from emotion2vec_edge.engine.quality import Meter
 
 
 class CountingSession:
@@ -37,10 +55,9 @@ def test_an_utterance(recognizer, example):
 
 def test_one_encoder_pass_gives_everything(recognizer, example):
     counting = CountingSession(recognizer.encoder.encoder)
-    spied = Recognizer(
-        recognizer.bundle, "fp32", "cpu", (), 2,
-        Encoder(recognizer.encoder.frontend, counting, recognizer.encoder.audio),
-    )  # fmt: skip
+    spied = dataclasses.replace(
+        recognizer, encoder=dataclasses.replace(recognizer.encoder, encoder=counting)
+    )
     encoding = spied.encode(example)
     encoding.utterance()
     encoding.timeline()
@@ -77,26 +94,154 @@ def test_odd_lengths_give_the_frames_they_should(recognizer, example_samples, le
     assert len(frames) == len(logits) == (length - 400) // 320 + 1
 
 
-def test_chunks_cover_every_frame_once():
-    for frames in (1, 1_500, 1_501, 2_999, 10_000, 180_000):
-        kept = []
-        for chunk, keep in encoder._chunks(frames, 1_500, 100):
-            assert chunk.stop - chunk.start <= 1_500
-            kept += range(chunk.start + keep.start, chunk.start + keep.stop)
-            assert keep.stop <= chunk.stop - chunk.start
-        assert kept == list(range(frames))
+@pytest.mark.parametrize("block", [1, 50, 700, 10**6])
+@pytest.mark.parametrize("frames", [1, 1_500, 1_501, 2_700, 2_701, 2_999, 10_007])
+def test_chunks_cover_every_frame_once(frames, block):
+    values = np.arange(frames, dtype=np.float32)[:, None]
+    blocks = (values[first : first + block] for first in range(0, frames, block))
+    kept, lengths = [], []
+    for chunk, keep in encoder.chunks(blocks, 1_500, 100):
+        assert len(chunk) <= 1_500
+        first, last = chunk[keep][0, 0], chunk[keep][-1, 0]
+        assert chunk[0, 0] == max(0, first - 100)
+        assert chunk[-1, 0] == min(frames - 1, last + 100)
+        kept += chunk[keep][:, 0].tolist()
+        lengths.append(len(chunk[keep]))
+    assert kept == list(range(frames))
+    assert min(lengths) >= min(frames, 700)  # no chunk is left with next to nothing
 
 
-def test_long_audio_is_encoded_in_chunks_near_to_one_pass(recognizer, monkeypatch):
+def test_long_audio_is_encoded_in_chunks_near_to_one_pass(recognizer):
     joined = np.concatenate([load_audio(path).samples for path in example_recordings()] * 4)
     assert len(joined) > 60 * 16_000
-    chunked = recognizer.encode(joined, 16_000)
-    assert len(chunked.frames) == (len(joined) - 400) // 320 + 1
-    monkeypatch.setattr(encoder, "CHUNK_SECONDS", 1e6)
-    whole = recognizer.encode(joined, 16_000)
+    chunked = recognizer.encode(joined, 16_000, frames=True)
+    assert len(chunked.frames) == len(chunked.logits) == (len(joined) - 400) // 320 + 1
+    np.testing.assert_allclose(chunked.embedding(), chunked.frames.mean(axis=0), atol=1e-5)
+    whole = Recognizer.load(precision="fp32", chunk_seconds=1_000).encode(joined, 16_000)
     assert chunked.utterance().emotion == whole.utterance().emotion
     assert chunked.utterance().scores == pytest.approx(whole.utterance().scores, abs=0.05)
     assert {warning.code for warning in chunked.warnings} == {"long"}
+
+
+@pytest.mark.parametrize(
+    ("chunk", "context"), [(0.5, 0.0), (float("nan"), 2.0), (4.0, 2.0), (30.0, -1.0)]
+)
+def test_chunks_that_cannot_be(chunk, context):
+    with pytest.raises(OptionError, match="give"):
+        Recognizer.load(chunk_seconds=chunk, context_seconds=context)
+
+
+def test_a_clip_too_large_for_the_memory_says_what_to_do(recognizer, example):
+    class Exhausted:
+        def run(self, *_):
+            raise RuntimeError("bad allocation\nat some line")
+
+    broken = dataclasses.replace(recognizer.encoder, encoder=Exhausted())
+    with pytest.raises(ProviderError, match="bad allocation; .*--chunk-seconds"):
+        dataclasses.replace(recognizer, encoder=broken).encode(example)
+
+
+# Recordings that are too long to be held.
+
+
+def speech_file(path, example_samples, seconds):
+    soundfile.write(path, np.resize(example_samples, round(seconds * 16_000)), 16_000)
+    return path
+
+
+def test_a_long_file_is_read_twice_and_gives_what_memory_gives(
+    recognizer, example_samples, tmp_path, monkeypatch
+):
+    path = speech_file(tmp_path / "long.flac", example_samples, 75)
+    held = recognizer.encode(load_audio(path).samples, 16_000)
+    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    read_twice = recognizer.encode(path)
+    assert read_twice.normalization == held.normalization == "whole"
+    np.testing.assert_array_equal(read_twice.logits, held.logits)
+    assert read_twice.utterance().scores == held.utterance().scores
+
+
+def test_a_file_that_changes_between_the_readings(
+    recognizer, example_samples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    path = speech_file(tmp_path / "long.wav", example_samples, 20)
+    recording = Recording(path)
+    taken = recognizer.take_in(recording)
+    speech_file(path, example_samples, 15)
+    with pytest.raises(UndecodableAudioError, match="changed while it was read"):
+        recognizer.encode_intake(taken)
+    taken.close()
+
+
+@pytest.fixture
+def long_pipe(tmp_path, monkeypatch):
+    """Opens the bytes of a file as a pipe that does not fit in what is held."""
+    monkeypatch.setattr(decoders, "PIPE_BYTES", 100_000)
+    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    writers = []
+
+    def open_pipe(content):
+        path = tmp_path / f"pipe{len(writers)}"
+        os.mkfifo(path)
+        writers.append(threading.Thread(target=path.write_bytes, args=(content,)))
+        writers[-1].start()
+        return path
+
+    yield open_pipe
+    for writer in writers:
+        writer.join()
+
+
+def test_a_long_pipe_is_normalised_as_it_runs(recognizer, example_samples, long_pipe):
+    samples = np.resize(example_samples, 40 * 16_000)
+    running = recognizer.encode(long_pipe(encoded(samples, 16_000, "WAV", subtype="PCM_16")))
+    assert running.normalization == "running"
+    assert running.seconds == 40.0
+    whole = recognizer.encode(samples, 16_000)
+    assert running.utterance().scores == pytest.approx(whole.utterance().scores, abs=0.005)
+
+
+def test_a_long_pipe_that_breaks_off_gives_what_there_was(recognizer, example_samples, long_pipe):
+    content = encoded(np.resize(example_samples, 40 * 16_000), 16_000, "WAV", subtype="PCM_16")
+    encoding = recognizer.encode(long_pipe(content[: 44 + 2 * 30 * 16_000]))
+    assert encoding.seconds == pytest.approx(30.0)
+    assert {warning.code for warning in encoding.warnings} >= {"incomplete"}
+
+
+def test_a_short_pipe_is_like_a_file(recognizer, example, long_pipe):
+    expected = recognizer.recognize(example)
+    found = recognizer.recognize(long_pipe(example.read_bytes()[:]))
+    assert found.normalization == "whole"
+    assert found.scores == expected.scores
+
+
+def test_progress_is_told(recognizer, example_samples):
+    told = []
+    samples = np.resize(example_samples, 70 * 16_000)
+    recognizer.encode(samples, 16_000, progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 3
+    assert told[-1] == (pytest.approx(70.0, abs=0.02), 70.0)
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_limit_refuses_or_cuts(recognizer, example_samples, as_file):
+    samples = example_samples[:80_000]
+    source = (encoded(samples, 16_000, "FLAC"),) if as_file else (samples, 16_000)
+    with pytest.raises(AudioTooLongError, match="5 s long, at most 2 s are taken"):
+        recognizer.encode(*source, max_seconds=2.0)
+    encoding = recognizer.encode(*source, max_seconds=2.0, cut=True)
+    assert encoding.seconds == 2.0
+    assert [warning.code for warning in encoding.warnings] == ["cut"]
+    alone = recognizer.encode(load_audio(*source).samples[:32_000], 16_000)
+    np.testing.assert_array_equal(encoding.logits, alone.logits)
+    assert recognizer.encode(*source, max_seconds=5.0).seconds == 5.0
+
+
+def test_a_limit_that_cannot_be(recognizer, example):
+    for limit in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="max_seconds"):
+            recognizer.encode(example, max_seconds=limit)
 
 
 def test_many_threads_share_a_recognizer(recognizer):
@@ -131,8 +276,6 @@ def test_silence_and_a_constant_are_recognized_with_a_warning(recognizer, sample
 
 
 def test_a_model_without_a_head_gives_embeddings_only(recognizer, example):
-    import dataclasses
-
     encoding = dataclasses.replace(recognizer.encode(example), logits=None, labels=())
     assert encoding.embedding().shape == (256,)
     for answer in (encoding.utterance, encoding.timeline):
@@ -178,6 +321,29 @@ def test_noise(recognizer, example_samples, rng, snr, noisy):
     noise = rng.normal(size=len(example_samples))
     noise *= np.sqrt(np.mean(example_samples**2) / 10 ** (snr / 10))
     assert ("noisy" in codes(recognizer, (example_samples + noise).astype(np.float32))) == noisy
+
+
+@pytest.mark.parametrize("size", [1, 7, 400, 4_001, 10**6])
+def test_the_meter_hears_the_same_in_any_blocks(example_samples, size):
+    samples = np.clip(4 * example_samples[:50_000], -1, 1)
+    meter = Meter()
+    for first in range(0, len(samples), size):
+        meter.add(samples[first : first + size])
+    assert meter.count == 50_000
+    assert meter.mean == pytest.approx(samples.mean(dtype=np.float64))
+    assert meter.variance == pytest.approx(samples.var(dtype=np.float64))
+    high = "".join("x" if s else " " for s in np.abs(samples) >= 0.999)
+    flat = sum(len(run) for run in high.split() if len(run) >= 3)
+    assert flat > 0
+    assert meter.clipped_share == flat / 50_000
+    power = np.array(
+        [np.mean(samples[i : i + 400].astype(float) ** 2) for i in range(0, 49_601, 160)]
+    )
+    noise = np.percentile(power, 5)
+    signal = power[power >= np.median(power)].mean() - noise
+    assert meter.snr() == pytest.approx(10 * np.log10(signal / noise), abs=0.5)
+    assert meter.outline.shape == (156, 2)
+    assert meter.outline[10].tolist() == [samples[3200:3520].min(), samples[3200:3520].max()]
 
 
 def test_a_tone_is_no_clipping(recognizer):
