@@ -5,6 +5,8 @@ Times are seconds from the start of the clip. Scores are probabilities by label 
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -167,17 +169,7 @@ class Timeline(Sequence[Window]):
         borders = np.concatenate(
             [self.starts[:1], (centres[1:] + centres[:-1]) / 2, self.ends[-1:]]
         )
-
-        def seconds(run: _Run) -> float:
-            return float(borders[run.last] - borders[run.first])
-
-        while len(runs) > 1:
-            at = min(range(len(runs)), key=lambda i: seconds(runs[i]))
-            if seconds(runs[at]) >= min_seconds:
-                break
-            sides = [i for i in (at - 1, at + 1) if 0 <= i < len(runs)]
-            runs[at].label = runs[max(sides, key=lambda i: seconds(runs[i]))].label
-            runs = _joined(runs)
+        runs = _merged(runs, borders, min_seconds)
         return [
             Segment(
                 start=round(float(borders[run.first]), 6),
@@ -189,20 +181,49 @@ class Timeline(Sequence[Window]):
         ]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
-    """Windows ``first`` to ``last`` (exclusive) under one label."""
+    """Windows ``first`` to ``last`` (exclusive) under one label, between its neighbours."""
 
     first: int
     last: int
     label: int
+    before: _Run | None = None
+    after: _Run | None = None
+    gone: bool = False
 
 
-def _joined(runs: list[_Run]) -> list[_Run]:
-    joined = [runs[0]]
-    for run in runs[1:]:
-        if run.label == joined[-1].label:
-            joined[-1].last = run.last
-        else:
-            joined.append(run)
-    return joined
+def _merged(runs: list[_Run], borders: NDArray[np.float64], min_seconds: float) -> list[_Run]:
+    """Give the shortest run to the longer of its neighbours until none is too short."""
+    for left, right in itertools.pairwise(runs):
+        left.after, right.before = right, left
+
+    def seconds(run: _Run) -> float:
+        return round(float(borders[run.last] - borders[run.first]), 6)  # ties go to the first
+
+    # Entries of runs that have grown or gone since stay in the heap and are passed over.
+    heap = [(seconds(run), run.first, run.last, run) for run in runs]
+    heapq.heapify(heap)
+    while heap and heap[0][0] < min_seconds:
+        _, first, last, run = heapq.heappop(heap)
+        sides = [side for side in (run.before, run.after) if side is not None]
+        if run.gone or (run.first, run.last) != (first, last) or not sides:
+            continue
+        run.label = max(sides, key=seconds).label
+        for side in sides:
+            if side.label == run.label:
+                _absorb(run, side)
+        heapq.heappush(heap, (seconds(run), run.first, run.last, run))
+    return [run for run in runs if not run.gone]
+
+
+def _absorb(run: _Run, side: _Run) -> None:
+    side.gone = True
+    if side is run.before:
+        run.first, run.before = side.first, side.before
+        if run.before is not None:
+            run.before.after = run
+    else:
+        run.last, run.after = side.last, side.after
+        if run.after is not None:
+            run.after.before = run

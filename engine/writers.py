@@ -1,20 +1,29 @@
-"""Results on their way out: a table for people, JSON, JSON lines and CSV for programs.
+"""Results on their way out: for people, for programs, and for tools that show them beside sound.
 
 A writer takes one :class:`Report` after the other and leaves well-formed output whenever it is
-closed, so that what was computed before an interruption is not lost.
+closed, so that what was computed before an interruption is not lost. Windows are written as they
+are made: the text of a long timeline is never held.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Literal
 
-from .results import Timeline, Utterance
+from .errors import OptionError
+from .results import Segment, Timeline, Utterance
 
-Format = Literal["table", "json", "jsonl", "csv"]
+Format = Literal["table", "json", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity", "rttm"]
+
+MIN_SEGMENT = 0.5
+"""Seconds: a subtitle that is shorter cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +37,24 @@ class Report:
     top: int = 3
     embedding: str | None = None
     """Path of the ``.npy`` that holds the embedding."""
+    min_segment: float = MIN_SEGMENT
+    """Seconds of the shortest segment in the formats that have segments."""
+
+    def segments(self) -> list[Segment]:
+        """Runs of one emotion.
+
+        Raises:
+            OptionError: there is no timeline.
+        """
+        if self.timeline is None:
+            raise OptionError(f"{self.file}: this format needs a timeline (granularity frame)")
+        return self.timeline.segments(self.min_segment)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, with the field names that users of the original know."""
+        """JSON-ready form, with the field names that users of the original know.
+
+        The windows, ``frames``, are left out: :func:`json_text` writes them one by one.
+        """
         report: dict[str, Any] = {
             "file": self.file,
             "granularity": "utterance" if self.timeline is None else "frame",
@@ -38,9 +62,24 @@ class Report:
         }
         if self.embedding is not None:
             report["embedding"] = self.embedding
-        if self.timeline is not None:
-            report["frames"] = [window.to_dict() for window in self.timeline]
         return report
+
+
+def json_text(report: Report, indent: int | None = None) -> Iterator[str]:
+    """A report as JSON text, in pieces; indented, each window still takes one line."""
+    head = json.dumps(report.to_dict(), ensure_ascii=False, indent=indent)
+    if report.timeline is None:
+        yield head
+        return
+    outer, inner = ("\n" + " " * indent, "\n" + " " * 2 * indent) if indent else (" ", "")
+    yield head[:-1].rstrip() + f',{outer}"frames": ['
+    for number, window in enumerate(report.timeline):
+        yield ("," if number else "") + (inner or (" " if number else ""))
+        yield json.dumps(window.to_dict(), ensure_ascii=False)
+    yield (outer if indent else "") + "]" + ("\n}" if indent else "}")
+
+
+PIECES_AT_ONCE = 256
 
 
 class Writer:
@@ -53,9 +92,19 @@ class Writer:
         self.count = 0
 
     def write(self, report: Report) -> None:
-        """Write one report, and flush it."""
-        self.out.write("".join(self.lines(report)))
-        self.out.flush()
+        """Write one report, and flush it; a file is left as it was where that does not succeed."""
+        start = self.out.tell() if self.out.seekable() else None
+        pieces = self.lines(report)
+        try:
+            while some := "".join(itertools.islice(pieces, PIECES_AT_ONCE)):
+                self.out.write(some)
+            self.out.flush()
+        except BaseException:
+            if start is not None:
+                with contextlib.suppress(OSError):  # the first error says more
+                    self.out.seek(start)
+                    self.out.truncate()
+            raise
         self.count += 1
 
     def lines(self, report: Report) -> Iterator[str]:
@@ -73,7 +122,7 @@ class JsonWriter(Writer):
         """The text of one report."""
         if self.several:
             yield ",\n" if self.count else "[\n"
-        yield json.dumps(report.to_dict(), ensure_ascii=False, indent=2)
+        yield from json_text(report, indent=2)
 
     def close(self) -> None:
         """Close the array."""
@@ -89,7 +138,8 @@ class JsonLinesWriter(Writer):
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
-        yield json.dumps(report.to_dict(), ensure_ascii=False) + "\n"
+        yield from json_text(report)
+        yield "\n"
 
 
 class CsvWriter(Writer):
@@ -142,25 +192,115 @@ class TableWriter(Writer):
             yield f"  ! {warning.message}\n"
 
 
+class SegmentWriter(Writer):
+    """For one recording: its segments in a format of other tools."""
+
+    suffix: str
+    """Ending of such files, which their tools look for."""
+
+
+class SrtWriter(SegmentWriter):
+    """SubRip subtitles."""
+
+    suffix = ".srt"
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        for number, s in enumerate(report.segments(), 1):
+            span = f"{_clock(s.start, ',')} --> {_clock(s.end, ',')}"
+            yield f"{number}\n{span}\n{s.emotion} ({s.confidence:.0%})\n\n"
+
+
+class VttWriter(SegmentWriter):
+    """WebVTT subtitles."""
+
+    suffix = ".vtt"
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        yield "WEBVTT\n"
+        for s in report.segments():
+            emotion = s.emotion.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            span = f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}"
+            yield f"\n{span}\n{emotion} ({s.confidence:.0%})\n"
+
+
+class TextGridWriter(SegmentWriter):
+    """A Praat TextGrid (long form) with one interval tier, ``emotion``."""
+
+    suffix = ".TextGrid"
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        segments = report.segments()
+        end = report.utterance.seconds
+        yield 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
+        yield f"xmin = 0\nxmax = {end:.6f}\ntiers? <exists>\nsize = 1\nitem []:\n"
+        yield '    item [1]:\n        class = "IntervalTier"\n        name = "emotion"\n'
+        yield f"        xmin = 0\n        xmax = {end:.6f}\n"
+        yield f"        intervals: size = {len(segments)}\n"
+        for number, s in enumerate(segments, 1):
+            last = end if number == len(segments) else s.end  # the tier reaches the end of the clip
+            text = s.emotion.replace('"', '""')
+            yield f"        intervals [{number}]:\n            xmin = {s.start:.6f}\n"
+            yield f'            xmax = {last:.6f}\n            text = "{text}"\n'
+
+
+class AudacityWriter(SegmentWriter):
+    """A label track of Audacity."""
+
+    suffix = ".labels.txt"
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        for s in report.segments():
+            yield f"{s.start:.6f}\t{s.end:.6f}\t{s.emotion}\n"
+
+
+class RttmWriter(SegmentWriter):
+    """Rich Transcription Time Marked, with the emotion where a speaker's name would stand."""
+
+    suffix = ".rttm"
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        file = "_".join(Path(report.file).stem.split()) or "-"
+        for s in report.segments():
+            emotion = "_".join(s.emotion.split())
+            yield (
+                f"SPEAKER {file} 1 {s.start:.3f} {s.end - s.start:.3f} <NA> <NA> {emotion} "
+                f"{s.confidence:.4f} <NA>\n"
+            )
+
+
+SEGMENT_WRITERS: dict[Format, type[SegmentWriter]] = {
+    "srt": SrtWriter,
+    "vtt": VttWriter,
+    "textgrid": TextGridWriter,
+    "audacity": AudacityWriter,
+    "rttm": RttmWriter,
+}
 WRITERS: dict[Format, type[Writer]] = {
     "table": TableWriter,
     "json": JsonWriter,
     "jsonl": JsonLinesWriter,
     "csv": CsvWriter,
+    **SEGMENT_WRITERS,
 }
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(1000 * seconds)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
 
 
 def _bar(share: float) -> str:
     return "█" * round(30 * share)
 
 
-def _csv_row(values: list[Any]) -> str:
-    row: list[str] = []
-
-    class Collect:
-        def write(self, text: str) -> int:
-            row.append(text)
-            return len(text)
-
-    csv.writer(Collect(), lineterminator="\n").writerow(values)
-    return "".join(row)
+def _csv_row(values: Iterable[Any]) -> str:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(values)
+    return row.getvalue()

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.results import AudioWarning, Segment, Timeline, Timings, Utterance
@@ -18,6 +20,7 @@ def utterance(**changes):
         "seconds": 2.0,
         "warnings": (AudioWarning("short", "too short"),),
         "timings": Timings(0.1, 0.2),
+        "normalization": "whole",
         "model": "m",
         "provider": "cpu",
     }
@@ -71,6 +74,41 @@ def test_short_segments_join_the_longer_neighbour():
     assert [s.emotion for s in merged] == ["a", "c"]
     assert merged[0].end == merged[1].start
     assert merged[-1].end == 6.0
+
+
+@given(
+    emotions=st.text("abc", min_size=1, max_size=40),
+    hop=st.sampled_from([0.5, 0.3]),
+    shortest=st.floats(0, 5),
+)
+def test_segments_merge_as_the_plain_rule_says(emotions, hop, shortest):
+    """Of all runs the shortest goes to the longer of its neighbours, until none is too short."""
+    line = timeline(emotions, hop)
+    runs = [[s.start, s.end, s.emotion] for s in line.segments()]
+    while len(runs) > 1:
+        at = min(range(len(runs)), key=lambda i: round(runs[i][1] - runs[i][0], 9))
+        if runs[at][1] - runs[at][0] >= shortest:
+            break
+        sides = [i for i in (at - 1, at + 1) if 0 <= i < len(runs)]
+        runs[at][2] = runs[max(sides, key=lambda i: round(runs[i][1] - runs[i][0], 9))][2]
+        joined = [runs[0]]
+        for run in runs[1:]:
+            if run[2] == joined[-1][2]:
+                joined[-1][1] = run[1]
+            else:
+                joined.append(run)
+        runs = joined
+    found = line.segments(min_seconds=shortest)
+    assert [[s.start, s.end, s.emotion] for s in found] == runs
+
+
+def test_segments_of_an_hour_take_no_time():
+    rng = np.random.default_rng(0)
+    line = timeline("".join(rng.choice(list("abc"), 72_000)), 0.05, 0.1)
+    found = line.segments(min_seconds=1.0)
+    assert found[0].start == 0.0
+    assert found[-1].end == pytest.approx(3600.05)
+    assert min(s.end - s.start for s in found) >= 1.0 - 1e-6
 
 
 def test_segments_leave_one_however_short():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import sys
@@ -14,6 +15,16 @@ import click
 
 from ..errors import E2VError, OutputError
 from . import fail
+from .options import (
+    IntakeOptions,
+    ModelOptions,
+    TimelineOptions,
+    intake_options,
+    model_options,
+    output_option,
+    timeline_options,
+)
+from .progress import RecordingProgress
 
 if TYPE_CHECKING:
     from ..encoding import Encoding
@@ -23,34 +34,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("audio", nargs=-1)
 @click.option("--examples", is_flag=True, help="Recognize the recordings that come with e2v.")
-@click.option(
-    "--granularity",
-    type=click.Choice(["utterance", "frame"]),
-    default="utterance",
-    show_default=True,
-    help="One emotion a recording, or also one a window.",
-)
-@click.option(
-    "--window",
-    type=float,
-    default=0.1,
-    show_default=True,
-    help="Seconds of one window of the timeline.",
-)
-@click.option(
-    "--hop",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="Seconds from one window to the next.",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="How many of the best emotions to list.",
-)
+@timeline_options
 @click.option(
     "--embedding",
     type=click.Path(path_type=Path),
@@ -60,68 +44,81 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
-    help="Output format; a table by default.",
+    type=click.Choice(
+        ["table", "json", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity", "rttm"]
+    ),
+    help="Output format; a table by default. The last five hold the timeline of one recording.",
 )
+@output_option
 @click.option(
-    "-o",
-    "--output",
+    "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write results to a file.",
+    help="Draw the timeline of one recording: .png, .svg or .pdf.",
 )
-@click.option(
-    "--channel", type=click.IntRange(0), help="Channel to take, from 0; the mean of all otherwise."
-)
-@click.option("--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one otherwise.")
-@click.option("--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, int8 or fp16.")
-@click.option("--threads", type=int, help="Processors to use; all by default.")
+@intake_options
+@model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, granularity: str, window: float, hop: float, top: int,
-    embedding: Path | None, format_: Format | None, output: Path | None, channel: int | None,
-    model: str | None, provider: str, precision: str, threads: int | None,
+    audio: tuple[str, ...], examples: bool, timeline_options: TimelineOptions,
+    embedding: Path | None, format_: Format | None, output: Path | None, plot: Path | None,
+    intake_options: IntakeOptions, model_options: ModelOptions,
 ) -> int:  # fmt: skip
     """Recognize the emotion in AUDIO files; - reads one from stdin.
 
-    WAV, FLAC, OGG, Opus, MP3, M4A, WebM, MP4, AMR and whatever else FFmpeg reads, at any rate and
-    with any number of channels. A file that cannot be used is reported, and the others go on.
+    WAV, FLAC, OGG, Opus, MP3, M4A, WebM, MP4, AMR and whatever else FFmpeg reads, at any rate,
+    of any length and with any number of channels. A file that cannot be used is reported, and the
+    others go on. For whole folders there is e2v batch.
     """
     from .. import example_recordings
     from ..errors import AudioError, OptionError
-    from ..recognizer import Recognizer
-    from ..windows import check_window
-    from ..writers import WRITERS, Report
+    from ..plot import check_plot, plot_timeline
+    from ..writers import SEGMENT_WRITERS, WRITERS, Report
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     if not files:
         raise click.UsageError("no audio: give files, - for stdin, or --examples")
-    framed = granularity == "frame"
-    if framed:
-        check_window(window, hop)
+    format_ = format_ or "table"
+    if format_ in SEGMENT_WRITERS:
+        timeline_options = dataclasses.replace(timeline_options, granularity="frame")
+    if len(files) > 1 and (format_ in SEGMENT_WRITERS or plot is not None):
+        what = f"--format {format_}" if format_ in SEGMENT_WRITERS else "--plot"
+        raise click.UsageError(
+            f"{what} is of one recording, and {len(files)} were given; for several there is "
+            "e2v batch --format"
+        )
+    timeline_options.check()
+    if plot is not None:
+        check_plot(plot)
+    framed = timeline_options.granularity == "frame"
 
-    recognizer = Recognizer.load(model, provider=provider, precision=precision, threads=threads)
+    recognizer = model_options.load()
     saver = _EmbeddingSaver(embedding) if embedding is not None else None
     failures: list[int] = []
     with _destination(output) as out:
-        writer = WRITERS[format_ or "table"](out, several=len(files) > 1)
+        writer = WRITERS[format_](out, several=len(files) > 1)
         try:
             for file in files:
                 try:
-                    source: str | io.BytesIO = file
-                    if file == "-":
-                        source = io.BytesIO(sys.stdin.buffer.read())
-                    encoding = recognizer.encode(source, channel=channel)
+                    with RecordingProgress(Path(file).name) as progress:
+                        encoding = recognizer.encode(
+                            sys.stdin.buffer if file == "-" else file,
+                            progress=progress,
+                            **dataclasses.asdict(intake_options),
+                        )
                 except (AudioError, OptionError) as error:
                     failures.append(fail(error))
                     continue
+                window, hop = timeline_options.window, timeline_options.hop
                 report = Report(
                     file=file,
                     utterance=encoding.utterance(),
                     timeline=encoding.timeline(window, hop) if framed else None,
-                    top=top,
+                    top=timeline_options.top,
                     embedding=saver.save(file, encoding) if saver is not None else None,
+                    min_segment=timeline_options.min_segment,
                 )
                 writer.write(report)
+                if plot is not None:
+                    plot_timeline(encoding, plot, window, hop, file)
         finally:
             writer.close()
     if not failures:
