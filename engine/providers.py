@@ -138,7 +138,7 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Plans of memory are kept for each length of input that was met: 30 s of audio peak at 1.5 times
+    # Plans of memory are kept for each length of input that was met: 30 s of audio take 1.5 times
     # the memory with them, and are no faster.
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # failures reach the user as our exceptions

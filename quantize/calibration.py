@@ -12,25 +12,8 @@ import numpy as np
 from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.inputs import AUDIO_SUFFIXES
 
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".aac",
-        ".aif",
-        ".aiff",
-        ".amr",
-        ".flac",
-        ".m4a",
-        ".mp3",
-        ".mp4",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".wav",
-        ".webm",
-        ".wma",
-    ]
-)
 LEAST_CLIPS = 8
 """Fewer say too little about a model."""
 

@@ -17,6 +17,7 @@ from ..version import __version__
 
 VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
+    "batch": ("emotion2vec_edge.engine.cli.batch", "Recognize folders and lists of recordings."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "quantize": (
         "emotion2vec_edge.quantize.cli",

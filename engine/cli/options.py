@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from ..recognizer import Recognizer
+from ..settings import IntakeSettings, ModelSettings, ReportSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,34 +31,9 @@ def _grouped(name: str, group: type, *options: Callable[[F], F]) -> Callable[[F]
     return decorate
 
 
-@dataclass(frozen=True)
-class ModelOptions:
-    """Which model, and where it runs."""
-
-    model: str | None
-    provider: str
-    precision: str
-    threads: int | None
-    chunk_seconds: float
-    context_seconds: float
-
-    def load(self, threads: int | None = None) -> Recognizer:
-        """Open the model, on ``threads`` processors where that is given."""
-        from ..recognizer import Recognizer
-
-        return Recognizer.load(
-            self.model,
-            provider=self.provider,
-            precision=self.precision,
-            threads=threads or self.threads,
-            chunk_seconds=self.chunk_seconds,
-            context_seconds=self.context_seconds,
-        )
-
-
 model_options = _grouped(
-    "model_options",
-    ModelOptions,
+    "model_settings",
+    ModelSettings,
     click.option("--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one else."),
     click.option(
         "--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu."
@@ -85,18 +59,9 @@ model_options = _grouped(
 )
 
 
-@dataclass(frozen=True)
-class IntakeOptions:
-    """What is taken in of a recording."""
-
-    channel: int | None
-    max_seconds: float | None
-    cut: bool
-
-
 intake_options = _grouped(
-    "intake_options",
-    IntakeOptions,
+    "intake_settings",
+    IntakeSettings,
     click.option(
         "--channel",
         type=click.IntRange(0),
@@ -107,30 +72,9 @@ intake_options = _grouped(
 )
 
 
-@dataclass(frozen=True)
-class TimelineOptions:
-    """What is told about a recording."""
-
-    granularity: str
-    window: float
-    hop: float
-    top: int
-    min_segment: float
-
-    def check(self) -> None:
-        """Refuse windows that cannot be; raises OptionError."""
-        from ..errors import OptionError
-        from ..windows import check_window
-
-        if self.granularity == "frame":
-            check_window(self.window, self.hop)
-        if not self.min_segment >= 0:
-            raise OptionError(f"--min-segment is {self.min_segment!r}; give 0 or more seconds")
-
-
-timeline_options = _grouped(
-    "timeline_options",
-    TimelineOptions,
+report_options = _grouped(
+    "report_settings",
+    ReportSettings,
     click.option(
         "--granularity",
         type=click.Choice(["utterance", "frame"]),

@@ -15,26 +15,19 @@ import click
 
 from ..errors import E2VError, OutputError
 from . import fail
-from .options import (
-    IntakeOptions,
-    ModelOptions,
-    TimelineOptions,
-    intake_options,
-    model_options,
-    output_option,
-    timeline_options,
-)
+from .options import intake_options, model_options, output_option, report_options
 from .progress import RecordingProgress
 
 if TYPE_CHECKING:
     from ..encoding import Encoding
+    from ..settings import IntakeSettings, ModelSettings, ReportSettings
     from ..writers import Format
 
 
 @click.command()
 @click.argument("audio", nargs=-1)
 @click.option("--examples", is_flag=True, help="Recognize the recordings that come with e2v.")
-@timeline_options
+@report_options
 @click.option(
     "--embedding",
     type=click.Path(path_type=Path),
@@ -58,9 +51,9 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, timeline_options: TimelineOptions,
+    audio: tuple[str, ...], examples: bool, report_settings: ReportSettings,
     embedding: Path | None, format_: Format | None, output: Path | None, plot: Path | None,
-    intake_options: IntakeOptions, model_options: ModelOptions,
+    intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize the emotion in AUDIO files; - reads one from stdin.
 
@@ -78,19 +71,19 @@ def recognize(
         raise click.UsageError("no audio: give files, - for stdin, or --examples")
     format_ = format_ or "table"
     if format_ in SEGMENT_WRITERS:
-        timeline_options = dataclasses.replace(timeline_options, granularity="frame")
+        report_settings = dataclasses.replace(report_settings, granularity="frame")
     if len(files) > 1 and (format_ in SEGMENT_WRITERS or plot is not None):
         what = f"--format {format_}" if format_ in SEGMENT_WRITERS else "--plot"
         raise click.UsageError(
             f"{what} is of one recording, and {len(files)} were given; for several there is "
             "e2v batch --format"
         )
-    timeline_options.check()
+    report_settings.check()
     if plot is not None:
         check_plot(plot)
-    framed = timeline_options.granularity == "frame"
+    framed = report_settings.granularity == "frame"
 
-    recognizer = model_options.load()
+    recognizer = model_settings.load()
     saver = _EmbeddingSaver(embedding) if embedding is not None else None
     failures: list[int] = []
     with _destination(output) as out:
@@ -102,19 +95,19 @@ def recognize(
                         encoding = recognizer.encode(
                             sys.stdin.buffer if file == "-" else file,
                             progress=progress,
-                            **dataclasses.asdict(intake_options),
+                            **dataclasses.asdict(intake_settings),
                         )
                 except (AudioError, OptionError) as error:
                     failures.append(fail(error))
                     continue
-                window, hop = timeline_options.window, timeline_options.hop
+                window, hop = report_settings.window, report_settings.hop
                 report = Report(
                     file=file,
                     utterance=encoding.utterance(),
                     timeline=encoding.timeline(window, hop) if framed else None,
-                    top=timeline_options.top,
+                    top=report_settings.top,
                     embedding=saver.save(file, encoding) if saver is not None else None,
-                    min_segment=timeline_options.min_segment,
+                    min_segment=report_settings.min_segment,
                 )
                 writer.write(report)
                 if plot is not None:

@@ -1,0 +1,157 @@
+"""``e2v batch``: folders and lists of recordings into a folder of results."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import intake_options, model_options, report_options
+
+if TYPE_CHECKING:
+    from ..batch import Outcome, Progress
+    from ..settings import IntakeSettings, ModelSettings, ReportSettings
+    from ..writers import Format
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the results; outputs/batch_DATE_TIME otherwise. Given again, a run goes on.",
+)
+@report_options
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["srt", "vtt", "textgrid", "audacity", "rttm"]),
+    multiple=True,
+    help="Also write the timeline so, beside the JSON; may be given several times.",
+)
+@click.option("--embeddings", is_flag=True, help="Save the embedding of each recording, as .npy.")
+@click.option(
+    "--confident",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Count results from this confidence on.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Worker processes, which share the processors; each has the model in memory.",
+)
+@intake_options
+@model_options
+def batch(
+    inputs: tuple[str, ...], output: Path | None, report_settings: ReportSettings,
+    formats: tuple[Format, ...], embeddings: bool, confident: float, jobs: int,
+    intake_settings: IntakeSettings, model_settings: ModelSettings,
+) -> int:  # fmt: skip
+    """Recognize all recordings in INPUTS.
+
+    INPUTS are folders, glob patterns, lists of paths (.txt, .lst, .list), Kaldi's wav.scp,
+    recordings, or -, a list on stdin. The same command with the same -o goes on where an earlier
+    run stopped: what is done is skipped, what failed is tried again.
+    """
+    from ..batch import BatchSettings, Progress, Worker, remaining, run_batch, run_digest
+    from ..inputs import collect
+    from ..outputs import OutputFolder
+    from ..providers import checked_threads
+    from ..workers import Workers
+
+    settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
+    settings.check()
+    items = collect(inputs, sys.stdin)
+    recognizer = model_settings.load()
+    run = run_digest(recognizer, settings)
+    output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
+    with OutputFolder(output) as folder:
+        todo = remaining(folder, items, run)
+        progress = Progress(len(todo), skipped=len(items) - len(todo))
+        if jobs == 1:
+            left = iter(todo)
+            worker = Worker(recognizer, folder.path, settings, run)
+            outcomes = worker.work(lambda _wait: next(left, None))
+        else:
+            del recognizer
+            share = max(1, checked_threads(model_settings.threads) // jobs)
+            shared = dataclasses.replace(model_settings, threads=share)
+            outcomes = Workers(jobs, shared, folder.path, settings, run).work(todo)
+        with _sigterm_interrupts(), contextlib.closing(outcomes):  # type: ignore[type-var]
+            logged = run_batch(folder, items, outcomes, progress, confident)
+            with contextlib.closing(logged):  # type: ignore[type-var]
+                _follow(logged, progress)
+        _tell(json.loads((output / "summary.json").read_text(encoding="utf-8")), output)
+    if not progress.failed:
+        return 0
+    return 1 if progress.done or progress.skipped else progress.exit_codes[0]
+
+
+def _follow(outcomes: Iterator[Outcome], progress: Progress) -> None:
+    """Show a bar on a terminal, and each failure as it comes."""
+    if not sys.stderr.isatty():
+        for outcome in outcomes:
+            if outcome.failed:
+                click.echo(f"e2v: {outcome.row['message']}", err=True)
+        return
+
+    def speed(_: object) -> str:
+        times = progress.audio_seconds / max(progress.seconds, 1e-9)
+        failures = f", {progress.failed} failed" if progress.failed else ""
+        return f"{times:.0f} x real time{failures}"
+
+    with click.progressbar(
+        outcomes,
+        length=progress.total,
+        show_pos=True,
+        show_eta=True,
+        item_show_func=speed,
+        file=sys.stderr,
+    ) as bar:
+        for outcome in bar:
+            if outcome.failed:
+                click.echo(f"\r\x1b[Ke2v: {outcome.row['message']}", err=True)
+
+
+def _tell(summary: dict[str, Any], output: Path) -> None:
+    run = summary["this_run"]
+    line = f"{output}: {summary['recognized']} recognized, {summary['failures']} failed"
+    if run["skipped"]:
+        line += f" ({run['skipped']} done before)"
+    if run["audio_seconds"]:
+        speed = run["audio_seconds"] / max(run["seconds"], 1e-9)
+        line += f"; {run['audio_seconds']:.0f} s of audio in {run['seconds']:.1f} s, "
+        line += f"{speed:.0f} x real time"
+    click.echo(line)
+    for label, count in summary["labels"].items():
+        share = count / summary["recognized"]
+        click.echo(f"  {label:<10} {count:>7} {share:>6.1%}  {'█' * round(30 * share)}")
+    if summary["recognized"]:
+        confident = summary["confident"]
+        click.echo(
+            f"  mean confidence {summary['mean_confidence']:.2f}; {confident['files']} from "
+            f"{confident['from']:g} on"
+        )
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """A service that is told to stop ends as cleanly as with Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
