@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from .recognizer import Recognizer
     from .results import AudioWarning, Segment, Timeline, Timings, Utterance, Window
+    from .stream import Stream, StreamWindow
 
 _HOMES = {
     "Audio": "audio",
@@ -44,6 +45,8 @@ _HOMES = {
     "ProviderError": "errors",
     "Recognizer": "recognizer",
     "Segment": "results",
+    "Stream": "stream",
+    "StreamWindow": "stream",
     "Timeline": "results",
     "Timings": "results",
     "Utterance": "results",
@@ -65,6 +68,8 @@ __all__ = [
     "ProviderError",
     "Recognizer",
     "Segment",
+    "Stream",
+    "StreamWindow",
     "Timeline",
     "Timings",
     "Utterance",

@@ -139,11 +139,11 @@ class Recording:
             self.rereadable = not isinstance(file, Pipe)
             self._open = functools.partial(open_reader, file, name)
         else:
-            self._open = functools.partial(_ArrayReader, source, rate)
+            self._open = functools.partial(ArrayReader, source, rate)
         try:
             self._reader: Reader | None = self._open()
             self._stack.callback(self._reader.close)
-            _check_header(self._reader, channel)
+            check_header(self._reader, channel)
         except BaseException:
             self.close()
             raise
@@ -197,7 +197,9 @@ class Recording:
         self.close()
 
 
-class _ArrayReader(Reader):
+class ArrayReader(Reader):
+    """Samples in memory."""
+
     decoder = "array"
     name = "<samples>"
 
@@ -227,6 +229,7 @@ class _ArrayReader(Reader):
         self.promised_seconds = len(array) / self.rate if self.rate > 0 else None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """As :meth:`Reader.blocks`."""
         size = max(1, int(BLOCK_SECONDS * self.rate))
         for start in range(0, len(self.array), size):
             yield to_float(self.array[start : start + size])
@@ -253,7 +256,8 @@ def _full_scale(dtype: np.dtype[Any]) -> float:
     return scales[dtype.name]
 
 
-def _check_header(reader: Reader, channel: int | None) -> None:
+def check_header(reader: Reader, channel: int | None) -> None:
+    """Refuse a rate, a number of channels or a channel that cannot be."""
     if not RATES[0] <= reader.rate <= RATES[1]:
         raise _header_error(
             reader, f"a sample rate of {reader.rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
@@ -273,23 +277,58 @@ def _header_error(reader: Reader, what: str) -> AudioError:
 
 def _resampled(reader: Reader, channel: int | None) -> Iterator[Samples]:
     """Mono blocks at 16 kHz."""
-    resampler = None
-    if reader.rate != SAMPLE_RATE:
-        import soxr
-
-        resampler = soxr.ResampleStream(reader.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-    done = 0
+    converter = Converter(reader.name, reader.rate, channel)
     for block in reader.blocks():
+        yield converter.feed(block)
+    yield converter.flush()
+
+
+class Converter:
+    """Blocks of one recording, at its own rate and channels → mono at 16 kHz.
+
+    Args:
+        name: of the recording, for messages.
+        rate: Hz, of the blocks.
+        channel: channel to take, from 0; None takes the mean of all.
+    """
+
+    def __init__(self, name: str, rate: int, channel: int | None) -> None:
+        self.name = name
+        self.rate = rate
+        self.channel = channel
+        self._done = 0
+        self._resampler: Any = None
+        if rate != SAMPLE_RATE:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(
+                rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ"
+            )
+
+    def feed(self, block: NDArray[np.float32]) -> Samples:
+        """What a block float32 [samples, channels] adds: float32 [samples].
+
+        Raises:
+            InvalidSamplesError: NaN or infinite samples; the block is as if it had never been.
+        """
         with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the place
-            mono = block.mean(axis=1) if channel is None else block[:, channel]
+            mono = block.mean(axis=1) if self.channel is None else block[:, self.channel]
         if not np.isfinite(mono).all():
-            at = done + int(np.argmin(np.isfinite(mono)))
+            at = self._done + int(np.argmin(np.isfinite(mono)))
             raise InvalidSamplesError(
-                f"{reader.name}: a sample at {at / reader.rate:.3f} s is NaN or infinite; "
+                f"{self.name}: a sample at {at / self.rate:.3f} s is NaN or infinite; "
                 "repair the recording"
             )
-        done += len(mono)
+        self._done += len(mono)
         mono = np.ascontiguousarray(mono, dtype=np.float32)
-        yield mono if resampler is None else resampler.resample_chunk(mono)
-    if resampler is not None:
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        if self._resampler is None:
+            return mono
+        resampled: Samples = self._resampler.resample_chunk(mono)
+        return resampled
+
+    def flush(self) -> Samples:
+        """What the resampler still holds: float32 [samples]."""
+        if self._resampler is None:
+            return np.zeros(0, np.float32)
+        rest: Samples = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        return rest

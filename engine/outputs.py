@@ -18,10 +18,8 @@ is half-written. A line of a log is one write, and a log is cut back to its last
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import fcntl
-import io
 import json
 import os
 import shutil
@@ -31,6 +29,7 @@ from types import TracebackType
 from typing import Any
 
 from .errors import OutputError
+from .writers import csv_row
 
 RESERVE_BYTES = 256 << 10
 """Set aside, so that a disk that is full still takes the summary."""
@@ -178,7 +177,7 @@ def csv_rows(rows: Iterable[dict[str, Any]], labels: list[str]) -> Iterator[byte
     """Rows of the log as CSV: one a recording, one column a label."""
     names = ["file", "id", "seconds", "emotion", "confidence", *labels, "warnings", "model",
              "provider", "result"]  # fmt: skip
-    yield _csv_line(names)
+    yield csv_row(names).encode()
     for row in rows:
         scores = row.get("scores") or {}
         values = {
@@ -188,13 +187,7 @@ def csv_rows(rows: Iterable[dict[str, Any]], labels: list[str]) -> Iterator[byte
             "confidence": f"{row['confidence']:.6f}",
             "warnings": " ".join(warning["code"] for warning in row["warnings"]),
         }
-        yield _csv_line([values.get(name, "") for name in names])
-
-
-def _csv_line(values: list[Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue().encode()
+        yield csv_row(values.get(name, "") for name in names).encode()
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .audio import AudioSource, Recording
+from .audio import SAMPLE_RATE, AudioSource, Recording
 from .bundle import Bundle, Variant, open_bundle
 from .cpu import sums_int8_exactly
 from .encoder import Chunking, Encoder
@@ -19,6 +20,7 @@ from .errors import OptionError, ProviderError
 from .intake import Intake
 from .providers import Provider, checked_threads, choose
 from .results import Timings, Utterance
+from .stream import Stream
 
 PRECISIONS = ("fp32", "int8", "fp16")
 
@@ -186,6 +188,18 @@ class Recognizer:
         return self.encode(
             source, rate, channel=channel, max_seconds=max_seconds, cut=cut
         ).utterance()
+
+    def stream(
+        self,
+        source: Iterable[ArrayLike] | None = None,
+        *,
+        window: float = 2.0,
+        hop: float = 0.5,
+        rate: int = SAMPLE_RATE,
+        channel: int | None = None,
+    ) -> Stream:
+        """Results of audio as it arrives; arguments and errors as :class:`~.stream.Stream`."""
+        return Stream(self, source, window=window, hop=hop, rate=rate, channel=channel)
 
     def __repr__(self) -> str:
         manifest = self.bundle.manifest

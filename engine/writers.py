@@ -152,11 +152,11 @@ class CsvWriter(Writer):
         if not self.count:
             span = ["start", "end"] if framed else ["seconds"]
             rest = [] if framed else ["warnings", "model", "provider"]
-            yield _csv_row(["file", *span, "emotion", "confidence", *labels, *rest])
+            yield csv_row(["file", *span, "emotion", "confidence", *labels, *rest])
         if report.timeline is not None:
             for window in report.timeline:
                 scores = [f"{score:.6f}" for score in window.scores.values()]
-                yield _csv_row(
+                yield csv_row(
                     [report.file, window.start, window.end, window.emotion,
                      f"{window.confidence:.6f}", *scores]
                 )  # fmt: skip
@@ -164,7 +164,7 @@ class CsvWriter(Writer):
             u = report.utterance
             scores = [f"{score:.6f}" for score in u.scores.values()]
             warnings = " ".join(warning.code for warning in u.warnings)
-            yield _csv_row(
+            yield csv_row(
                 [report.file, f"{u.seconds:.3f}", u.emotion, f"{u.confidence:.6f}", *scores,
                  warnings, u.model, u.provider]
             )  # fmt: skip
@@ -300,7 +300,8 @@ def _bar(share: float) -> str:
     return "█" * round(30 * share)
 
 
-def _csv_row(values: Iterable[Any]) -> str:
+def csv_row(values: Iterable[Any]) -> str:
+    """One line of CSV."""
     row = io.StringIO()
     csv.writer(row, lineterminator="\n").writerow(values)
     return row.getvalue()

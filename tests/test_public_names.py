@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from emotion2vec_edge import engine
-from emotion2vec_edge.engine import recognizer
+from emotion2vec_edge.engine import recognizer, stream
 
 
 def test_every_public_name_can_be_had():
@@ -17,8 +17,8 @@ def test_every_public_name_can_be_had():
 def test_the_public_names():
     assert set(engine.__all__) == {
         "Audio", "AudioError", "AudioWarning", "Bundle", "E2VError", "Encoding", "Label",
-        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "Timeline",
-        "Timings", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
+        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "Stream",
+        "StreamWindow", "Timeline", "Timings", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
         "open_bundle",
     }  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_recognizing_never_imports_torch():
 
 
 def test_docstring_examples_run():
-    for module in (engine, recognizer):
+    for module in (engine, recognizer, stream):
         result = doctest.testmod(module)
         assert result.attempted > 0
         assert result.failed == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import E2VError
 from .options import intake_options, model_options, report_options
+from .signals import sigterm_interrupts
 
 if TYPE_CHECKING:
     from ..batch import Outcome, Progress
@@ -90,10 +91,14 @@ def batch(
             share = max(1, checked_threads(model_settings.threads) // jobs)
             shared = dataclasses.replace(model_settings, threads=share)
             outcomes = Workers(jobs, shared, folder.path, settings, run).work(todo)
-        with _sigterm_interrupts(), contextlib.closing(outcomes):  # type: ignore[type-var]
+        with sigterm_interrupts(), contextlib.closing(outcomes):  # type: ignore[type-var]
             logged = run_batch(folder, items, outcomes, progress, confident)
-            with contextlib.closing(logged):  # type: ignore[type-var]
-                _follow(logged, progress)
+            try:
+                with contextlib.closing(logged):  # type: ignore[type-var]
+                    _follow(logged, progress)
+            except (E2VError, KeyboardInterrupt):
+                click.echo(f"e2v: what is done is in {output}; the same -o goes on there", err=True)
+                raise
         _tell(json.loads((output / "summary.json").read_text(encoding="utf-8")), output)
     if not progress.failed:
         return 0
@@ -145,13 +150,3 @@ def _tell(summary: dict[str, Any], output: Path) -> None:
             f"  mean confidence {summary['mean_confidence']:.2f}; {confident['files']} from "
             f"{confident['from']:g} on"
         )
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """A service that is told to stop ends as cleanly as with Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
