@@ -160,8 +160,8 @@ def chunks(
     """Cut a clip into chunks that overlap: (what is encoded, which frames of it are kept).
 
     A clip of up to ``longest`` frames is one chunk. Of a longer one each chunk but the last few
-    keeps ``longest − 2 · context``, and what the end leaves over is shared evenly, because a short
-    last chunk would hear little.
+    has that length too, and what the end leaves over is shared evenly, because a short last chunk
+    would hear little.
 
     Args:
         blocks: float32 [frames, dim], in order.
@@ -186,7 +186,8 @@ def chunks(
         waiting.append(block)
         end += len(block)
         while end - kept > max(longest, 2 * step + context):
-            yield cut(kept + step)
+            # All but the last few are as long as the first: what was allocated for it serves all.
+            yield cut(kept + step if kept else step + context)
     left = end - kept
     parts = 1 if end <= longest else math.ceil(left / step)
     for last in [kept + round((i + 1) * left / parts) for i in range(parts)]:

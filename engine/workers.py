@@ -189,6 +189,8 @@ def main() -> None:
             answer({"row": outcome.row, "failed": outcome.failed})
     except E2VError as error:
         answer({"fatal": type(error).__name__, "message": str(error)})
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens any more
 
 
 class _Inbox:

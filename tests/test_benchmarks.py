@@ -1,12 +1,14 @@
 """The measuring is measured: timing, accuracy and its interval against what is known."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from emotion2vec_edge.benchmarks import accuracy, random_checkpoint, windows
+from emotion2vec_edge.benchmarks import accuracy, random_checkpoint, recordings, windows
 from emotion2vec_edge.benchmarks.timing import interleaved
 from emotion2vec_edge.engine import example_recordings
 from emotion2vec_edge.export.checkpoint import load_checkpoint
@@ -62,6 +64,32 @@ def test_the_windows_table():
     assert done.exit_code == 0, done.output
     assert "59" in done.output  # windows of 3 s at 0.1 s / 0.05 s
     assert done.output.count("x") >= 3
+
+
+def test_the_peak_of_a_process_is_its_own():
+    ballast = np.ones(50_000_000)
+    seconds, peak = recordings.run(
+        sys.executable, "-c", "import time; x = bytearray(60 << 20); time.sleep(0.3)"
+    )
+    assert ballast.sum() > 0
+    assert 60 < peak < 90
+    assert seconds > 0.3
+    with pytest.raises(subprocess.CalledProcessError):
+        recordings.run(sys.executable, "-c", "raise SystemExit(1)")
+
+
+def test_long_recordings_batches_and_streams():
+    done = CliRunner().invoke(
+        recordings.main,
+        [*"--files 6 --rounds 1 --live-seconds 3 --whole-seconds 61 --kill-rounds 1".split(),
+         *"--part chunks --part batch --part stream --part kill".split()],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "batch --jobs 2" in done.output
+    assert "3 windows of 2 s" in done.output
+    assert "against those encoded alone: same label 100.0%" in done.output
+    assert "0 results lost, 0 files torn; 60 results equal to" in done.output
+    assert "recording |dp| max" in done.output
 
 
 def test_accuracy_on_a_manifest(tmp_path, recognizer):

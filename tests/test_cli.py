@@ -53,7 +53,7 @@ def cpu_seconds(*args):
 
 def test_the_help_names_every_verb():
     text = e2v("--help").stdout.decode()
-    for verb in ("recognize", "export", "quantize", "info", "doctor"):
+    for verb in ("recognize", "batch", "stream", "export", "quantize", "info", "doctor"):
         assert verb in text
         assert e2v(verb, "--help").returncode == 0
 
@@ -120,6 +120,80 @@ def test_stdin():
     content = encoded(tone(2.0), 16_000, "FLAC")
     (report,) = reports(e2v("recognize", "-", "--format", "jsonl", stdin=content))
     assert (report["file"], report["seconds"]) == ("-", 2.0)
+
+
+def test_stdin_that_is_a_file(example):
+    with example.open("rb") as file:
+        done = subprocess.run(
+            [*E2V, "recognize", "-", "--format", "jsonl"],
+            stdin=file,
+            capture_output=True,
+            check=False,
+        )
+    (report,) = reports(done)
+    assert (report["file"], report["seconds"]) == ("-", pytest.approx(5.3))
+
+
+def test_a_timeline_for_other_tools(example, tmp_path):
+    done = e2v("recognize", example, "--format", "srt", "--window", 1, "--hop", 0.5, "--plot",
+               tmp_path / "x.svg")  # fmt: skip
+    assert done.stdout.startswith(b"1\n00:00:00,000 --> ")
+    assert "<svg" in (tmp_path / "x.svg").read_text()
+    longer = e2v("recognize", example, "--format", "srt", "--min-segment", 5)
+    assert longer.stdout.count(b"-->") == 1
+    for option in (["--format", "vtt"], ["--plot", tmp_path / "y.png"]):
+        done = e2v("recognize", example, example, *option)
+        assert done.returncode == 2
+        assert b"of one recording, and 2 were given" in done.stderr
+    assert e2v("recognize", example, "--plot", tmp_path / "x.gif").returncode == 2
+
+
+def test_limits_from_the_command_line(example):
+    done = e2v("recognize", example, "--max-seconds", 2)
+    assert done.returncode == 3
+    assert b"5 s long, at most 2 s are taken; raise --max-seconds" in done.stderr
+    (report,) = reports(e2v("recognize", example, "--max-seconds", 2, "--cut", "--format", "jsonl"))
+    assert report["seconds"] == 2.0
+    assert report["warnings"][0]["code"] == "cut"
+    assert e2v("recognize", example, "--chunk-seconds", 0).returncode == 2
+
+
+def on_a_terminal(*args, cwd):
+    """What a person would see of stderr, with the exit code."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*E2V, *map(str, args)], stdout=subprocess.DEVNULL, stderr=theirs, cwd=cwd
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65_536)
+        except OSError:  # the other end is closed
+            break
+        seen += piece
+    os.close(ours)
+    return process.wait(60), seen.decode()
+
+
+def test_progress_on_a_terminal_and_none_in_a_pipe(tmp_path, example_samples):
+    import soundfile
+
+    long = tmp_path / "long.flac"
+    soundfile.write(long, np.resize(example_samples, 90 * 16_000), 16_000)
+    code, seen = on_a_terminal("recognize", long, cwd=tmp_path)
+    assert code == 0
+    assert "long.flac" in seen
+    assert "100%" in seen
+    assert e2v("recognize", long).stderr == b""
+    (tmp_path / "letter.wav").write_text("no audio")
+    code, seen = on_a_terminal("batch", tmp_path, "-o", tmp_path / "out", cwd=tmp_path)
+    assert code == 1
+    assert "2/2" in seen
+    assert "x real time, 1 failed" in seen
+    assert "letter.wav: neither libsndfile" in seen
 
 
 def test_embeddings_do_not_overwrite_each_other(tmp_path, example):

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..stream import Stream, StreamWindow
 
 STALL_SECONDS = 5.0
+COMPLAINT_SECONDS = 60.0
 CATCH_UP_SECONDS = 1.0
 """A live stream that is further behind than this leaves windows out."""
 
@@ -138,16 +140,19 @@ def _arrivals(
 def _windows(stream: Stream, arrivals: Arrivals, hop: float) -> Iterator[StreamWindow]:
     """Windows as they ripen; while nothing comes, say so once."""
     newest = max(1, math.ceil(CATCH_UP_SECONDS / hop))
+    skipped, next_complaint = 0, 0.0
     while (pieces := _take(arrivals)) is not None:
         for piece in pieces:
             stream.feed(piece.samples, piece.arrived)
         for window in stream.ripe(newest if arrivals.live else None):
-            if window.skipped:
+            skipped += window.skipped
+            if skipped and time.monotonic() >= next_complaint:
                 click.echo(
-                    f"e2v: {window.skipped} windows before {window.start:.1f} s were left out: "
-                    "this machine does not keep up; give a longer --hop or a smaller model",
+                    f"e2v: {skipped} windows before {window.start:.1f} s were left out: this "
+                    "machine does not keep up; give a longer --hop or a smaller model",
                     err=True,
                 )
+                skipped, next_complaint = 0, time.monotonic() + COMPLAINT_SECONDS
             yield window
     yield from stream.flush()
 
