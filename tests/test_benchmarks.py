@@ -81,8 +81,8 @@ def test_the_peak_of_a_process_is_its_own():
 def test_long_recordings_batches_and_streams():
     done = CliRunner().invoke(
         recordings.main,
-        [*"--files 6 --rounds 1 --live-seconds 3 --whole-seconds 61 --kill-rounds 1".split(),
-         *"--part chunks --part batch --part stream --part kill".split()],
+        [*["--files", "6", "--rounds", "1", "--live-seconds", "3", "--whole-seconds", "61", "--kill-rounds", "1"],
+         *["--part", "chunks", "--part", "batch", "--part", "stream", "--part", "kill"]],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "batch --jobs 2" in done.output
