@@ -8,7 +8,6 @@ the windows then change their label.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -218,11 +217,9 @@ class Stream:
 
     def _complete(self) -> int:
         """How many windows wait."""
-        count = max(0, math.floor((self._end - self._window) / self._hop) + 1 - self._next)
+        count = 0
         while self._start(self._next + count) + self._window <= self._end:
             count += 1
-        while count and self._start(self._next + count - 1) + self._window > self._end:
-            count -= 1
         return count
 
     def _encode(self, start: int, end: int) -> StreamWindow:

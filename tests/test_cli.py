@@ -134,6 +134,23 @@ def test_stdin_that_is_a_file(example):
     assert (report["file"], report["seconds"]) == ("-", pytest.approx(5.3))
 
 
+def test_names_of_any_bytes(example, tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.flac"
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(example.read_bytes())
+    done = subprocess.run([*E2V, "recognize", path], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rb"caf\xe9.flac" in done.stdout
+    done = subprocess.run(
+        [*E2V, "batch", "-", "-o", tmp_path / "out"],
+        input=path + b"\n",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"caf\\xe9.flac" in (tmp_path / "out" / "results.jsonl").read_bytes()
+
+
 def test_a_timeline_for_other_tools(example, tmp_path):
     done = e2v("recognize", example, "--format", "srt", "--window", 1, "--hop", 0.5, "--plot",
                tmp_path / "x.svg")  # fmt: skip

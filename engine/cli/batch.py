@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import sys
 import time
@@ -75,6 +76,8 @@ def batch(
 
     settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
     settings.check()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
     recognizer = model_settings.load()
     run = run_digest(recognizer, settings)

@@ -62,7 +62,8 @@ def recognize(
     others go on. For whole folders there is e2v batch.
     """
     from .. import example_recordings
-    from ..errors import AudioError, OptionError
+    from ..errors import AudioError, OptionError, ProviderError
+    from ..inputs import printable
     from ..plot import check_plot, plot_timeline
     from ..writers import SEGMENT_WRITERS, WRITERS, Report
 
@@ -97,12 +98,12 @@ def recognize(
                             progress=progress,
                             **dataclasses.asdict(intake_settings),
                         )
-                except (AudioError, OptionError) as error:
+                except (AudioError, OptionError, ProviderError) as error:
                     failures.append(fail(error))
                     continue
                 window, hop = report_settings.window, report_settings.hop
                 report = Report(
-                    file=file,
+                    file=printable(file),
                     utterance=encoding.utterance(),
                     timeline=encoding.timeline(window, hop) if framed else None,
                     top=report_settings.top,
@@ -111,7 +112,7 @@ def recognize(
                 )
                 writer.write(report)
                 if plot is not None:
-                    plot_timeline(encoding, plot, window, hop, file)
+                    plot_timeline(encoding, plot, window, hop, report.file)
         finally:
             writer.close()
     if not failures:
@@ -134,6 +135,7 @@ class _EmbeddingSaver:
         import numpy as np
 
         from ..bundle import write_atomically
+        from ..inputs import printable
 
         stem = "stdin" if file == "-" else Path(file).name
         name, count = stem, 1
@@ -148,7 +150,7 @@ class _EmbeddingSaver:
             write_atomically(path, content.getvalue())
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-        return str(path)
+        return printable(str(path))
 
 
 @contextlib.contextmanager
