@@ -249,7 +249,8 @@ def open_reader(file: IO[bytes] | Pipe, name: str) -> Reader:
         raise UndecodableAudioError(f"{name}: the file is empty")
     promised = _chunk_promise(file, size)
     try:
-        handle = soundfile.SoundFile(file if isinstance(file, _Memory) else file.name)
+        # soundfile encodes a name strictly, and names may be any bytes.
+        handle = soundfile.SoundFile(file if isinstance(file, _Memory) else os.fsencode(file.name))
     except (soundfile.SoundFileError, RuntimeError, TypeError, OSError) as error:
         file.seek(0)
         return _open_with_ffmpeg(file, name, _reason(error))
