@@ -1,105 +1,180 @@
-"""How long one clip takes, samples in and result out: the engine, and FunASR where it is installed.
-
-::
-
-    python -m emotion2vec_edge.benchmarks.latency BUNDLE [--checkpoint FOLDER] [--seconds 3 ...]
-
-FunASR runs the checkpoint that the bundle was made from, in eager torch on as many threads as the
-engine; both are run in turns.
-"""
+"""``e2v bench latency``: samples in, result out; variants of a model and its peers, in turns."""
 
 from __future__ import annotations
 
 import functools
-import os
-import platform
 import statistics
-import warnings
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
-import onnxruntime
+import soundfile
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.cpu import cpu_features
+from emotion2vec_edge.engine.errors import OptionError
 
-from .timing import interleaved
+from .document import Column, Document, Table, bars
+from .machine import describe
+from .models import model_line
+from .peers import PeerSettings, Run, build_peer
+from .process import E2V, run
+from .timing import interleaved, percentiles, ratio
 
-
-def funasr_runner(checkpoint: Path, threads: int) -> Callable[[Samples], object]:
-    """FunASR's own class with a checkpoint's weights, as a function of samples."""
-    import torch
-    import yaml
-    from funasr.models.emotion2vec.model import Emotion2vec
-
-    from emotion2vec_edge.export.checkpoint import read_weights
-
-    torch.set_num_threads(threads)
-    document = yaml.safe_load((checkpoint / "config.yaml").read_text(encoding="utf-8"))
-    weights = read_weights(checkpoint / "model.pt")
-    model = Emotion2vec(**document, vocab_size=len(weights["proj.bias"])).eval()
-    model.load_state_dict(weights)
-
-    def run(samples: Samples) -> object:
-        with torch.inference_mode():
-            return model.inference([samples], key=["clip"], device="cpu")
-
-    return run
+COLD_SECONDS = 3.0
+COLD_RUNS = 5
 
 
-@click.command()
-@click.argument("bundle", required=False)
-@click.option(
-    "--checkpoint",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The FunASR folder that the bundle was made from.",
-)
-@click.option(
-    "--seconds",
-    multiple=True,
-    type=float,
-    default=(3.0, 10.0, 30.0),
-    show_default=True,
-    help="Lengths of audio; may be given several times.",
-)
-@click.option("--rounds", default=7, show_default=True, help="Repetitions; medians are shown.")
-def main(
-    bundle: str | None, checkpoint: Path | None, seconds: tuple[float, ...], rounds: int
-) -> None:  # fmt: skip
-    """Time BUNDLE, or the default model, on speech repeated to each length."""
-    recognizer = Recognizer.load(bundle)
+@dataclass(frozen=True)
+class LatencySettings:
+    """What is timed, and how often."""
+
+    model: str | None = None
+    variants: tuple[str, ...] = ()
+    """Precisions; none takes all that the bundle has and the provider runs."""
+    provider: str = "auto"
+    threads: int | None = None
+    seconds: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
+    rounds: int = 9
+    peers: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+    """FunASR's folder of the model, for the peers."""
+    cold: bool = True
+    """Whether whole processes are timed too."""
+
+
+def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Document:
+    """Time every variant and peer.
+
+    Raises:
+        OptionError: peers without their checkpoint; a variant that the bundle does not have.
+        ModelError, ProviderError: the model cannot run.
+        MissingExtraError: a peer is not installed.
+    """
+    if settings.peers and settings.checkpoint is None:
+        raise OptionError("peers run the checkpoint that the bundle was made from: --checkpoint")
+    machine = describe()
+    loads: dict[str, tuple[float, float]] = {}
+    engines: dict[str, Recognizer] = {}
     speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
-    click.echo(repr(recognizer))
-    click.echo(
-        f"onnxruntime {onnxruntime.__version__}, {platform.machine()}, "
-        f"{', '.join(cpu_features())}; load average {os.getloadavg()[0]:.1f}; "
-        f"{rounds} rounds in turns, medians in ms [quartiles]"
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # FunASR's own
-        funasr = funasr_runner(checkpoint, recognizer.threads) if checkpoint else None
-    for length in seconds:
-        samples = np.resize(speech, round(length * SAMPLE_RATE))
-        tasks: list[Callable[[], object]] = [
-            functools.partial(recognizer.recognize, samples, SAMPLE_RATE)
-        ]
-        if funasr:
-            tasks.append(functools.partial(funasr, samples))
-        runs = interleaved(tasks, rounds)
-        medians = [statistics.median(run) for run in runs]
-        line = f"{length:>5g} s  engine {_spread(runs[0])}, {length / medians[0]:.0f} x real time"
-        if funasr:
-            line += f"; FunASR {_spread(runs[1])}, ratio {medians[1] / medians[0]:.2f}"
-        click.echo(line)
+    for name in _variants(settings):
+        started = time.perf_counter()
+        engines[name] = Recognizer.load(
+            settings.model, provider=settings.provider, precision=name, threads=settings.threads
+        )
+        loaded = time.perf_counter()
+        engines[name].recognize(np.resize(speech, round(COLD_SECONDS * SAMPLE_RATE)), SAMPLE_RATE)
+        loads[name] = (loaded - started, time.perf_counter() - loaded)
+    first = next(iter(engines.values()))
+    runs: dict[str, Run] = {name: functools.partial(_scores, e) for name, e in engines.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in settings.peers:
+            progress(f"building the peer {name}")
+            given = PeerSettings(settings.checkpoint or Path(), first.threads, Path(folder))
+            runs[name] = build_peer(name, given)
+        document = Document(
+            "latency",
+            {
+                "seconds": list(settings.seconds), "rounds": settings.rounds,
+                "variants": list(engines), "peers": list(settings.peers),
+                "provider": first.provider, "threads": first.threads,
+            },
+            [model_line(first)],
+            machine,
+            draw=_draw,
+        )  # fmt: skip
+        document.tables = [_warm(runs, next(reversed(engines)), speech, settings, progress)]
+    if settings.cold:
+        progress("whole processes")
+        document.tables.append(_cold(engines, loads, speech, settings))
+    return document
 
 
-def _spread(run: list[float]) -> str:
-    low, middle, high = (1000 * value for value in statistics.quantiles(run, n=4))
-    return f"{middle:.0f} [{low:.0f}, {high:.0f}]"
+def _variants(settings: LatencySettings) -> Sequence[str]:
+    if settings.variants:
+        return settings.variants
+    one = Recognizer.load(settings.model, provider=settings.provider)
+    have = one.bundle.manifest.variants
+    runs = {"cpu": ("fp32", "int8")}.get(one.provider, ("fp32", "fp16"))
+    return [name for name in runs if name in have]
 
 
-if __name__ == "__main__":
-    main()
+def _scores(engine: Recognizer, samples: Samples) -> np.ndarray:
+    return np.fromiter(engine.recognize(samples, SAMPLE_RATE).scores.values(), np.float32)
+
+
+def _warm(
+    runs: dict[str, Run], base: str, speech: Samples, settings: LatencySettings,
+    progress: Callable[[str], None],
+) -> Table:  # fmt: skip
+    """Every length, all runners in turns."""
+    table = Table(
+        "Latency, samples in, result out",
+        [Column("audio"), Column("what"), Column("p50 ms", ".1f", "lower"),
+         Column("p90 ms", ".1f"), Column("p99 ms", ".1f"), Column("x real time", ".1f", "higher"),
+         Column(f"times {base} [quartiles]"), Column("max |dp|", ".2g")],
+        note=f"In turns, {settings.rounds} rounds after a warm-up that does not count; the times "
+        f"{base} are taken round by round. max |dp|: largest difference of a probability to "
+        f"{next(iter(runs))}.",
+    )  # fmt: skip
+    for seconds in settings.seconds:
+        progress(f"{seconds:g} s of audio")
+        samples = np.resize(speech, round(seconds * SAMPLE_RATE))
+        tasks = [functools.partial(each, samples) for each in runs.values()]
+        answers = [each(samples) for each in runs.values()]
+        taken = dict(zip(runs, interleaved(tasks, settings.rounds), strict=True))
+        for name, answer in zip(runs, answers, strict=True):
+            p50, p90, p99 = (1000 * value for value in percentiles(taken[name]))
+            table.rows.append(
+                [f"{seconds:g} s", name, p50, p90, p99, 1000 * seconds / p50,
+                 str(ratio(taken[name], taken[base])), float(np.abs(answer - answers[0]).max())]
+            )  # fmt: skip
+    return table
+
+
+def _cold(
+    engines: dict[str, Recognizer], loads: dict[str, tuple[float, float]], speech: Samples,
+    settings: LatencySettings,
+) -> Table:  # fmt: skip
+    table = Table(
+        "From nothing",
+        [Column("what"), Column("load ms", ".0f", "lower"), Column("first call ms", ".0f", "lower"),
+         Column("whole process s", ".2f", "lower"), Column("peak MiB", ".0f", "lower"),
+         Column("on disk MiB", ".1f", "lower")],
+        note=f"Whole process: e2v recognize on a {COLD_SECONDS:g} s file, median of {COLD_RUNS} "
+        "with the files in the page cache.",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        samples = np.resize(speech, round(COLD_SECONDS * SAMPLE_RATE))
+        soundfile.write(path, samples, SAMPLE_RATE)
+        model = ("--model", settings.model) if settings.model else ()
+        commands = [
+            (*E2V, "recognize", str(path), "--precision", name, "--provider", engine.provider,
+             "--threads", str(engine.threads), *model)
+            for name, engine in engines.items()
+        ]  # fmt: skip
+        results: list[list[tuple[float, float]]] = [[] for _ in commands]
+        for _ in range(COLD_RUNS):
+            for taken, command in zip(results, commands, strict=True):
+                taken.append(run(*command))
+    for (name, engine), taken in zip(engines.items(), results, strict=True):
+        load, call = loads[name]
+        table.rows.append(
+            [name, 1000 * load, 1000 * call, statistics.median(t[0] for t in taken),
+             max(t[1] for t in taken), engine.bundle.variant(name).bytes / 2**20]
+        )  # fmt: skip
+    return table
+
+
+def _draw(document: Document) -> bytes:
+    table = document.table("Latency")
+    lengths = list(dict.fromkeys(str(row[0]) for row in table.rows))
+    series: dict[str, list[float | None]] = {}
+    for row in table.rows:
+        share = float(row[2] or 0) / 1000 / float(str(row[0]).split()[0])
+        series.setdefault(str(row[1]), []).append(1000 * share)
+    return bars(lengths, series, "Cost of one second of audio, by length of the clip", "ms")

@@ -1,15 +1,7 @@
-"""Long recordings, whole folders and live audio: memory, speed, latency, and what a kill costs.
-
-::
-
-    python -m emotion2vec_edge.benchmarks.recordings [SPEECH] [--model BUNDLE] [--part ...]
-
-SPEECH is a folder of recordings; without it the ones that come with the package are used.
-"""
+"""``e2v bench recordings``: long recordings, whole folders, live audio, and what a kill costs."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -18,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 import soundfile
 
@@ -28,7 +21,11 @@ from emotion2vec_edge.engine import AudioError, Recognizer, example_recordings, 
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.inputs import collect
 
-E2V = (sys.executable, "-m", "emotion2vec_edge.engine.cli")
+from .document import Column, Document, Table, Value
+from .machine import describe
+from .models import model_line
+from .process import E2V, run
+
 PARTS = ("memory", "chunks", "batch", "stream", "kill")
 
 LOOP = """
@@ -42,27 +39,6 @@ for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     (out / f"{path.name}.json").write_text(json.dumps(report, indent=2))
 """
 """What a user would write without ``e2v batch``."""
-
-
-def run(*command: str) -> tuple[float, float]:
-    """Wall seconds and peak memory in MiB of a process.
-
-    Raises:
-        subprocess.CalledProcessError: it failed.
-    """
-    started = time.perf_counter()
-    peak = 0.0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
-    # Not the resource usage of a child: that begins with the memory of the one that started it.
-    while process.poll() is None:
-        with contextlib.suppress(OSError, StopIteration, ProcessLookupError):
-            lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
-            peak = next(int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM"))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return time.perf_counter() - started, peak
 
 
 def joined_speech(speech: Path | None, seconds: float) -> Samples:
@@ -83,8 +59,9 @@ def joined_speech(speech: Path | None, seconds: float) -> Samples:
     return np.resize(np.concatenate(pieces), round(seconds * SAMPLE_RATE))
 
 
-def memory(samples: Samples, folder: Path, model: tuple[str, ...]) -> None:
+def memory(samples: Samples, folder: Path, model: tuple[str, ...]) -> list[list[Value]]:
     """Peak memory of the whole process for recordings of different lengths."""
+    rows: list[list[Value]] = []
     peaks = {}
     for minutes in (2, 60):
         path = folder / f"{minutes}.flac"
@@ -93,17 +70,19 @@ def memory(samples: Samples, folder: Path, model: tuple[str, ...]) -> None:
             *E2V, "recognize", str(path), "--granularity", "frame", "--format", "json",
             "-o", str(folder / "out.json"), *model,
         )  # fmt: skip
-        click.echo(
-            f"memory   {minutes:>3} min of audio: peak {peaks[minutes]:.0f} MiB, {seconds:.1f} s, "
-            f"{60 * minutes / seconds:.0f} x real time"
-        )
-    click.echo(f"memory   60 min take {peaks[60] / peaks[2]:.2f} x the memory of 2 min")
+        case = f"{minutes} min, whole process with its timeline"
+        rows += [
+            ["memory", case, peaks[minutes], "MiB peak"],
+            ["memory", case, 60 * minutes / seconds, "x real time"],
+        ]
+    return [*rows, ["memory", "60 min against 2 min", peaks[60] / peaks[2], "times"]]
 
 
-def chunks(samples: Samples, bundle: str | None) -> None:
+def chunks(samples: Samples, bundle: str | None) -> list[list[Value]]:
     """How far chunked results lie from one pass over the whole recording."""
     whole = Recognizer.load(bundle, chunk_seconds=1e4).encode(samples, SAMPLE_RATE)
     truth, line = whole.utterance(), whole.timeline(2.0, 0.5)
+    rows: list[list[Value]] = []
     for seconds, context in ((30.0, 2.0), (30.0, 0.0), (30.0, 5.0), (10.0, 2.0)):
         recognizer = Recognizer.load(bundle, chunk_seconds=seconds, context_seconds=context)
         encoding = recognizer.encode(samples, SAMPLE_RATE)
@@ -112,14 +91,19 @@ def chunks(samples: Samples, bundle: str | None) -> None:
         same = (found.scores.argmax(axis=1) == line.scores.argmax(axis=1)).mean()
         scores = encoding.utterance().scores
         clip = max(abs(scores[label] - score) for label, score in truth.scores.items())
-        click.echo(
-            f"chunks   {len(samples) / SAMPLE_RATE:.0f} s, chunks of {seconds:g} s with "
-            f"{context:g} s of context: windows of 2 s same label {same:.1%}, |dp| mean "
-            f"{difference.mean():.4f}, max {difference.max():.3f}; recording |dp| max {clip:.4f}"
-        )
+        case = f"{len(samples) / SAMPLE_RATE:.0f} s in {seconds:g} s with {context:g} s of context"
+        rows += [
+            ["chunks against one pass", case, 100 * float(same), "% of 2 s windows same label"],
+            ["chunks against one pass", case, float(difference.mean()), "mean |dp| of windows"],
+            ["chunks against one pass", case, float(difference.max()), "max |dp| of windows"],
+            ["chunks against one pass", case, clip, "max |dp| of the recording"],
+        ]
+    return rows
 
 
-def batch(samples: Samples, folder: Path, bundle: str | None, files: int, rounds: int) -> None:
+def batch(
+    samples: Samples, folder: Path, bundle: str | None, files: int, rounds: int
+) -> list[list[Value]]:
     """Files a second of a plain loop, and of ``e2v batch`` with one and more processes."""
     clips = folder / "clips"
     clips.mkdir()
@@ -141,15 +125,18 @@ def batch(samples: Samples, folder: Path, bundle: str | None, files: int, rounds
                 seconds, _ = run(*E2V, *name.split(), str(clips), "-o", out, *model)
             taken[name].append(seconds)
     base = statistics.median(taken["loop"])
-    for name, runs in taken.items():
-        median = statistics.median(runs)
-        click.echo(
-            f"batch    {files} clips of 2 to 4 s, {name:<15} {files / median:6.1f} files/s "
-            f"[{files / max(runs):.1f}, {files / min(runs):.1f}], {base / median:.2f} x the loop"
-        )
+    rows: list[list[Value]] = []
+    for name, times in taken.items():
+        median = statistics.median(times)
+        case = f"{files} clips of 2 to 4 s, {name}, whole process"
+        rows += [
+            ["folder", case, files / median, "files/s"],
+            ["folder", case, base / median, "times the loop"],
+        ]
+    return rows
 
 
-def stream(samples: Samples, bundle: str | None, seconds: float) -> None:
+def stream(samples: Samples, bundle: str | None, seconds: float) -> list[list[Value]]:
     """Latency at the pace of time, and agreement with windows of the file."""
     recognizer = Recognizer.load(bundle)
     recognizer.recognize(samples[: 2 * SAMPLE_RATE], SAMPLE_RATE)
@@ -162,11 +149,11 @@ def stream(samples: Samples, bundle: str | None, seconds: float) -> None:
         time.sleep(max(0.0, due - time.perf_counter()))
         live.feed(samples[first : first + step], arrived=due)
         latencies.extend(1000 * window.latency for window in live.ripe())
-    p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
-    click.echo(
-        f"stream   {seconds:g} s at the pace of time, {len(latencies)} windows of 2 s every 0.5 s: "
-        f"latency p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f} ms"
-    )
+    case = f"{len(latencies)} windows of 2 s every 0.5 s, at the pace of time"
+    rows: list[list[Value]] = [
+        ["stream", case, float(np.percentile(latencies, p)), f"ms latency p{p}"]
+        for p in (50, 95, 99)
+    ]
     fast = recognizer.stream()
     windows = fast.push(samples)
     alone = [
@@ -180,13 +167,16 @@ def stream(samples: Samples, bundle: str | None, seconds: float) -> None:
     for name, other in (("encoded alone", np.array(alone)), ("of the file's one pass", line)):
         same = (found.argmax(axis=1) == other.argmax(axis=1)).mean()
         difference = np.abs(found - other)
-        click.echo(
-            f"stream   {len(found)} windows against those {name}: same label {same:.1%}, |dp| mean "
-            f"{difference.mean():.4f}, max {difference.max():.2g}"
-        )
+        case = f"{len(found)} windows against those {name}"
+        rows += [
+            ["stream", case, 100 * float(same), "% same label"],
+            ["stream", case, float(difference.mean()), "mean |dp|"],
+            ["stream", case, float(difference.max()), "max |dp|"],
+        ]
+    return rows
 
 
-def kill(samples: Samples, folder: Path, model: tuple[str, ...], rounds: int) -> None:
+def kill(samples: Samples, folder: Path, model: tuple[str, ...], rounds: int) -> list[list[Value]]:
     """Kill a batch at random moments and go on: nothing may be lost, nothing half-written."""
     clips, out, calm = folder / "killed_clips", folder / "killed", folder / "calm"
     clips.mkdir()
@@ -213,11 +203,14 @@ def kill(samples: Samples, folder: Path, model: tuple[str, ...], rounds: int) ->
         done = max(done, rows)
     run(*command, str(out))
     run(*command, str(calm))
-    same = _scores(out) == _scores(calm)
-    click.echo(
-        f"kill     {kills} kills in {rounds} rounds: {lost} results lost, {torn} files torn; "
-        f"{len(_scores(out))} results {'equal to' if same else 'DIFFER from'} an undisturbed run's"
-    )
+    ours, theirs = _scores(out), _scores(calm)
+    different = sum(ours.get(name) != scores for name, scores in theirs.items())
+    case = f"{kills} kills of a batch of {len(theirs)}, each gone on from"
+    return [
+        ["kill -9", case, lost, "results lost"],
+        ["kill -9", case, torn, "files half-written"],
+        ["kill -9", case, different, "results unlike an undisturbed run's"],
+    ]
 
 
 def _whole(path: Path) -> bool:
@@ -235,36 +228,47 @@ def _scores(out: Path) -> dict[str, dict[str, float]]:
     return {row["file"]: row["scores"] for row in map(json.loads, lines)}
 
 
-@click.command()
-@click.argument("speech", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--model", help="Path or name of a bundle; the default otherwise.")
-@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS)
-@click.option("--files", default=500, show_default=True, help="Clips of the batch.")
-@click.option("--rounds", default=3, show_default=True, help="Repetitions of the batch, in turns.")
-@click.option("--live-seconds", default=60.0, show_default=True, help="Length of the live stream.")
-@click.option("--whole-seconds", default=300.0, show_default=True, help="For chunks against whole.")
-@click.option("--kill-rounds", default=20, show_default=True)
-def main(
-    speech: Path | None, model: str | None, parts: tuple[str, ...], files: int, rounds: int,
-    live_seconds: float, whole_seconds: float, kill_rounds: int,
-) -> None:  # fmt: skip
-    """Measure long recordings, batches and streams on SPEECH."""
-    click.echo(repr(Recognizer.load(model)))
-    samples = joined_speech(speech, max(whole_seconds, live_seconds, 60.0))
+@dataclass(frozen=True)
+class RecordingsSettings:
+    """What is measured, and how much of it."""
+
+    parts: tuple[str, ...] = PARTS
+    files: int = 500
+    """Clips of the batch."""
+    rounds: int = 3
+    """Repetitions of the batch, in turns."""
+    live_seconds: float = 60.0
+    whole_seconds: float = 300.0
+    """Length of the recording for chunks against one pass."""
+    kill_rounds: int = 20
+
+
+def measure(
+    speech: Path | None, model: str | None, settings: RecordingsSettings,
+    progress: Callable[[str], None],
+) -> Document:  # fmt: skip
+    """Measure on recordings of a folder; without one, on those that come with the package."""
+    machine = describe()
+    recognizer = Recognizer.load(model)
+    seconds = max(settings.whole_seconds, settings.live_seconds, 60.0)
+    samples = joined_speech(speech, seconds)
     option = ("--model", model) if model else ()
+    table = Table(
+        "Long recordings, folders and live audio",
+        [Column("what"), Column("case"), Column("figure", ".4g"), Column("unit")],
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if "memory" in parts:
-            memory(samples, folder, option)
-        if "chunks" in parts:
-            chunks(samples[: round(whole_seconds * SAMPLE_RATE)], model)
-        if "batch" in parts:
-            batch(samples, folder, model, files, rounds)
-        if "stream" in parts:
-            stream(samples, model, live_seconds)
-        if "kill" in parts:
-            kill(samples, folder, option, kill_rounds)
-
-
-if __name__ == "__main__":
-    main()
+        whole = samples[: round(settings.whole_seconds * SAMPLE_RATE)]
+        parts: dict[str, Callable[[], list[list[Value]]]] = {
+            "memory": lambda: memory(samples, folder, option),
+            "chunks": lambda: chunks(whole, model),
+            "batch": lambda: batch(samples, folder, model, settings.files, settings.rounds),
+            "stream": lambda: stream(samples, model, settings.live_seconds),
+            "kill": lambda: kill(samples, folder, option, settings.kill_rounds),
+        }
+        for part in settings.parts:
+            progress(part)
+            table.rows += parts[part]()
+    used = {"speech": speech.name if speech else "examples", **asdict(settings)}
+    return Document("recordings", used, [model_line(recognizer)], machine, [table])

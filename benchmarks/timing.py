@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 
 def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
@@ -16,3 +19,29 @@ def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list
             if number:
                 taken.append(time.perf_counter() - started)
     return seconds
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one task took as another, round by round."""
+
+    median: float
+    low: float
+    """First quartile of the rounds."""
+    high: float
+    """Third quartile."""
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def ratio(slow: Sequence[float], fast: Sequence[float]) -> Ratio:
+    """The ratio of two tasks that ran in turns; what slowed a round slowed both."""
+    low, median, high = np.percentile(np.array(slow) / np.array(fast), [25, 50, 75])
+    return Ratio(float(median), float(low), float(high))
+
+
+def percentiles(runs: Sequence[float]) -> tuple[float, float, float]:
+    """p50, p90 and p99, as numpy interpolates them."""
+    p50, p90, p99 = np.percentile(runs, [50, 90, 99])
+    return float(p50), float(p90), float(p99)

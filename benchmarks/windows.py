@@ -1,25 +1,35 @@
-"""What a timeline costs: from the one shared pass, and with each window encoded alone.
-
-::
-
-    python -m emotion2vec_edge.benchmarks.windows AUDIO [--model BUNDLE]
+"""``e2v bench windows``: a timeline from the one shared pass, and with each window alone.
 
 The two timelines differ by design: a window pooled from the shared pass has heard the context
-around it, a window encoded alone has not. The table says by how much.
+around it, a window encoded alone has not.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 
-import click
 import numpy as np
 
-from emotion2vec_edge.engine import Recognizer, Timeline, load_audio
+from emotion2vec_edge.engine import Recognizer, Timeline
 from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE, Samples
 
+from .document import Column, Document, Table, bars
+from .machine import describe
+from .models import model_line
 from .timing import interleaved
+
+WINDOWS = ((0.1, 0.05), (1.0, 0.5), (2.0, 0.5))
+"""Window and hop in seconds."""
+
+WHY = (
+    "Why they differ: the encoder attends over all that it is given. A window pooled from "
+    "the shared pass is the mean of frames that have heard the whole clip; encoded alone, the same "
+    "frames hear nothing but the window, and the waveform is normalised by the window's own level. "
+    "The model was trained on whole utterances, so of the two the shared pass is nearer to what it "
+    "knows, and least of all it knows 0.1 s by itself. The difference shrinks as windows grow."
+)
 
 
 def encoded_alone(recognizer: Recognizer, samples: Samples, timeline: Timeline) -> np.ndarray:
@@ -33,58 +43,79 @@ def encoded_alone(recognizer: Recognizer, samples: Samples, timeline: Timeline) 
     return np.array(scores, np.float32)
 
 
-@click.command()
-@click.argument("audio", type=click.Path(exists=True, dir_okay=False))
-@click.option("--model", help="Path or name of a bundle; the default otherwise.")
-@click.option("--seconds", default=10.0, show_default=True, help="How much of the audio to take.")
-@click.option("--rounds", default=9, show_default=True, help="Repetitions; medians are shown.")
-def main(audio: str, model: str | None, seconds: float, rounds: int) -> None:
-    """Time the timeline of AUDIO, which is repeated where it is shorter than --seconds."""
+def measure(
+    model: str | None, clips: Sequence[Samples], rounds: int, progress: Callable[[str], None]
+) -> Document:
+    """Time and compare both ways.
+
+    Args:
+        model: path or name of a bundle; None takes the default.
+        clips: float32 [samples] each; the first is timed, all are compared.
+        rounds: repetitions of the timing.
+        progress: told what is being done.
+    """
+    machine = describe()
     recognizer = Recognizer.load(model)
-    samples = load_audio(audio).samples
-    samples = np.resize(samples, round(seconds * SAMPLE_RATE))
-    click.echo(repr(recognizer))
-    click.echo(f"{seconds:g} s of audio, {rounds} rounds, interleaved, medians in ms")
-    columns = ("window/hop", "windows", "utterance", "+ timeline", "cost", "alone", "ratio")
-    click.echo(" ".join(f"{name:>10}" for name in (*columns, "same label", "mean |dp|")))
-    for window, hop in ((0.1, 0.05), (1.0, 0.5), (2.0, 0.5)):
-        cells = _row(recognizer, samples, window, hop, rounds)
-        click.echo(" ".join(f"{cell:>10}" for cell in cells))
+    seconds = len(clips[0]) / SAMPLE_RATE
+    table = Table(
+        "Timeline from one shared pass, against each window alone",
+        [Column("window / hop"), Column("windows", "d"), Column("utterance ms", ".1f", "lower"),
+         Column("+ timeline ms", ".2f", "lower"), Column("cost", ".2%"),
+         Column("each alone ms", ".0f"), Column("ratio", ".1f", "higher"),
+         Column("same label", ".1%"), Column("mean |dp|", ".4f")],
+        note=f"Time: {seconds:g} s of audio, {rounds} rounds in turns, medians. Agreement: "
+        f"{len(clips)} clips. {WHY}",
+    )  # fmt: skip
+    for window, hop in WINDOWS:
+        progress(f"windows of {window:g} s")
+        row = _time(recognizer, clips[0], window, hop, rounds)
+        pairs = [_both(recognizer, clip, window, hop) for clip in clips]
+        shared, alone = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+        same = float((shared.argmax(axis=1) == alone.argmax(axis=1)).mean())
+        table.rows.append(
+            [f"{window:g} / {hop:g}", *row, same, float(np.abs(shared - alone).mean())]
+        )
+    return Document(
+        "windows",
+        {"seconds": seconds, "rounds": rounds, "clips": len(clips)},
+        [model_line(recognizer)],
+        machine,
+        [table],
+        _draw,
+    )
 
 
-def _row(
+def _both(
+    recognizer: Recognizer, samples: Samples, window: float, hop: float
+) -> tuple[np.ndarray, np.ndarray]:
+    timeline = recognizer.encode(samples, SAMPLE_RATE).timeline(window, hop)
+    return timeline.scores, encoded_alone(recognizer, samples, timeline)
+
+
+def _time(
     recognizer: Recognizer, samples: Samples, window: float, hop: float, rounds: int
-) -> list[str]:
+) -> list[float]:
     def utterance() -> object:
         return recognizer.encode(samples, SAMPLE_RATE).utterance()
 
-    def shared() -> Timeline:
-        encoding = recognizer.encode(samples, SAMPLE_RATE)
-        encoding.utterance()
-        return encoding.timeline(window, hop)
-
     # The pooling by itself: the difference of two noisy passes would hide it.
     encoding = recognizer.encode(samples, SAMPLE_RATE)
-    runs = interleaved([utterance, shared, lambda: encoding.timeline(window, hop)], rounds)
-    plain, with_timeline, pooling = (1000 * statistics.median(run) for run in runs)
-
-    timeline = shared()
+    timeline = encoding.timeline(window, hop)
+    runs = interleaved([utterance, lambda: encoding.timeline(window, hop)], rounds)
+    plain, pooling = (1000 * statistics.median(run) for run in runs)
     started = time.perf_counter()
-    alone = encoded_alone(recognizer, samples, timeline)
-    alone_ms = 1000 * (time.perf_counter() - started)
-    same = (alone.argmax(axis=1) == timeline.scores.argmax(axis=1)).mean()
-    return [
-        f"{window:g}/{hop:g}",
-        str(len(timeline)),
-        f"{plain:.1f}",
-        f"{with_timeline:.1f}",
-        f"{pooling / plain:.2%}",
-        f"{alone_ms:.0f}",
-        f"{alone_ms / with_timeline:.1f}x",
-        f"{same:.1%}",
-        f"{np.abs(alone - timeline.scores).mean():.4f}",
-    ]
+    encoded_alone(recognizer, samples, timeline)
+    alone = 1000 * (time.perf_counter() - started)
+    return [len(timeline), plain, pooling, pooling / plain, alone, alone / (plain + pooling)]
 
 
-if __name__ == "__main__":
-    main()
+def _draw(document: Document) -> bytes:
+    rows = document.tables[0].rows
+    groups = [str(row[0]) for row in rows]
+    series = {
+        "utterance and timeline, one pass": [
+            float(row[2] or 0) + float(row[3] or 0) for row in rows
+        ],
+        "each window alone": [float(row[5] or 0) for row in rows],
+    }
+    return bars(groups, series, "Time for the timeline of one clip", "ms")

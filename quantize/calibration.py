@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ import numpy as np
 
 from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.corpus import read_corpus
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.inputs import AUDIO_SUFFIXES
 
 LEAST_CLIPS = 8
 """Fewer say too little about a model."""
@@ -39,8 +38,8 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     """Read the speech to judge on.
 
     Args:
-        path: a CSV with the columns ``path,label`` (and ``split``, of which ``test`` is taken), a
-            folder of recordings, or None for what is built in.
+        path: as :func:`~emotion2vec_edge.engine.corpus.read_corpus` takes it, of whose splits
+            ``test`` is taken, or None for what is built in.
         most: take at most so many clips, spread evenly over what is there.
 
     Raises:
@@ -48,12 +47,7 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     """
     if path is None:
         return Calibration(tuple(_built_in()), "built in")
-    if path.is_dir():
-        found = _recordings(path)
-    elif path.is_file():
-        found = _manifest_rows(path)
-    else:
-        raise OptionError(f"{path}: no such calibration manifest or folder")
+    found = [(clip.path, clip.label) for clip in read_corpus(path)]
     picked = [found[i] for i in np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
     clips = []
     for file, label in picked:
@@ -67,26 +61,6 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
             f"(path,label) with at least {LEAST_CLIPS}"
         )
     return Calibration(tuple(clips), path.name)
-
-
-def _recordings(folder: Path) -> list[tuple[Path, str | None]]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return [(path, None) for path in files]
-
-
-def _manifest_rows(path: Path) -> list[tuple[Path, str | None]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if "path" not in (reader.fieldnames or ()):
-                raise OptionError(f"{path}: a manifest is a CSV with the columns path,label")
-            return [
-                (path.parent / row["path"], row.get("label") or None)
-                for row in reader
-                if (row.get("split") or "test") == "test"
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise OptionError(f"{path}: not a CSV manifest: {error}") from None
 
 
 def _built_in() -> Iterator[Clip]:

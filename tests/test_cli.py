@@ -408,7 +408,7 @@ def test_quantize_refuses_from_the_command_line(tmp_path):
     assert done.returncode == 2
     done = e2v("quantize", folder, "--precision", "int8", "--calibration", tmp_path / "gone")
     assert done.returncode == 2
-    assert b"no such calibration" in done.stderr
+    assert b"no such manifest" in done.stderr
     done = e2v("quantize", tmp_path, "--precision", "int8")
     assert done.returncode == 4
 

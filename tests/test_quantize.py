@@ -259,7 +259,7 @@ def test_a_bundle_without_fp32(fp32_only, speech):
 def test_calibration_without_audio(tmp_path):
     with pytest.raises(OptionError, match="0 readable recordings of 0"):
         load_calibration(tmp_path)
-    with pytest.raises(OptionError, match="no such calibration"):
+    with pytest.raises(OptionError, match="no such manifest"):
         load_calibration(tmp_path / "gone")
     (tmp_path / "m.csv").write_text("file,emotion\n")
     with pytest.raises(OptionError, match="columns path,label"):

@@ -24,6 +24,7 @@ VERBS = {
         "emotion2vec_edge.quantize.cli",
         "Add a small and fast variant to a bundle.",
     ),
+    "bench": ("emotion2vec_edge.benchmarks.cli", "Measure speed and accuracy."),
     "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
     "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
 }
