@@ -164,7 +164,7 @@ def _agreement(corpora: dict[str, _Corpus], variants: Sequence[str]) -> Table:
     table = Table(
         f"Agreement with {base}",
         [Column("corpus"), Column("variant"), Column("same label", ".1%", "higher"),
-         Column("mean |dp|", ".4f", "lower"), Column("max |dp|", ".3f", "lower"),
+         Column("mean Δp", ".4f", "lower"), Column("max Δp", ".3f", "lower"),
          Column("McNemar p", ".3f")],
         note=f"McNemar p: how likely such a difference to {base} is if both are right equally "
         "often.",
@@ -243,6 +243,11 @@ def _draw(document: Document) -> bytes:
     table = document.table("Accuracy")
     corpora = list(dict.fromkeys(str(row[0]) for row in table.rows))
     series: dict[str, list[float | None]] = {}
+    intervals: dict[str, list[tuple[float, float]]] = {}
     for row in table.rows:
-        series.setdefault(str(row[1]), []).append(float(row[3] or 0))
-    return bars(corpora, series, "Unweighted accuracy, speakers unseen in training", "UA")
+        ua = float(row[3] or 0)
+        low, high = map(float, str(row[4]).split(" to ")) if row[4] else (ua, ua)
+        series.setdefault(str(row[1]), []).append(ua)
+        intervals.setdefault(str(row[1]), []).append((low, high))
+    title = "Unweighted accuracy with 95 % intervals"
+    return bars(corpora, series, title, "UA", intervals)

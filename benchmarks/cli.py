@@ -311,6 +311,8 @@ def report(
     checkpoint: Path | None, peers: tuple[str, ...], rounds: int, most: int | None, output: Path,
 ) -> None:  # fmt: skip
     """Run a standard set and write one page: README.md, report.html, tables and pictures."""
+    from emotion2vec_edge.engine import open_bundle
+
     from .latency import LatencySettings
     from .latency import measure as time_it
     from .report import write_report
@@ -340,16 +342,29 @@ def report(
             str(large), rounds=rounds, peers=peers if large_checkpoint else (),
             checkpoint=large_checkpoint,
         )  # fmt: skip
-        add(f"Latency of {large.name}", "latency_large", lambda: time_it(given, _say))
+        name = open_bundle(large).manifest.name
+        add(f"Latency of {name}", "latency_large", lambda: time_it(given, _say))
         add(
-            f"What {large.name} computes",
+            f"What {name} computes",
             "roofline_large",
             lambda: count_it(str(large), "auto", 10.0, None, _say),
         )
     add("Timelines", "windows", lambda: _windows_document(manifests, rounds))
     if manifests:
         add("Accuracy", "accuracy", lambda: _accuracy_document(manifests, most))
-    write_report(documents, output, "e2v bench report …")
+    command = "e2v bench report" + "".join(
+        f" {option}"
+        for option, given in {
+            "--speech MANIFEST": manifests,
+            "--checkpoint FOLDER": checkpoint,
+            "--large BUNDLE": large,
+            "--large-checkpoint FOLDER": large_checkpoint,
+            " ".join(f"-p {name}" for name in peers): peers,
+            f"--rounds {rounds} -o FOLDER": True,
+        }.items()
+        if given
+    )
+    write_report(documents, output, command)
     click.echo(f"written to {output}")
 
 

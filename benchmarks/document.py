@@ -163,9 +163,13 @@ def read_tables(path: Path) -> tuple[str, list[Table]]:
 
 
 def bars(
-    groups: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str, axis: str
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    title: str,
+    axis: str,
+    intervals: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> bytes:
-    """A PNG of grouped bars: the values of each series, one a group.
+    """A PNG of grouped bars: the values of each series, one a group, perhaps with intervals.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -187,7 +191,17 @@ def bars(
         at = [i - 0.4 + width * (number + 0.5) for i in range(len(groups))]
         heights = [0.0 if value is None else value for value in values]
         container = axes.bar(at, heights, width * 0.95, label=name)
-        axes.bar_label(container, [_short(v) for v in values], fontsize=7, padding=2)
+        if intervals is not None:
+            low, high = zip(*intervals[name], strict=True)
+            spans = [
+                [height - x for height, x in zip(heights, low, strict=True)],
+                [x - height for height, x in zip(heights, high, strict=True)],
+            ]
+            axes.errorbar(at, heights, spans, fmt="none", ecolor="#333333", capsize=3, lw=1)
+        kind: Any = "center" if intervals is not None else "edge"
+        axes.bar_label(
+            container, [_short(v) for v in values], fontsize=7, padding=2, label_type=kind
+        )
     axes.set_xticks(range(len(groups)), groups)
     axes.set_ylabel(axis)
     axes.set_title(title, loc="left", fontsize=10)

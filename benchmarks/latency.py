@@ -115,9 +115,9 @@ def _warm(
         "Latency, samples in, result out",
         [Column("audio"), Column("what"), Column("p50 ms", ".1f", "lower"),
          Column("p90 ms", ".1f"), Column("p99 ms", ".1f"), Column("x real time", ".1f", "higher"),
-         Column(f"times {base} [quartiles]"), Column("max |dp|", ".2g")],
+         Column(f"times {base} [quartiles]"), Column("max Δp", ".2g")],
         note=f"In turns, {settings.rounds} rounds after a warm-up that does not count; the times "
-        f"{base} are taken round by round. max |dp|: largest difference of a probability to "
+        f"{base} are taken round by round. max Δp: largest difference of a probability to "
         f"{next(iter(runs))}.",
     )  # fmt: skip
     for seconds in settings.seconds:

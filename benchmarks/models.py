@@ -41,21 +41,30 @@ def model_line(recognizer: Recognizer) -> str:
 
 
 def shape_config(shape: str) -> dict[str, Any]:
-    """A FunASR config.yaml, as a document, of one of :data:`SHAPES`."""
+    """A FunASR config.yaml, as a document, of one of :data:`SHAPES`; FunASR wants every field."""
     width, heads = SHAPES[shape]
     audio = {
-        "type": "AUDIO", "prenet_depth": 4, "num_extra_tokens": 10, "use_alibi_encoder": True,
-        "alibi_scale": 1.0, "learned_alibi_scale": True, "learned_alibi_scale_per_head": True,
-        "num_alibi_heads": heads, "extractor_mode": "layer_norm",
+        "type": "AUDIO", "prenet_depth": 4, "prenet_layerdrop": 0.05, "prenet_dropout": 0.1,
+        "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "num_extra_tokens": 10,
+        "init_extra_token_zero": True, "mask_noise_std": 0.01, "mask_prob": 0.5, "mask_length": 5,
+        "encoder_zero_mask": True, "mask_channel_prob": 0.0, "mask_channel_length": 64,
+        "local_grad_mult": 1.0, "use_alibi_encoder": True, "alibi_scale": 1.0,
+        "learned_alibi": False, "alibi_max_pos": None, "learned_alibi_scale": True,
+        "learned_alibi_scale_per_head": True, "learned_alibi_scale_per_layer": False,
+        "num_alibi_heads": heads, "model_depth": 8, "decoder": None,
+        "extractor_mode": "layer_norm",
         "feature_encoder_spec": "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]",
-        "conv_pos_width": 95, "conv_pos_groups": 16, "conv_pos_depth": 5,
+        "conv_pos_width": 95, "conv_pos_groups": 16, "conv_pos_depth": 5, "conv_pos_pre_ln": False,
     }  # fmt: skip
     return {
         "model": "Emotion2vec",
         "model_conf": {
             "depth": 8, "num_heads": heads, "embed_dim": width, "mlp_ratio": 4.0,
             "norm_eps": 1e-05, "norm_affine": True, "layer_norm_first": False, "normalize": True,
-            "modalities": {"audio": audio},
+            "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "encoder_dropout": 0.1,
+            "post_mlp_drop": 0.1, "attention_dropout": 0.1, "activation_dropout": 0.0,
+            "dropout_input": 0.0, "layerdrop": 0.05, "average_top_k_layers": 8,
+            "end_of_block_targets": False, "clone_batch": 8, "modalities": {"audio": audio},
         },
     }  # fmt: skip
 

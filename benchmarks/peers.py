@@ -7,6 +7,7 @@ compute the same.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import types
 import warnings
@@ -60,8 +61,13 @@ def _quiet() -> Iterator[None]:
     """Keeps the talk of other frameworks out of our tables."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    nowhere = io.StringIO()
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

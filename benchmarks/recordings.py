@@ -94,9 +94,9 @@ def chunks(samples: Samples, bundle: str | None) -> list[list[Value]]:
         case = f"{len(samples) / SAMPLE_RATE:.0f} s in {seconds:g} s with {context:g} s of context"
         rows += [
             ["chunks against one pass", case, 100 * float(same), "% of 2 s windows same label"],
-            ["chunks against one pass", case, float(difference.mean()), "mean |dp| of windows"],
-            ["chunks against one pass", case, float(difference.max()), "max |dp| of windows"],
-            ["chunks against one pass", case, clip, "max |dp| of the recording"],
+            ["chunks against one pass", case, float(difference.mean()), "mean Δp of windows"],
+            ["chunks against one pass", case, float(difference.max()), "max Δp of windows"],
+            ["chunks against one pass", case, clip, "max Δp of the recording"],
         ]
     return rows
 
@@ -170,8 +170,8 @@ def stream(samples: Samples, bundle: str | None, seconds: float) -> list[list[Va
         case = f"{len(found)} windows against those {name}"
         rows += [
             ["stream", case, 100 * float(same), "% same label"],
-            ["stream", case, float(difference.mean()), "mean |dp|"],
-            ["stream", case, float(difference.max()), "max |dp|"],
+            ["stream", case, float(difference.mean()), "mean Δp"],
+            ["stream", case, float(difference.max()), "max Δp"],
         ]
     return rows
 

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PAUSE_SECONDS = 0.05
+
 
 def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """Run tasks in turns, after one round that is not counted; seconds of each run of each task."""
+    """Run tasks in turns, after one round that is not counted; seconds of each run of each task.
+
+    Before each run there is a pause: threads of the one before may spin for a while.
+    """
     seconds: list[list[float]] = [[] for _ in tasks]
     for number in range(rounds + 1):
         for taken, task in zip(seconds, tasks, strict=True):
+            time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             task()
             if number:

@@ -62,7 +62,7 @@ def measure(
         [Column("window / hop"), Column("windows", "d"), Column("utterance ms", ".1f", "lower"),
          Column("+ timeline ms", ".2f", "lower"), Column("cost", ".2%"),
          Column("each alone ms", ".0f"), Column("ratio", ".1f", "higher"),
-         Column("same label", ".1%"), Column("mean |dp|", ".4f")],
+         Column("same label", ".1%"), Column("mean Δp", ".4f")],
         note=f"Time: {seconds:g} s of audio, {rounds} rounds in turns, medians. Agreement: "
         f"{len(clips)} clips. {WHY}",
     )  # fmt: skip

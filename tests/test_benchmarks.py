@@ -357,6 +357,13 @@ def test_a_random_model_in_a_real_shape(tmp_path, monkeypatch):
     assert recognizer.recognize(example_recordings()[0]).confidence > 0
 
 
+def test_funasr_takes_a_random_model_in_a_real_shape(funasr_model, monkeypatch):
+    monkeypatch.setitem(models.SHAPES, "plus_large", (64, 4))
+    model = funasr_model(**models.shape_config("plus_large"), vocab_size=9)
+    ours = models.random_weights(read_config(models.shape_config("plus_large")), 9)
+    assert not model.load_state_dict(ours).unexpected_keys
+
+
 def _meta_weights(config):
     import torch
 
