@@ -107,7 +107,7 @@ def measure(
         },
         [model_line(first)],
         machine,
-        draw=_draw,
+        draw=draw,
     )
     note = "; ".join(f"{count} clips left out: {why}" for why, count in left_out.items())
     document.tables = [
@@ -239,7 +239,8 @@ def _conditions(
     return table
 
 
-def _draw(document: Document) -> bytes:
+def draw(document: Document) -> bytes:
+    """A PNG; raises MissingExtraError where matplotlib is not installed."""
     table = document.table("Accuracy")
     corpora = list(dict.fromkeys(str(row[0]) for row in table.rows))
     series: dict[str, list[float | None]] = {}

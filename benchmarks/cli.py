@@ -310,26 +310,41 @@ def report(
     manifests: tuple[Path, ...], large: Path | None, large_checkpoint: Path | None,
     checkpoint: Path | None, peers: tuple[str, ...], rounds: int, most: int | None, output: Path,
 ) -> None:  # fmt: skip
-    """Run a standard set and write one page: README.md, report.html, tables and pictures."""
+    """Run a standard set and write one page: README.md, report.html, tables and pictures.
+
+    What is in the folder already, from a run that was stopped, is not measured again.
+    """
     from emotion2vec_edge.engine import open_bundle
 
+    from . import accuracy, windows
+    from .document import read_document
     from .latency import LatencySettings
+    from .latency import draw as latency_draw
     from .latency import measure as time_it
     from .report import write_report
     from .roofline import measure as count_it
 
     documents: list[tuple[str, Document]] = []
 
-    def add(heading: str, name: str, make: Callable[[], Document]) -> None:
-        _say(heading)
-        document = make()
-        document.name = name
+    def add(
+        heading: str, name: str, draw: Callable[[Document], bytes] | None,
+        make: Callable[[], Document],
+    ) -> None:  # fmt: skip
+        path = output / f"{name}.json"
+        if path.is_file():
+            document = read_document(path)
+        else:
+            _say(heading)
+            document = make()
+            document.name = name
+            document.write(output)  # what is done is kept, whatever comes
+        document.draw = draw
         documents.append((heading, document))
-        document.write(output)  # what is done is kept, whatever comes
 
     add(
         "Latency of the embedded model",
         "latency_small",
+        latency_draw,
         lambda: time_it(
             LatencySettings(
                 rounds=rounds, peers=peers if checkpoint else (), checkpoint=checkpoint
@@ -343,15 +358,16 @@ def report(
             checkpoint=large_checkpoint,
         )  # fmt: skip
         name = open_bundle(large).manifest.name
-        add(f"Latency of {name}", "latency_large", lambda: time_it(given, _say))
+        add(f"Latency of {name}", "latency_large", latency_draw, lambda: time_it(given, _say))
         add(
             f"What {name} computes",
             "roofline_large",
+            None,
             lambda: count_it(str(large), "auto", 10.0, None, _say),
         )
-    add("Timelines", "windows", lambda: _windows_document(manifests, rounds))
+    add("Timelines", "windows", windows.draw, lambda: _windows_document(manifests, rounds))
     if manifests:
-        add("Accuracy", "accuracy", lambda: _accuracy_document(manifests, most))
+        add("Accuracy", "accuracy", accuracy.draw, lambda: _accuracy_document(manifests, most))
     command = "e2v bench report" + "".join(
         f" {option}"
         for option, given in {

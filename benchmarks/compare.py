@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotion2vec_edge.engine.errors import OptionError
 
-from .document import Column, Table, read_tables
+from .document import Column, Table, read_document
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ def compare(old: Path, new: Path, threshold: float) -> Comparison:
     Raises:
         OptionError: not the JSON of a benchmark, of different ones, or without a common row.
     """
-    (old_name, old_tables), (new_name, new_tables) = read_tables(old), read_tables(new)
-    if old_name != new_name:
-        raise OptionError(f"{old} is of {old_name} and {new} of {new_name}")
+    earlier, later = read_document(old), read_document(new)
+    if earlier.name != later.name:
+        raise OptionError(f"{old} is of {earlier.name} and {new} of {later.name}")
     table = Table(
-        f"{new_name}: {old} → {new}",
+        f"{later.name}: {old} → {new}",
         [Column("row"), Column("value"), Column("old", ".4g"), Column("new", ".4g"),
          Column("times", ".3f"), Column("")],
         note=f"Worse by more than {threshold:g} times is marked.",
     )  # fmt: skip
     worse = []
-    before = {table.title: _values(table) for table in old_tables}
-    for now in new_tables:
+    values = {table.title: _values(table) for table in earlier.tables}
+    for now in later.tables:
         for (row, name), (value, better) in _values(now).items():
-            then, _ = before.get(now.title, {}).get((row, name), (None, None))
+            then, _ = values.get(now.title, {}).get((row, name), (None, None))
             if then is None:
                 continue
             if then == 0 or value == 0:

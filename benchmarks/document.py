@@ -139,8 +139,8 @@ def write_file(path: Path, content: bytes) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def read_tables(path: Path) -> tuple[str, list[Table]]:
-    """Name and tables of a document that was written as JSON.
+def read_document(path: Path) -> Document:
+    """A document that was written as JSON, but for how it is drawn.
 
     Raises:
         OptionError: it is none.
@@ -156,7 +156,12 @@ def read_tables(path: Path) -> tuple[str, list[Table]]:
             )
             for table in document["tables"]
         ]
-        return str(document["benchmark"]), tables
+        facts = document["machine"]
+        facts["instructions"] = tuple(facts["instructions"])
+        return Document(
+            str(document["benchmark"]), document["settings"], document["models"],
+            Machine(**facts), tables,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise OptionError(f"{path}: not the JSON of a benchmark: {reason}") from None

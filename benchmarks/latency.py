@@ -84,7 +84,7 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
             },
             [model_line(first)],
             machine,
-            draw=_draw,
+            draw=draw,
         )  # fmt: skip
         document.tables = [_warm(runs, next(reversed(engines)), speech, settings, progress)]
     if settings.cold:
@@ -170,7 +170,8 @@ def _cold(
     return table
 
 
-def _draw(document: Document) -> bytes:
+def draw(document: Document) -> bytes:
+    """A PNG; raises MissingExtraError where matplotlib is not installed."""
     table = document.table("Latency")
     lengths = list(dict.fromkeys(str(row[0]) for row in table.rows))
     series: dict[str, list[float | None]] = {}

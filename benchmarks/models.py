@@ -57,6 +57,9 @@ def shape_config(shape: str) -> dict[str, Any]:
         "conv_pos_width": 95, "conv_pos_groups": 16, "conv_pos_depth": 5, "conv_pos_pre_ln": False,
     }  # fmt: skip
     return {
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+        "frontend_conf": {"fs": 16_000},
         "model": "Emotion2vec",
         "model_conf": {
             "depth": 8, "num_heads": heads, "embed_dim": width, "mlp_ratio": 4.0,

@@ -81,7 +81,7 @@ def measure(
         [model_line(recognizer)],
         machine,
         [table],
-        _draw,
+        draw,
     )
 
 
@@ -109,7 +109,8 @@ def _time(
     return [len(timeline), plain, pooling, pooling / plain, alone, alone / (plain + pooling)]
 
 
-def _draw(document: Document) -> bytes:
+def draw(document: Document) -> bytes:
+    """A PNG; raises MissingExtraError where matplotlib is not installed."""
     rows = document.tables[0].rows
     groups = [str(row[0]) for row in rows]
     series = {

@@ -13,7 +13,7 @@ from emotion2vec_edge.benchmarks import latency, machine, metrics, models, peers
 from emotion2vec_edge.benchmarks.cli import bench
 from emotion2vec_edge.benchmarks.compare import compare
 from emotion2vec_edge.benchmarks.conditions import codec, gain, narrow, noise
-from emotion2vec_edge.benchmarks.document import Column, Document, Table, read_tables
+from emotion2vec_edge.benchmarks.document import Column, Document, Table, read_document
 from emotion2vec_edge.benchmarks.timing import interleaved, percentiles, ratio
 from emotion2vec_edge.engine import Recognizer, example_recordings
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
@@ -173,8 +173,7 @@ def test_a_document_as_text_markdown_and_json(tmp_path):
     assert "| a | 10.0 | 50% | 3 |" in one.markdown()
     one.write(tmp_path / "new")
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["speed.json", "speed.md"]
-    name, tables = read_tables(tmp_path / "new" / "speed.json")
-    assert (name, tables) == ("speed", one.tables)
+    assert read_document(tmp_path / "new" / "speed.json") == one
     facts = json.loads((tmp_path / "new" / "speed.json").read_text())
     assert facts["machine"]["processors"] >= 1
     assert facts["models"] == ["model: random"]
@@ -222,7 +221,7 @@ def test_latency_with_peers(small_checkpoint, tmp_path):
                      "-o", tmp_path)  # fmt: skip
     assert "trained weights" in text
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
-    _, (warm, cold) = read_tables(tmp_path / "latency.json")
+    (warm, cold) = read_document(tmp_path / "latency.json").tables
     assert [row[1] for row in warm.rows] == ["fp32", "int8", *names]
     far = {row[1]: row[7] for row in warm.rows}
     for exact in ("torch", "funasr", "ort"):
@@ -263,7 +262,7 @@ def test_accuracy_on_a_manifest(tmp_path, recognizer):
                      "-o", tmp_path / "out")  # fmt: skip
     assert "1 clips left out: label 'envious', which the model does not have" in text
     assert "1 clips left out: AudioNotFoundError" in text
-    _, tables = read_tables(tmp_path / "out" / "accuracy.json")
+    tables = read_document(tmp_path / "out" / "accuracy.json").tables
     scores, agreement, by_label, confusion, conditions = tables
     assert [row[:4] for row in scores.rows] == [
         ["corpus", "fp32", 2, 0.5], ["corpus", "int8", 2, 0.5],
@@ -284,7 +283,7 @@ def test_accuracy_on_a_manifest(tmp_path, recognizer):
 def test_the_roofline(tmp_path):
     text = e2v_bench("roofline", "--seconds", 2, "-o", tmp_path)
     assert "multiply-adds a second of audio" in text
-    _, (summary, operators) = read_tables(tmp_path / "roofline.json")
+    (summary, operators) = read_document(tmp_path / "roofline.json").tables
     facts = {row[0]: row[1] for row in summary.rows}
     assert 0 < facts["of the whole pass"] < 100
     assert facts["this machine's best at these shapes, int8"] > 1
@@ -333,7 +332,7 @@ def test_long_recordings_batches_and_streams(tmp_path):
     flat = [part for item in options.items() for part in item]
     parts = [part for name in ("chunks", "batch", "stream", "kill") for part in ("--part", name)]
     e2v_bench("recordings", *flat, *parts, "-o", tmp_path)
-    _, (table,) = read_tables(tmp_path / "recordings.json")
+    (table,) = read_document(tmp_path / "recordings.json").tables
     facts = {(row[0], row[3]): row[2] for row in table.rows}
     assert facts["folder", "files/s"] > 1
     assert facts["kill -9", "results lost"] == 0

@@ -1,6 +1,8 @@
 """The ladder of execution providers, with an ONNX Runtime that is told what it has."""
 
+import os
 import types
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -160,3 +162,26 @@ def two_variants(tmp_path):
     manifest = dataclasses.replace(manifest, variants={"fp32": fp32, "int8": fp32})
     (folder / "bundle.json").write_text(manifest.to_json(), encoding="utf-8")
     return folder
+
+
+def test_threads_are_pinned_where_a_session_has_all_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 0, 7}, raising=False)
+    assert providers.pinned_processors(3) == "5;8"
+    assert providers.pinned_processors(2) == ""
+    assert providers.pinned_processors(4) == ""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert providers.pinned_processors(1) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinities on this system")
+def test_the_threads_of_a_session_are_where_they_belong():
+    """ONNX Runtime takes the setting: the threads that it starts stay on one processor each."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2:
+        pytest.skip("one processor has no threads to pin")
+    before = set(Path("/proc/self/task").iterdir())
+    session = providers.open_session(ONE_NODE_GRAPH, providers.CPU, len(processors))
+    started = set(Path("/proc/self/task").iterdir()) - before
+    assert session.get_providers()
+    pinned = [os.sched_getaffinity(int(thread.name)) for thread in started]
+    assert sorted(map(sorted, pinned)) == [[processor] for processor in processors[1:]]
