@@ -63,12 +63,11 @@ def collect(inputs: Sequence[str], stdin: IO[str]) -> list[Item]:
     """
     items: dict[str, Item] = {}
     for name in inputs:
-        before = len(items)
         seen = False
         for item in _items(name, stdin):
             seen = True
             items.setdefault(os.path.abspath(item.path), item)
-        if len(items) == before and not seen:
+        if not seen:
             raise OptionError(f"{printable(name)}: no recordings {_where(name)}")
     return _placed(items.values())
 
