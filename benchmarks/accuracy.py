@@ -7,7 +7,7 @@ model. Clips whose label the model does not have are left out, and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def measure(
     split: str | None,
     conditions: Sequence[Condition] = (),
     most: int | None = None,
-    progress: Callable[[list[Labelled]], Sequence[Labelled]] = lambda clips: clips,
+    progress: Callable[[list[Labelled]], Iterable[Labelled]] = lambda clips: clips,
 ) -> Document:
     """Run every variant over every clip, clean and under each condition.
 

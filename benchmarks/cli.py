@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,12 @@ def windows(
 
     SPEECH is a recording or a folder of them, joined; the examples otherwise.
     """
+    _finish(_windows(speech, model, seconds, clips, rounds), output)
+
+
+def _windows(
+    speech: Path | None, model: str | None, seconds: float, clips: int, rounds: int
+) -> Document:  # fmt: skip
     import numpy as np
 
     from emotion2vec_edge.engine.audio import SAMPLE_RATE
@@ -116,7 +122,7 @@ def windows(
 
     samples = joined_speech(speech, clips * seconds)
     pieces = np.split(samples, range(0, len(samples), round(seconds * SAMPLE_RATE))[1:])
-    _finish(measure(model, pieces[:clips], rounds, _say), output)
+    return measure(model, pieces[:clips], rounds, _say)
 
 
 @bench.command()
@@ -142,6 +148,7 @@ def accuracy(
     """
     from . import conditions
     from .accuracy import measure
+    from .models import runnable_variants
 
     made = [
         *map(conditions.noise, noise_snr),
@@ -150,25 +157,19 @@ def accuracy(
         *map(conditions.narrow, rate),
     ]
     document = measure(
-        manifests, model, variants or _variants(model), None if split == "all" else split, made,
-        most, _bar,
+        manifests, model, variants or runnable_variants(model),
+        None if split == "all" else split, made, most, _bar,
     )  # fmt: skip
     _finish(document, output)
 
 
-def _variants(model: str | None) -> list[str]:
-    from emotion2vec_edge.engine import open_bundle
-
-    return [name for name in ("fp32", "int8") if name in open_bundle(model).manifest.variants]
-
-
-def _bar(clips: Sequence[Any]) -> Any:
+def _bar(clips: Sequence[Any]) -> Iterator[Any]:
     """The clips, with a bar on a terminal."""
     if not sys.stderr.isatty():
-        return clips
-    bar = click.progressbar(clips, label=f"{len(clips)} clips", file=sys.stderr)
-    bar.__enter__()
-    return bar
+        yield from clips
+        return
+    with click.progressbar(clips, label=f"{len(clips)} clips", file=sys.stderr) as bar:
+        yield from bar
 
 
 @bench.command()
@@ -385,21 +386,14 @@ def report(
 
 
 def _windows_document(manifests: Sequence[Path], rounds: int) -> Document:
-    import numpy as np
-
-    from emotion2vec_edge.engine.audio import SAMPLE_RATE
-
-    from .recordings import joined_speech
-    from .windows import measure
-
-    folder = manifests[0] if manifests and manifests[0].is_dir() else None
-    samples = joined_speech(folder or (manifests[0].parent if manifests else None), 100.0)
-    return measure(
-        None, np.split(samples, range(0, len(samples), 10 * SAMPLE_RATE)[1:]), rounds, _say
-    )
+    speech = None
+    if manifests:
+        speech = manifests[0] if manifests[0].is_dir() else manifests[0].parent
+    return _windows(speech, None, 10.0, 10, rounds)
 
 
 def _accuracy_document(manifests: Sequence[Path], most: int | None) -> Document:
     from .accuracy import measure
+    from .models import runnable_variants
 
-    return measure(manifests, None, _variants(None), "test", (), most, _bar)
+    return measure(manifests, None, runnable_variants(None), "test", (), most, _bar)

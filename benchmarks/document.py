@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emotion2vec_edge.engine.bundle import write_atomically
-from emotion2vec_edge.engine.errors import OptionError, OutputError
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.outputs import reported
 from emotion2vec_edge.engine.version import __version__
 
 from .machine import Machine
@@ -132,11 +133,9 @@ class Document:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file whole, making its folder; raises OutputError."""
-    try:
+    with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def read_document(path: Path) -> Document:

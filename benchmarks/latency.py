@@ -6,7 +6,7 @@ import functools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from emotion2vec_edge.engine.errors import OptionError
 
 from .document import Column, Document, Table, bars
 from .machine import describe
-from .models import model_line
+from .models import model_line, runnable_variants
 from .peers import PeerSettings, Run, build_peer
 from .process import E2V, run
 from .timing import interleaved, percentiles, ratio
@@ -60,7 +60,7 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
     loads: dict[str, tuple[float, float]] = {}
     engines: dict[str, Recognizer] = {}
     speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
-    for name in _variants(settings):
+    for name in settings.variants or runnable_variants(settings.model, settings.provider):
         started = time.perf_counter()
         engines[name] = Recognizer.load(
             settings.model, provider=settings.provider, precision=name, threads=settings.threads
@@ -91,15 +91,6 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
         progress("whole processes")
         document.tables.append(_cold(engines, loads, speech, settings))
     return document
-
-
-def _variants(settings: LatencySettings) -> Sequence[str]:
-    if settings.variants:
-        return settings.variants
-    one = Recognizer.load(settings.model, provider=settings.provider)
-    have = one.bundle.manifest.variants
-    runs = {"cpu": ("fp32", "int8")}.get(one.provider, ("fp32", "fp16"))
-    return [name for name in runs if name in have]
 
 
 def _scores(engine: Recognizer, samples: Samples) -> np.ndarray:

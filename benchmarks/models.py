@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle import Manifest
+from emotion2vec_edge.engine.providers import LADDER
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,13 @@ TOKENS = ("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", 
 def weights_of(manifest: Manifest) -> str:
     """Whether figures of a model say anything about accuracy."""
     return "RANDOM" if manifest.source.get("licence") == RANDOM_WEIGHTS else "trained"
+
+
+def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
+    """Precisions that a bundle has and its provider runs, fp32 first."""
+    one = Recognizer.load(model, provider=provider)
+    tier = next(tier for tier in LADDER if tier.name == one.provider)
+    return [name for name in reversed(tier.precisions) if name in one.bundle.manifest.variants]
 
 
 def model_line(recognizer: Recognizer) -> str:

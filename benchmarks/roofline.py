@@ -22,7 +22,7 @@ from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import MissingExtraError
-from emotion2vec_edge.engine.providers import import_onnxruntime
+from emotion2vec_edge.engine.providers import CPU, import_onnxruntime
 
 from .document import Column, Document, Table, Value
 from .machine import describe
@@ -144,8 +144,6 @@ def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
 
         ort.SessionOptions = Profiled
         try:
-            from emotion2vec_edge.engine.providers import CPU
-
             bundle = recognizer.bundle
             encoder = Encoder.open(
                 bundle.graphs(recognizer.precision), bundle.manifest.audio, CPU, recognizer.threads

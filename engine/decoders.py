@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 BLOCK_SECONDS = 4.0
 PIPE_BYTES = 16 << 20
 """So much of a pipe is held in memory; a longer one is decoded as it comes, once."""
+UNKNOWN_LENGTH = 0x7FFF_F000
+"""From here on, and at 0, the length in a header is that of a sender who could not know it."""
 SLACK_SECONDS = 0.1
 """By how much a decoded file may fall short of its header: encoder delay, a last partial block."""
 
@@ -299,7 +301,7 @@ def _chunk_promise(file: IO[bytes], size: int) -> int | None:
                 align = int.from_bytes(fmt[12:14], order) if fmt[:2] in _PCM else 0
                 length -= len(fmt)
             elif name == b"data":
-                if align and 0 < length < 0x7FFF_F000:
+                if align and 0 < length < UNKNOWN_LENGTH:
                     promised = length // align
                 break
             elif name == b"COMM":

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audio import RATES
+from .decoders import UNKNOWN_LENGTH
 from .errors import AudioError, MissingExtraError, OptionError, UndecodableAudioError
 
 SampleFormat = Literal["s16le", "s24le", "s32le", "f32le", "u8"]
@@ -161,7 +162,7 @@ def read_wav_header(pipe: IO[bytes]) -> PcmFormat | bytes:
         length = int.from_bytes(chunk[4:], "little")
         if chunk[:4] == b"data":
             # A sender that cannot know the length writes 0 or the largest number.
-            return _wav_format(fmt, length if 0 < length < 0x7FFF_F000 else None)
+            return _wav_format(fmt, length if 0 < length < UNKNOWN_LENGTH else None)
         content = _exactly(pipe, length + length % 2)
         if chunk[:4] == b"fmt ":
             fmt = content

@@ -25,7 +25,6 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .errors import OutputError
@@ -49,7 +48,7 @@ class Log:
             OutputError: it cannot be written.
         """
         line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
-        with _reported(self.path):
+        with reported(self.path):
             try:
                 if os.pwrite(self._file, line, self._size) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -74,7 +73,7 @@ class Log:
         self._open()
 
     def _open(self) -> None:
-        with _reported(self.path):
+        with reported(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             self._size = self._last_whole_line()
             os.ftruncate(self._file, self._size)
@@ -117,7 +116,7 @@ class OutputFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.work = path / ".work"
-        with _reported(path):
+        with reported(path):
             self.work.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -127,7 +126,7 @@ class OutputFolder:
             raise OutputError(
                 f"{path}: another run is writing there; wait for it, or give another folder"
             ) from None
-        with _reported(path):
+        with reported(path):
             for left in self.work.iterdir():
                 if left.name != "lock":
                     left.unlink()
@@ -142,12 +141,7 @@ class OutputFolder:
     def __enter__(self) -> OutputFolder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.results.close()
         self.failures.close()
         shutil.rmtree(self.work, ignore_errors=True)
@@ -162,7 +156,7 @@ def put(folder: Path, place: str, content: Iterable[bytes]) -> None:
     """
     target = folder / place
     temporary = folder / ".work" / f"{os.getpid()}.tmp"
-    with _reported(target):
+    with reported(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -191,7 +185,8 @@ def csv_rows(rows: Iterable[dict[str, Any]], labels: list[str]) -> Iterator[byte
 
 
 @contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
+    """Turns a failure of the disk into an OutputError that names what was being written."""
     try:
         yield
     except OSError as error:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .bundle import write_atomically
 from .encoding import Encoding
-from .errors import MissingExtraError, OptionError, OutputError
+from .errors import MissingExtraError, OptionError
+from .outputs import reported
 from .results import OUTLINE_SECONDS
 
 COLOURS = {
@@ -101,7 +102,5 @@ def plot_timeline(encoding: Encoding, path: Path, window: float, hop: float, tit
 
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
-    try:
+    with reported(path):
         write_atomically(path, picture.getvalue())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -124,18 +124,19 @@ class _EmbeddingSaver:
     """Saves embeddings under the names of their recordings, without overwriting one another."""
 
     def __init__(self, folder: Path) -> None:
+        from ..outputs import reported
+
         self.folder = folder
         self.taken: set[str] = set()
-        try:
+        with reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
 
     def save(self, file: str, encoding: Encoding) -> str:
         import numpy as np
 
         from ..bundle import write_atomically
         from ..inputs import printable
+        from ..outputs import reported
 
         stem = "stdin" if file == "-" else Path(file).name
         name, count = stem, 1
@@ -146,10 +147,8 @@ class _EmbeddingSaver:
         path = self.folder / f"{name}.npy"
         content = io.BytesIO()
         np.save(content, encoding.embedding())
-        try:
+        with reported(path):
             write_atomically(path, content.getvalue())
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
         return printable(str(path))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import sys
@@ -84,7 +83,8 @@ def stream(
     arrivals = _arrivals(source, device, rate, channels, sample_format, live)
     recognizer = model_settings.load()
     opened = recognizer.stream(window=window, hop=hop, rate=arrivals.rate, channel=channel)
-    tell = _teller(format_, sys.stdout)
+    format_ = format_ or ("line" if sys.stdout.isatty() else "jsonl")
+    tell = {"line": _LineTeller, "jsonl": _Teller, "csv": _CsvTeller}[format_](sys.stdout)
     tally = _Tally()
     try:
         with sigterm_interrupts():
@@ -92,7 +92,7 @@ def stream(
                 tell(result)
                 tally.add(result)
     finally:
-        if format_ == "line" or (format_ is None and sys.stdout.isatty()):
+        if format_ == "line":
             click.echo()
         click.echo(tally.text(opened.seconds), err=True)
     return 0
@@ -158,21 +158,14 @@ def _windows(stream: Stream, arrivals: Arrivals, hop: float) -> Iterator[StreamW
 
 
 def _take(arrivals: Arrivals) -> list[Piece] | None:
-    for silent in itertools.count():
-        pieces = arrivals.take(STALL_SECONDS)
-        if pieces is None or pieces:
-            if silent:
-                click.echo("e2v: audio again" if pieces else "e2v: the audio ended", err=True)
-            return pieces
-        if silent == 0:
+    stalled = False
+    while (pieces := arrivals.take(STALL_SECONDS)) is not None and not pieces:
+        if not stalled:
             click.echo(f"e2v: no audio for {STALL_SECONDS:g} s; waiting", err=True)
-    return None
-
-
-def _teller(format_: str | None, out: IO[str]) -> _Teller:
-    if format_ is None:
-        format_ = "line" if out.isatty() else "jsonl"
-    return {"line": _LineTeller, "jsonl": _Teller, "csv": _CsvTeller}[format_](out)
+        stalled = True
+    if stalled:
+        click.echo("e2v: audio again" if pieces else "e2v: the audio ended", err=True)
+    return pieces
 
 
 class _Teller:
