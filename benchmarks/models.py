@@ -22,9 +22,6 @@ RANDOM_WEIGHTS = "random weights: nothing to license"
 SHAPES = {"base": (768, 12), "plus_large": (1024, 16)}
 """Name → width and heads; both have 4 + 8 blocks and the front-end of data2vec 2.0."""
 
-TOKENS = ("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral",
-          "其他/other", "难过/sad", "吃惊/surprised", "<unk>")  # fmt: skip
-
 
 def weights_of(manifest: Manifest) -> str:
     """Whether figures of a model say anything about accuracy."""
@@ -49,35 +46,11 @@ def model_line(recognizer: Recognizer) -> str:
 
 
 def shape_config(shape: str) -> dict[str, Any]:
-    """A FunASR config.yaml, as a document, of one of :data:`SHAPES`; FunASR wants every field."""
+    """A FunASR config.yaml, as a document, of one of :data:`SHAPES`."""
+    from emotion2vec_edge.export.config import config_document
+
     width, heads = SHAPES[shape]
-    audio = {
-        "type": "AUDIO", "prenet_depth": 4, "prenet_layerdrop": 0.05, "prenet_dropout": 0.1,
-        "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "num_extra_tokens": 10,
-        "init_extra_token_zero": True, "mask_noise_std": 0.01, "mask_prob": 0.5, "mask_length": 5,
-        "encoder_zero_mask": True, "mask_channel_prob": 0.0, "mask_channel_length": 64,
-        "local_grad_mult": 1.0, "use_alibi_encoder": True, "alibi_scale": 1.0,
-        "learned_alibi": False, "alibi_max_pos": None, "learned_alibi_scale": True,
-        "learned_alibi_scale_per_head": True, "learned_alibi_scale_per_layer": False,
-        "num_alibi_heads": heads, "model_depth": 8, "decoder": None,
-        "extractor_mode": "layer_norm",
-        "feature_encoder_spec": "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]",
-        "conv_pos_width": 95, "conv_pos_groups": 16, "conv_pos_depth": 5, "conv_pos_pre_ln": False,
-    }  # fmt: skip
-    return {
-        "tokenizer": "CharTokenizer",
-        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-        "frontend_conf": {"fs": 16_000},
-        "model": "Emotion2vec",
-        "model_conf": {
-            "depth": 8, "num_heads": heads, "embed_dim": width, "mlp_ratio": 4.0,
-            "norm_eps": 1e-05, "norm_affine": True, "layer_norm_first": False, "normalize": True,
-            "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "encoder_dropout": 0.1,
-            "post_mlp_drop": 0.1, "attention_dropout": 0.1, "activation_dropout": 0.0,
-            "dropout_input": 0.0, "layerdrop": 0.05, "average_top_k_layers": 8,
-            "end_of_block_targets": False, "clone_batch": 8, "modalities": {"audio": audio},
-        },
-    }  # fmt: skip
+    return config_document(embed_dim=width, heads=heads, prenet_depth=4, depth=8)
 
 
 def random_weights(config: ModelConfig, outputs: int, seed: int = 0) -> dict[str, Tensor]:
@@ -114,6 +87,7 @@ def write_random_checkpoint(config: dict[str, Any], folder: Path, seed: int = 0)
     """A FunASR checkpoint with random weights; how many there are."""
     import torch
 
+    from emotion2vec_edge.export.checkpoint import TOKENS
     from emotion2vec_edge.export.config import read_config
 
     weights = random_weights(read_config(config), len(TOKENS), seed)

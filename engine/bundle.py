@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,9 +24,11 @@ from .errors import (
     BundleTamperedError,
     VariantNotFoundError,
 )
+from .head import Head, read_head
 
-SCHEMA = 1
-"""Version of ``bundle.json`` that this engine reads and writes."""
+SCHEMA = 2
+"""Version of ``bundle.json`` that this engine writes. It reads all versions up to this: 2 brought
+``head`` and ``calibration``, which version 1 is without."""
 
 MANIFEST = "bundle.json"
 
@@ -48,6 +51,13 @@ class Label:
 
     id: str
     display: str
+
+    @property
+    def token(self) -> str:
+        """Its line in FunASR's ``tokens.txt``."""
+        if self.id == "unknown":
+            return "<unk>"
+        return self.id if self.display == self.id else f"{self.display}/{self.id}"
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,10 @@ class Manifest:
     created: str
     """Date, ISO 8601."""
     schema: int = SCHEMA
+    head: BundleFile | None = None
+    """A head that takes the place of the graphs' own."""
+    calibration: Mapping[str, Any] | None = None
+    """``temperature``, and how it was fitted; None for a model that says what it says."""
 
     def to_json(self) -> str:
         """The text of ``bundle.json``."""
@@ -153,6 +167,20 @@ class Bundle:
                 return self.folder / file.path
         raise BundleFormatError(f"{self.folder}: variant {precision} lists no {name}")
 
+    def head(self) -> Head:
+        """What makes logits of the encoder's frames.
+
+        Raises:
+            BundleTamperedError: its file is missing or differs.
+            BundleFormatError: its file is no head.
+        """
+        temperature = float((self.manifest.calibration or {}).get("temperature", 1.0))
+        if self.manifest.head is None:
+            return Head(temperature=temperature)
+        self._verify([self.manifest.head])
+        path = self.folder / self.manifest.head.path
+        return Head(*read_head(path, len(self.manifest.labels)), temperature)
+
     def verify(self, precision: str) -> None:
         """Compare the files of a variant with the checksums of ``bundle.json``.
 
@@ -161,8 +189,11 @@ class Bundle:
         Raises:
             BundleTamperedError: a file is missing or differs.
         """
+        self._verify(self.variant(precision).files)
+
+    def _verify(self, files: Iterable[BundleFile]) -> None:
         seen = _SeenFiles()
-        for file in self.variant(precision).files:
+        for file in files:
             path = self.folder / file.path
             try:
                 size = path.stat().st_size
@@ -237,9 +268,9 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, ValueError, RecursionError) as error:
         raise BundleFormatError(f"{path}: cannot be read as JSON: {error}") from None
     schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
+    if schema not in range(1, SCHEMA + 1):
         raise BundleFormatError(
-            f"{path}: schema {schema!r} where this version reads {SCHEMA}; "
+            f"{path}: schema {schema!r} where this version reads 1 to {SCHEMA}; "
             "export the model again, or install the version that made it"
         )
     try:
@@ -258,13 +289,19 @@ def read_manifest(path: Path) -> Manifest:
                 "labels": tuple(Label(**label) for label in document["labels"]),
                 "audio": AudioContract(**document["audio"]),
                 "variants": variants,
+                "schema": SCHEMA,
+                "head": _checked(BundleFile(**document["head"])) if document.get("head") else None,
             }
         )
         audio = manifest.audio
         if min(audio.sample_rate, audio.hop, audio.receptive_field) < 1 or not variants:
             raise ValueError("audio sizes must be positive and there must be a variant")
+        if manifest.calibration is not None:
+            temperature = float(manifest.calibration["temperature"])
+            if not 0 < temperature < math.inf:
+                raise ValueError(f"a temperature of {temperature}")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise BundleFormatError(f"{path}: not a manifest of schema {SCHEMA}: {error!r}") from None
+        raise BundleFormatError(f"{path}: not a manifest of schema {schema}: {error!r}") from None
     return manifest
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import csv
 import json
 from collections.abc import Iterator
@@ -32,6 +34,18 @@ class Labelled:
     start: float | None = None
     """Seconds: where the clip begins in its file, if it is a part of it."""
     end: float | None = None
+    speaker: str | None = None
+    """Who speaks, where that is known: unique within the corpus."""
+    row: int | None = None
+    """Line of the manifest, from 1."""
+    encoder: str | None = None
+    embedding: bytes | None = None
+    """Of a manifest of corrections: the embedding, and which encoder it is of."""
+
+    @property
+    def place(self) -> str:
+        """Where it was found, for messages."""
+        return f"{self.path}" if self.row is None else f"line {self.row}: {self.path}"
 
 
 def read_corpus(path: Path, split: str | None = "test") -> list[Labelled]:
@@ -56,7 +70,7 @@ def read_corpus(path: Path, split: str | None = "test") -> list[Labelled]:
             return list(_emobox(path))
         with path.open(encoding="utf-8", newline="") as file:
             return list(_rows(file, path, split))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, binascii.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OptionError(f"{path}: no corpus can be read there: {reason}") from None
 
@@ -77,7 +91,17 @@ def _rows(file: Any, path: Path, split: str | None) -> Iterator[Labelled]:
         name = Path(row["path"])
         corpus = name.parts[0] if len(name.parts) > 1 and not name.is_absolute() else path.stem
         label = row.get("label")
-        yield Labelled(path.parent / name, canonical(label) if label else None, corpus)
+        yield Labelled(
+            path.parent / name,
+            canonical(label) if label else None,
+            corpus,
+            speaker=row.get("speaker") or None,
+            row=reader.line_num,
+            encoder=row.get("encoder") or None,
+            embedding=base64.b64decode(row["embedding"], validate=True)
+            if row.get("embedding")
+            else None,
+        )
 
 
 def _folders(root: Path) -> Iterator[Labelled]:
@@ -109,4 +133,6 @@ def _emobox(path: Path) -> Iterator[Labelled]:
             str(row.get("dataset") or path.stem),
             row.get("start_time"),
             row.get("end_time"),
+            speaker=str(row["spk"]) if row.get("spk") else None,
+            row=number,
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .audio import Samples
 from .bundle import GRAPHS, AudioContract
 from .errors import OptionError, ProviderError
+from .head import Head
 from .intake import normalized
 from .providers import Provider, first_line, open_session
 
@@ -59,6 +60,7 @@ class Encoder:
     """Session: features, lengths → frames and, with a head, logits."""
     audio: AudioContract
     chunking: Chunking = field(default_factory=Chunking)
+    head: Head = field(default_factory=Head)
 
     @classmethod
     def open(
@@ -68,6 +70,7 @@ class Encoder:
         provider: Provider,
         threads: int,
         chunking: Chunking | None = None,
+        head: Head | None = None,
     ) -> Encoder:
         """Open both graphs on a provider; raises as :func:`~.providers.open_session`.
 
@@ -77,9 +80,10 @@ class Encoder:
             provider: the tier.
             threads: processors to use.
             chunking: how long audio is cut; None takes the default.
+            head: what makes logits of the frames; None takes the graph's own.
         """
         frontend, encoder = (open_session(graphs[name], provider, threads) for name in GRAPHS)
-        return cls(frontend, encoder, audio, chunking or Chunking())
+        return cls(frontend, encoder, audio, chunking or Chunking(), head or Head())
 
     def pieces(
         self, blocks: Iterable[Samples]
@@ -98,8 +102,8 @@ class Encoder:
             self.audio.frames(seconds) for seconds in (self.chunking.seconds, self.chunking.context)
         )
         for features, keep in chunks(self.features(blocks), longest, context):
-            frames, *logits = self.run(features)
-            yield frames[keep], logits[0][keep] if logits else None
+            frames, logits = self.run(features)
+            yield frames[keep], None if logits is None else logits[keep]
 
     def encode(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Run the model over one clip that is in memory, and keep everything.
@@ -137,10 +141,13 @@ class Encoder:
         """Run the front-end once: float32 [samples] → float32 [frames, dim]."""
         return self._run(self.frontend, {"waveform": waveform[None]})[0]
 
-    def run(self, features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Run the encoder once: features [frames, dim] → frames [frames, dim], and logits."""
         lengths = np.array([len(features)], dtype=np.int64)
-        return self._run(self.encoder, {"features": features[None], "lengths": lengths})
+        frames, *logits = self._run(self.encoder, {"features": features[None], "lengths": lengths})
+        return frames, self.head(frames, logits[0] if logits else None)
 
     def _run(self, session: Any, feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """A batch of one."""

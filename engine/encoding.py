@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .bundle import AudioContract
 from .errors import NoHeadError
+from .head import answer
 from .results import AudioWarning, Timeline, Timings, Utterance
 from .windows import clip_scores, window_scores, window_spans
 
@@ -35,6 +36,10 @@ class Encoding:
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     provider: str
+    calibrated: bool = False
+    """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
+    reject_below: float = 0.0
+    """Confidence under which the answer is ``unknown``."""
 
     def utterance(self) -> Utterance:
         """The emotion of the whole clip.
@@ -43,10 +48,10 @@ class Encoding:
             NoHeadError: the model gives embeddings only.
         """
         scores = clip_scores(self._logits())
-        best = int(scores.argmax())
+        emotion, confidence = answer(self.labels, scores, self.reject_below)
         return Utterance(
-            emotion=self.labels[best],
-            confidence=float(scores[best]),
+            emotion=emotion,
+            confidence=confidence,
             scores=dict(zip(self.labels, scores.tolist(), strict=True)),
             embedding=self.embedding(),
             seconds=self.seconds,
@@ -55,6 +60,7 @@ class Encoding:
             normalization=self.normalization,
             model=self.model,
             provider=self.provider,
+            calibrated=self.calibrated,
         )
 
     def timeline(self, window: float = 0.1, hop: float = 0.05) -> Timeline:
@@ -71,7 +77,7 @@ class Encoding:
         logits = self._logits()
         starts, ends = window_spans(self.seconds, window, hop, self.audio)
         scores = window_scores(logits, starts, ends, self.audio)
-        return Timeline(self.labels, starts, ends, scores)
+        return Timeline(self.labels, starts, ends, scores, self.reject_below)
 
     def embedding(self) -> NDArray[np.float32]:
         """float32 [dim]: mean over the frames, as FunASR's utterance embedding."""

@@ -17,6 +17,7 @@ from .cpu import sums_int8_exactly
 from .encoder import Chunking, Encoder
 from .encoding import Encoding
 from .errors import OptionError, ProviderError
+from .head import check_reject_below
 from .intake import Intake
 from .providers import Provider, checked_threads, choose
 from .results import Timings, Utterance
@@ -48,6 +49,8 @@ class Recognizer:
     """Why the providers that ``auto`` tried before this one do not serve."""
     threads: int
     encoder: Encoder
+    reject_below: float = 0.0
+    """Confidence under which the answer is ``unknown``."""
 
     @classmethod
     def load(
@@ -59,6 +62,7 @@ class Recognizer:
         threads: int | None = None,
         chunk_seconds: float = 30.0,
         context_seconds: float = 2.0,
+        reject_below: float = 0.0,
     ) -> Recognizer:
         """Open a model.
 
@@ -71,6 +75,7 @@ class Recognizer:
             threads: processors to use; None takes all that this process may use.
             chunk_seconds: the longest stretch that the encoder sees at once.
             context_seconds: what a chunk of longer audio hears beyond what is kept of it.
+            reject_below: confidence under which the answer is ``unknown``.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
@@ -82,19 +87,22 @@ class Recognizer:
             raise OptionError(
                 f"precision {precision!r} is not known; give auto, {', '.join(PRECISIONS)}"
             )
+        check_reject_below(reject_below)
         threads = checked_threads(threads)
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
+        head = bundle.head()
 
         def open_tier(tier: Provider) -> tuple[str, Encoder]:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
             audio = bundle.manifest.audio
-            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads, chunking)
+            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads, chunking, head)
 
         opened = choose(provider, open_tier)
         chosen, encoder = opened.value
-        return cls(bundle, chosen, opened.provider.name, opened.skipped, threads, encoder)
+        provider = opened.provider.name
+        return cls(bundle, chosen, provider, opened.skipped, threads, encoder, reject_below)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -173,6 +181,8 @@ class Recognizer:
             normalization=intake.normalization,
             model=self.bundle.manifest.name,
             provider=self.provider,
+            calibrated=self.bundle.manifest.calibration is not None,
+            reject_below=self.reject_below,
         )
 
     def recognize(

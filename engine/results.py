@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import OptionError
+from .head import REJECTED, answer
 
 OUTLINE_SECONDS = 0.02
 """One column of a waveform's outline."""
@@ -43,9 +44,9 @@ class Utterance:
     """The emotion of a whole clip."""
 
     emotion: str
-    """Label id of the highest score."""
+    """Label id of the highest score; ``unknown`` where that is under the limit that was set."""
     confidence: float
-    """Its score."""
+    """The highest score."""
     scores: Mapping[str, float]
     """By label id, in the model's order."""
     embedding: NDArray[np.float32] = field(repr=False)
@@ -58,6 +59,8 @@ class Utterance:
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     provider: str
+    calibrated: bool = False
+    """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The ``count`` highest (label, score), best first."""
@@ -71,6 +74,7 @@ class Utterance:
         return {
             "emotion": self.emotion,
             "confidence": self.confidence,
+            "calibrated": self.calibrated,
             "scores": dict(self.scores),
             "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
             "seconds": self.seconds,
@@ -125,6 +129,8 @@ class Timeline(Sequence[Window]):
     """float64 [windows], seconds."""
     scores: NDArray[np.float32] = field(repr=False)
     """float32 [windows, labels]."""
+    reject_below: float = 0.0
+    """Confidence under which the emotion of a window is ``unknown``."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -137,12 +143,12 @@ class Timeline(Sequence[Window]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         scores = self.scores[index]
-        best = int(scores.argmax())
+        emotion, confidence = answer(self.labels, scores, self.reject_below)
         return Window(
             start=round(float(self.starts[index]), 6),
             end=round(float(self.ends[index]), 6),
-            emotion=self.labels[best],
-            confidence=float(scores[best]),
+            emotion=emotion,
+            confidence=confidence,
             scores=dict(zip(self.labels, scores.tolist(), strict=True)),
         )
 
@@ -159,7 +165,17 @@ class Timeline(Sequence[Window]):
             raise OptionError(f"min_seconds is {min_seconds!r}; give 0 or more")
         if not len(self):
             return []
-        best = self.scores.argmax(axis=1)
+        names, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)
+        if self.reject_below > 0:
+            if REJECTED not in names:
+                names = (*names, REJECTED)
+                scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
+            highest = self.scores.max(axis=1)
+            unsure, rejected = highest < self.reject_below, names.index(REJECTED)
+            best = np.where(unsure, rejected, best)
+            scores = np.where(
+                unsure[:, None] & (np.arange(len(names)) == rejected), highest[:, None], scores
+            )
         cuts = np.flatnonzero(np.diff(best)) + 1
         runs = [
             _Run(int(first), int(last), int(best[first]))
@@ -174,8 +190,8 @@ class Timeline(Sequence[Window]):
             Segment(
                 start=round(float(borders[run.first]), 6),
                 end=round(float(borders[run.last]), 6),
-                emotion=self.labels[run.label],
-                confidence=float(self.scores[run.first : run.last, run.label].mean()),
+                emotion=names[run.label],
+                confidence=float(scores[run.first : run.last, run.label].mean()),
             )
             for run in runs
         ]

@@ -23,6 +23,7 @@ class ModelSettings:
     threads: int | None = None
     chunk_seconds: float = 30.0
     context_seconds: float = 2.0
+    reject_below: float = 0.0
 
     def load(self) -> Recognizer:
         """Open the model; raises as :meth:`Recognizer.load`."""

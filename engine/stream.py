@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .audio import LEAST_SAMPLES, SAMPLE_RATE, ArrayReader, Converter, Samples, check_header
 from .errors import NoHeadError, OptionError
+from .head import answer
 from .quality import SILENT_DBFS
 from .results import Window
 from .windows import LEAST_WINDOW, check_window, clip_scores
@@ -227,8 +228,8 @@ class Stream:
         power = float(np.square(samples, dtype=np.float64).mean())
         _, logits = self.recognizer.encoder.encode(samples)
         scores = clip_scores(cast("NDArray[np.float32]", logits))  # there is a head
-        best = int(scores.argmax())
         labels = self.recognizer.labels
+        emotion, confidence = answer(labels, scores, self.recognizer.reject_below)
         while len(self._arrivals) > 1 and self._arrivals[0][0] < end:
             self._arrivals.popleft()
         skipped, self._skipped, self._covered = self._skipped, 0, end
@@ -236,8 +237,8 @@ class Stream:
         return StreamWindow(
             start=start / SAMPLE_RATE,
             end=end / SAMPLE_RATE,
-            emotion=labels[best],
-            confidence=float(scores[best]),
+            emotion=emotion,
+            confidence=confidence,
             scores=dict(zip(labels, scores.tolist(), strict=True)),
             silent=power < 10 ** (SILENT_DBFS / 10),
             skipped=skipped,

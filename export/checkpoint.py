@@ -11,7 +11,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ IGNORED = re.compile(
 """Parts of pre-training that take no part in inference."""
 
 _AUDIO = "modality_encoders.AUDIO."
+
+TOKENS = ("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral",
+          "其他/other", "难过/sad", "吃惊/surprised", "<unk>")  # fmt: skip
+"""The lines of emotion2vec+'s ``tokens.txt``."""
 
 
 @dataclass(frozen=True)
@@ -275,3 +279,26 @@ def fingerprint(files: Mapping[str, str]) -> str:
     """One sha256 for all files of a checkpoint."""
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_checkpoint(
+    folder: Path, config: Mapping[str, Any], model: Emotion2vec, tokens: Sequence[str]
+) -> None:
+    """Write a checkpoint folder that FunASR and :func:`load_checkpoint` read.
+
+    Args:
+        folder: an existing folder.
+        config: the document of ``config.yaml``, with all the fields that FunASR wants.
+        model: the weights.
+        tokens: lines of ``tokens.txt``, in the order of the head's outputs.
+    """
+    names = funasr_names(model.config)
+    weights = {
+        names[name]: tensor.detach().clone()
+        for name, tensor in model.state_dict().items()
+        if tensor.numel() or model.config.num_extra_tokens
+    }
+    text = yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    torch.save({"model": weights}, folder / "model.pt")

@@ -73,6 +73,48 @@ class ModelConfig:
         return field
 
 
+CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
+"""The front-end of data2vec 2.0, and of emotion2vec's published models."""
+
+
+def config_document(
+    *,
+    embed_dim: int,
+    heads: int,
+    prenet_depth: int,
+    depth: int,
+    mlp_ratio: float = 4.0,
+    conv_spec: str = CONV_SPEC,
+) -> dict[str, Any]:
+    """A ``config.yaml`` as a document, with every field that FunASR wants."""
+    audio = {
+        "type": "AUDIO", "prenet_depth": prenet_depth, "prenet_layerdrop": 0.05,
+        "prenet_dropout": 0.1, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,
+        "num_extra_tokens": 10, "init_extra_token_zero": True, "mask_noise_std": 0.01,
+        "mask_prob": 0.5, "mask_length": 5, "encoder_zero_mask": True, "mask_channel_prob": 0.0,
+        "mask_channel_length": 64, "local_grad_mult": 1.0, "use_alibi_encoder": True,
+        "alibi_scale": 1.0, "learned_alibi": False, "alibi_max_pos": None,
+        "learned_alibi_scale": True, "learned_alibi_scale_per_head": True,
+        "learned_alibi_scale_per_layer": False, "num_alibi_heads": heads, "model_depth": depth,
+        "decoder": None, "extractor_mode": "layer_norm", "feature_encoder_spec": conv_spec,
+        "conv_pos_width": 95, "conv_pos_groups": 16, "conv_pos_depth": 5, "conv_pos_pre_ln": False,
+    }  # fmt: skip
+    return {
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+        "frontend_conf": {"fs": SAMPLE_RATE},
+        "model": "Emotion2vec",
+        "model_conf": {
+            "depth": depth, "num_heads": heads, "embed_dim": embed_dim, "mlp_ratio": mlp_ratio,
+            "norm_eps": 1e-05, "norm_affine": True, "layer_norm_first": False, "normalize": True,
+            "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "encoder_dropout": 0.1,
+            "post_mlp_drop": 0.1, "attention_dropout": 0.1, "activation_dropout": 0.0,
+            "dropout_input": 0.0, "layerdrop": 0.05, "average_top_k_layers": depth,
+            "end_of_block_targets": False, "clone_batch": 8, "modalities": {"audio": audio},
+        },
+    }  # fmt: skip
+
+
 def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:
     """Read ``[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)]`` without evaluating it.
 

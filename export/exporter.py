@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import importlib.metadata
+import json
+import math
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from emotion2vec_edge.engine.bundle import (
     Variant,
     variant_files,
 )
-from emotion2vec_edge.engine.errors import OptionError, OutputError
+from emotion2vec_edge.engine.errors import CheckpointError, OptionError
 from emotion2vec_edge.engine.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
@@ -27,7 +27,12 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .config import SAMPLE_RATE
 from .graph import OPSET, export_graphs, export_single_file
 from .hub import Source
+from .output import check_free, temporary_folder, written_whole
 from .parity import check_bundle, check_single_file
+
+CALIBRATION = "calibration.json"
+"""Beside a checkpoint that was trained here: the temperature of its answers, and its licence."""
+CARD = "README.md"
 
 UNSTATED = "not stated by the checkpoint; see where it comes from"
 
@@ -55,16 +60,18 @@ def export_bundle(
         OptionError: the output exists already.
         OutputError: the output cannot be written.
     """
-    _check_free(settings)
+    check_free(settings.output, overwrite=settings.overwrite)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(source.folder)
-    with _written_whole(settings) as folder:
+    with written_whole(settings.output, MANIFEST) as folder:
         variant = folder / "fp32"
         variant.mkdir(parents=True)
         progress("tracing to ONNX")
         export_graphs(checkpoint.model, variant, checkpoint.labels, audio_contract(checkpoint))
         evidence = check_bundle(checkpoint.model, variant, progress)
         manifest = _manifest(checkpoint, source, settings, folder, evidence)
+        if (card := source.folder / CARD).is_file():
+            shutil.copyfile(card, folder / CARD)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -75,11 +82,11 @@ def export_merged(
     """Export a checkpoint as one ``.onnx`` for other servers; raises as :func:`export_bundle`."""
     if settings.output.suffix != ".onnx":
         raise OptionError(f"{settings.output}: with --single-file the output ends in .onnx")
-    _check_free(settings)
+    check_free(settings.output, overwrite=settings.overwrite)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(source.folder)
     output = settings.output
-    with _temporary_folder(output) as folder:
+    with temporary_folder(output) as folder:
         progress("tracing to ONNX")
         path = folder / output.name
         export_single_file(checkpoint.model, path, checkpoint.labels, audio_contract(checkpoint))
@@ -110,6 +117,8 @@ def _manifest(
         recipe={"exporter": "torch.onnx.export, dynamo"},
         evidence={"parity": evidence},
     )
+    calibration = read_calibration(source.folder)
+    stated = (calibration or {}).pop("licence", None)
     return Manifest(
         name=settings.name or source.name,
         source={
@@ -117,7 +126,7 @@ def _manifest(
             "origin": source.origin,
             "revision": source.revision,
             "sha256": dict(checkpoint.files),
-            "licence": settings.licence or UNSTATED,
+            "licence": settings.licence or stated or UNSTATED,
         },
         architecture={
             "embed_dim": config.embed_dim,
@@ -135,40 +144,23 @@ def _manifest(
         opset=OPSET,
         variants={"fp32": fp32},
         created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        calibration=calibration or None,
     )
 
 
-def _check_free(settings: ExportSettings) -> None:
-    if settings.output.exists() and not settings.overwrite:
-        raise OptionError(f"{settings.output} exists already; give another -o, or --overwrite")
+def read_calibration(folder: Path) -> dict[str, Any] | None:
+    """What lies beside a checkpoint about the confidence of its answers, if anything does.
 
-
-@contextlib.contextmanager
-def _temporary_folder(output: Path) -> Iterator[Path]:
-    """A folder beside the output, on the same disk, gone in the end whatever happens."""
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    path = folder / CALIBRATION
+    if not path.is_file():
+        return None
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror}") from None
-    try:
-        yield folder
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error}; nothing was changed") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _written_whole(settings: ExportSettings) -> Iterator[Path]:
-    """A folder to fill, renamed to the output when all went well."""
-    output = settings.output
-    with _temporary_folder(output) as folder:
-        new = folder / "new"
-        new.mkdir()
-        yield new
-        if output.exists():
-            if not (output / MANIFEST).is_file():
-                raise OptionError(f"{output} is not a bundle; it will not be overwritten")
-            output.replace(folder / "old")
-        new.replace(output)
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not 0 < float(content["temperature"]) < math.inf:
+            raise ValueError(f"a temperature of {content['temperature']}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: no calibration can be read there: {error!r}") from None
+    return content

@@ -19,12 +19,18 @@ MASKED = -1e4
 """Added to the attention score of padding: exp() of it is exactly 0, and float16 can hold it."""
 
 
-def gelu(x: Tensor) -> Tensor:
+class Gelu(nn.Module):
     """Exact GELU, in the order of operations that ONNX Runtime fuses into its own.
 
     The exporter's own decomposition, x · (0.5 · (1 + erf)), is one that it does not recognize.
+    Training takes torch's own, which keeps one tensor for the way back instead of four.
     """
-    return x * (1.0 + torch.erf(x / math.sqrt(2.0))) * 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        if self.training:
+            return F.gelu(x)
+        return x * (1.0 + torch.erf(x / math.sqrt(2.0))) * 0.5
 
 
 class ConvBlock(nn.Module):
@@ -40,6 +46,7 @@ class ConvBlock(nn.Module):
         self.layer = layer
         self.conv = nn.Conv1d(channels_in, layer.channels, layer.kernel, layer.stride, bias=False)
         self.norm = nn.LayerNorm(layer.channels)
+        self.gelu = Gelu()
 
     def forward(self, x: Tensor) -> Tensor:
         """``x``: [batch, time, channels_in] → [batch, (time − kernel) // stride + 1, channels]."""
@@ -58,7 +65,8 @@ class ConvBlock(nn.Module):
         pieces += [x[:, i : i + last : stride] for i in range(whole * stride, kernel)]
         windows = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
         weight = self.conv.weight.permute(2, 1, 0).reshape(kernel * channels, -1)
-        return gelu(self.norm(windows @ weight))
+        activated: Tensor = self.gelu(self.norm(windows @ weight))
+        return activated
 
 
 class Frontend(nn.Module):
@@ -111,6 +119,7 @@ class PositionalConv(nn.Module):
             for _ in range(config.conv_pos_depth)
         )
         self.norm = PlainLayerNorm(dim)
+        self.gelu = Gelu()
         self.drop_last = kernel % 2 == 0  # "same" padding of an even kernel gives one frame more
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
@@ -121,7 +130,7 @@ class PositionalConv(nn.Module):
             x = conv((x * valid).transpose(1, 2))
             if self.drop_last:
                 x = x[:, :, :-1]
-            x = gelu(self.norm(x.transpose(1, 2)))
+            x = self.gelu(self.norm(x.transpose(1, 2)))
         return x
 
 
@@ -161,20 +170,22 @@ class Block(nn.Module):
         self.norm2 = _block_norm(config)
         self.fc1 = nn.Linear(dim, hidden)
         self.fc2 = nn.Linear(hidden, dim)
+        self.gelu = Gelu()
+        self.drop: nn.Module = nn.Identity()  # training puts dropout here
 
     def mlp(self, x: Tensor) -> Tensor:
         """``x``: [..., dim] → [..., dim]."""
-        out: Tensor = self.fc2(gelu(self.fc1(x)))
+        out: Tensor = self.fc2(self.gelu(self.fc1(x)))
         return out
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """``x``: [batch, tokens, dim]."""
         if self.layer_norm_first:
-            x = x + self.attn(self.norm1(x), bias)
+            x = x + self.drop(self.attn(self.norm1(x), bias))
             # Not a slip: AltBlock takes the MLP's output as its residual too (modules.py).
             return 2 * self.mlp(self.norm2(x))
-        x = self.norm1(x + self.attn(x, bias))
-        out: Tensor = self.norm2(x + self.mlp(x))
+        x = self.norm1(x + self.drop(self.attn(x, bias)))
+        out: Tensor = self.norm2(x + self.drop(self.mlp(x)))
         return out
 
 

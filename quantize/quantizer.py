@@ -172,7 +172,7 @@ def add_fp16(
 
 
 def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Encoder:
-    return Encoder.open(graphs, bundle.manifest.audio, CPU, usable_threads())
+    return Encoder.open(graphs, bundle.manifest.audio, CPU, usable_threads(), head=bundle.head())
 
 
 def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:

@@ -81,7 +81,7 @@ def test_the_embedded_model_says_what_it_is():
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: d.update(schema=2),
+        lambda d: d.update(schema=3),
         lambda d: d.pop("schema"),
         lambda d: d.pop("labels"),
         lambda d: d.update(surprise=1),

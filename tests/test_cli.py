@@ -340,7 +340,7 @@ def test_info(tmp_path):
     text = e2v("info").stdout.decode()
     for fact in ("angry (生气)", "CC BY-NC-SA 4.0", "5.46 M parameters", "fp32", "parity"):
         assert fact in text
-    assert json.loads(e2v("info", "--format", "json").stdout)["schema"] == 1
+    assert json.loads(e2v("info", "--format", "json").stdout)["schema"] == 2
 
 
 def test_doctor():

@@ -24,6 +24,11 @@ VERBS = {
         "emotion2vec_edge.quantize.cli",
         "Add a small and fast variant to a bundle.",
     ),
+    "finetune": (
+        "emotion2vec_edge.export.finetune.cli",
+        "Fit a model, or a new head, to labelled speech.",
+    ),
+    "feedback": ("emotion2vec_edge.engine.cli.feedback", "Keep corrected answers to learn from."),
     "bench": ("emotion2vec_edge.benchmarks.cli", "Measure speed and accuracy."),
     "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
     "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),

@@ -56,6 +56,14 @@ model_options = _grouped(
         show_default=True,
         help="What a chunk of longer audio hears beyond what is kept of it.",
     ),
+    click.option(
+        "--reject-below",
+        type=float,
+        default=0.0,
+        show_default=True,
+        metavar="P",
+        help="Answer unknown where the confidence is under P.",
+    ),
 )
 
 
