@@ -1,0 +1,1 @@
+"""Training of emotion2vec on labelled speech: all weights, or a new small model from nothing."""

@@ -1,0 +1,131 @@
+"""Labelled speech to learn from: checked, decoded, cut by speakers, sampled evenly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion2vec_edge.engine import AudioError, load_audio
+from emotion2vec_edge.engine.audio import SAMPLE_RATE
+from emotion2vec_edge.engine.corpus import Labelled
+from emotion2vec_edge.engine.errors import OptionError
+
+from .checks import listed
+
+SHORTEST = 0.2
+"""Seconds: less than this is no speech to learn from."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Clips in memory."""
+
+    clips: tuple[Labelled, ...]
+    waves: tuple[NDArray[np.int16], ...]
+    """16 kHz mono, [samples], brought to full scale: the model hears no level."""
+    labels: NDArray[np.int64]
+    """Index of each clip's label."""
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def corpora(self) -> NDArray[np.str_]:
+        """Corpus of each clip."""
+        return np.array([clip.corpus for clip in self.clips])
+
+    @property
+    def speakers(self) -> NDArray[np.str_]:
+        """Speaker of each clip, apart across corpora."""
+        return np.array([f"{clip.corpus}/{clip.speaker}" for clip in self.clips])
+
+    def seconds(self) -> float:
+        """Of all clips together."""
+        return sum(map(len, self.waves)) / SAMPLE_RATE
+
+    def subset(self, pick: NDArray[np.bool_]) -> Speech:
+        """The clips where ``pick`` [clips] is true."""
+        chosen = np.flatnonzero(pick)
+        return Speech(
+            tuple(self.clips[i] for i in chosen),
+            tuple(self.waves[i] for i in chosen),
+            self.labels[chosen],
+        )
+
+    def weights(self, power: float = 0.5) -> NDArray[np.float64]:
+        """How often to draw each clip, [clips], summing to 1.
+
+        Within a corpus all labels come equally often; a corpus counts with its number of clips to
+        ``power``, between one vote each (0) and one vote per clip (1).
+        """
+        corpora = self.corpora.tolist()
+        cells = list(zip(corpora, self.labels.tolist(), strict=True))
+        clips, in_cell = Counter(corpora), Counter(cells)
+        kinds = Counter(corpus for corpus, _ in in_cell)
+        raw = np.array([clips[cell[0]] ** power / kinds[cell[0]] / in_cell[cell] for cell in cells])
+        weights: NDArray[np.float64] = raw / raw.sum()
+        return weights
+
+
+def load_speech(
+    clips: Sequence[Labelled], labels: Sequence[str], progress: Callable[[], object] = lambda: None
+) -> Speech:
+    """Decode clips.
+
+    Args:
+        clips: of which each has a label among ``labels``; see :func:`~.checks.check_clips`.
+        labels: the labels, in the order of the model's outputs.
+        progress: called after each clip.
+
+    Raises:
+        OptionError: recordings that cannot be used, all of them by name.
+    """
+    waves, problems = [], []
+    for clip in clips:
+        try:
+            samples = load_audio(clip.path).samples
+            if clip.start is not None or clip.end is not None:
+                start = round((clip.start or 0) * SAMPLE_RATE)
+                end = len(samples) if clip.end is None else round(clip.end * SAMPLE_RATE)
+                samples = samples[start:end]
+            if len(samples) < SHORTEST * SAMPLE_RATE:
+                problems.append(f"{clip.place}: under {SHORTEST} s")
+        except AudioError as error:
+            problems.append(f"{clip.place}: {error}")
+            continue
+        peak = float(np.abs(samples).max(initial=0)) or 1.0
+        waves.append((samples * (32767 / peak)).round().astype(np.int16))
+        progress()
+    if problems:
+        raise OptionError(listed("these recordings cannot be learned from", problems))
+    index = {label: i for i, label in enumerate(labels)}
+    return Speech(
+        tuple(clips), tuple(waves), np.array([index[clip.label or ""] for clip in clips], np.int64)
+    )
+
+
+def held_out_speakers(speech: Speech, share: float) -> NDArray[np.bool_]:
+    """Which clips to validate on: of each corpus, whole speakers with about ``share`` of its clips.
+
+    Speakers come in the order of a hash of their name, so that the choice stays the same whatever
+    else is added. One that alone has more than twice the share is passed over.
+    """
+    held = np.zeros(len(speech), bool)
+    corpora, speakers = speech.corpora, speech.speakers
+    for corpus in np.unique(corpora):
+        counts = Counter(speakers[corpora == corpus].tolist())
+        total, taken = sum(counts.values()), 0
+        if len(counts) < 2:
+            continue
+        for speaker in sorted(counts, key=lambda name: hashlib.sha256(name.encode()).hexdigest()):
+            if taken >= share * total:
+                break
+            if taken + counts[speaker] <= 2 * share * total:
+                held |= speakers == speaker
+                taken += counts[speaker]
+    return held
