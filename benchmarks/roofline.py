@@ -22,7 +22,7 @@ from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import MissingExtraError
-from emotion2vec_edge.engine.providers import CPU, import_onnxruntime
+from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime
 
 from .document import Column, Document, Table, Value
 from .machine import describe
@@ -132,24 +132,14 @@ def _operators(work: dict[str, Work], peaks: dict[str, float]) -> Table:
 
 def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
     """Time and multiply-adds of one pass, by operator."""
-    ort = import_onnxruntime()
-    made = ort.SessionOptions
+    bundle = recognizer.bundle
     with tempfile.TemporaryDirectory() as folder:
-
-        class Profiled(made):  # type: ignore[misc, valid-type]
-            def __init__(self) -> None:
-                super().__init__()
-                self.enable_profiling = True
-                self.profile_file_prefix = str(Path(folder) / "profile")
-
-        ort.SessionOptions = Profiled
-        try:
-            bundle = recognizer.bundle
-            encoder = Encoder.open(
-                bundle.graphs(recognizer.precision), bundle.manifest.audio, CPU, recognizer.threads
-            )
-        finally:
-            ort.SessionOptions = made
+        encoder = Encoder.open(
+            bundle.graphs(recognizer.precision),
+            bundle.manifest.audio,
+            CPU,
+            Running(recognizer.threads, profile=Path(folder) / "profile"),
+        )
         for _ in range(PASSES + 1):
             encoder.encode(samples)
         work: dict[str, Work] = defaultdict(Work)

@@ -181,6 +181,9 @@ def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:
     variant = recognizer.bundle.variant(recognizer.precision)
     identity = {
         "files": [file.sha256 for file in variant.files],
+        "head": recognizer.bundle.manifest.head and recognizer.bundle.manifest.head.sha256,
+        "temperature": recognizer.encoder.head.temperature,
+        "reject_below": recognizer.reject_below,
         "chunking": asdict(recognizer.encoder.chunking),
         "settings": asdict(settings),
     }

@@ -21,7 +21,7 @@ from .bundle import GRAPHS, AudioContract
 from .errors import OptionError, ProviderError
 from .head import Head
 from .intake import normalized
-from .providers import Provider, first_line, open_session
+from .providers import Provider, Running, first_line, open_session
 
 BLOCK_SECONDS = 1.0
 """Front-end block; 0.5 to 2 s measured alike, and faster than the whole clip."""
@@ -68,7 +68,7 @@ class Encoder:
         graphs: Mapping[str, Path | bytes],
         audio: AudioContract,
         provider: Provider,
-        threads: int,
+        running: Running,
         chunking: Chunking | None = None,
         head: Head | None = None,
     ) -> Encoder:
@@ -78,11 +78,11 @@ class Encoder:
             graphs: path or content of ``frontend`` and ``encoder``.
             audio: what the model hears.
             provider: the tier.
-            threads: processors to use.
+            running: threads and options.
             chunking: how long audio is cut; None takes the default.
             head: what makes logits of the frames; None takes the graph's own.
         """
-        frontend, encoder = (open_session(graphs[name], provider, threads) for name in GRAPHS)
+        frontend, encoder = (open_session(graphs[name], provider, running) for name in GRAPHS)
         return cls(frontend, encoder, audio, chunking or Chunking(), head or Head())
 
     def pieces(

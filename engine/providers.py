@@ -2,16 +2,18 @@
 
 ``auto`` walks TensorRT → CUDA → CPU one tier at a time. A tier counts only when the session itself
 reports it: ONNX Runtime falls back to the CPU by itself, and says so in a log at most. A provider
-that was named and cannot serve is an error, never a silent CPU.
+that was named and cannot serve is an error, never a silent CPU. Others than these three are taken
+by name only, where the installed ONNX Runtime has them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -36,6 +38,10 @@ class Provider:
     """Variants that it runs, best first."""
     install: str
     """What brings it."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What we set of its options; the user's own come on top."""
+    library: str | None = None
+    """File in ONNX Runtime's folder that it lives in, and that needs other libraries."""
 
     @property
     def stack(self) -> tuple[str, ...]:
@@ -57,6 +63,13 @@ CUDA = Provider(
     ("fp16", "fp32"),
     "pip uninstall onnxruntime; pip install 'emotion2vec-edge[gpu]', with CUDA and cuDNN of the "
     "versions it names; on a Jetson take NVIDIA's own wheel",
+    {
+        # The exhaustive search, ONNX Runtime's default, begins anew at every new length of input.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        # Powers of two, the default, take up to twice the memory that is needed.
+        "arena_extend_strategy": "kSameAsRequested",
+    },
+    "libonnxruntime_providers_cuda.so",
 )
 TENSORRT = Provider(
     "tensorrt",
@@ -65,9 +78,50 @@ TENSORRT = Provider(
     ("fp16", "fp32"),
     "pip uninstall onnxruntime; pip install 'emotion2vec-edge[gpu]' tensorrt; on a Jetson it comes "
     "with JetPack",
+    # Sums of squares overflow in half precision.
+    {"trt_layer_norm_fp32_fallback": "1"},
+    "libonnxruntime_providers_tensorrt.so",
 )
 LADDER = (TENSORRT, CUDA, CPU)
-NAMES = tuple(provider.name for provider in LADDER)
+"""What ``auto`` tries, in this order."""
+
+# fp32 only: our INT8 is made of operators that ONNX Runtime's own CPU kernels know.
+OPENVINO = Provider(
+    "openvino",
+    "OpenVINOExecutionProvider",
+    (CPU.ort_name,),
+    ("fp32",),
+    "pip uninstall onnxruntime; pip install onnxruntime-openvino, and emotion2vec-edge without an "
+    "extra",
+)
+COREML = Provider(
+    "coreml",
+    "CoreMLExecutionProvider",
+    (CPU.ort_name,),
+    ("fp32",),
+    "it comes with onnxruntime for macOS",
+)
+XNNPACK = Provider(
+    "xnnpack",
+    "XnnpackExecutionProvider",
+    (CPU.ort_name,),
+    ("fp32",),
+    "build onnxruntime with --use_xnnpack",
+)
+PROVIDERS = (*LADDER, OPENVINO, COREML, XNNPACK)
+NAMES = tuple(provider.name for provider in PROVIDERS)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How sessions run."""
+
+    threads: int
+    """Processors that one operator may use."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the provider, as ONNX Runtime names them: ``device_id``, ``gpu_mem_limit``, …"""
+    profile: Path | None = None
+    """Beginning of the names of the files that profiles are written to, if any are."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +137,7 @@ def choose(name: str, open_tier: Callable[[Provider], T]) -> Chosen[T]:
     """Open the named provider, or the first of the ladder that can be opened.
 
     Args:
-        name: ``auto``, ``tensorrt``, ``cuda`` or ``cpu``.
+        name: ``auto``, or one of :data:`NAMES`.
         open_tier: opens the sessions of one tier; a ProviderError sends ``auto`` one tier down.
 
     Raises:
@@ -92,7 +146,7 @@ def choose(name: str, open_tier: Callable[[Provider], T]) -> Chosen[T]:
     """
     if name not in ("auto", *NAMES):
         raise OptionError(f"provider {name!r} is not known; give auto, {', '.join(NAMES)}")
-    tiers = LADDER if name == "auto" else [tier for tier in LADDER if tier.name == name]
+    tiers = LADDER if name == "auto" else [tier for tier in PROVIDERS if tier.name == name]
     skipped: list[str] = []
     for tier in tiers:
         try:
@@ -121,14 +175,14 @@ def require_available(provider: Provider) -> None:
 
 
 def open_session(
-    graph: Path | bytes, provider: Provider, threads: int
+    graph: Path | bytes, provider: Provider, running: Running
 ) -> onnxruntime.InferenceSession:
     """Open one graph on one provider, and check that it is there.
 
     Args:
         graph: path or content of an ONNX file.
         provider: the tier.
-        threads: processors that one operator may use.
+        running: threads, and what the user sets of the provider's options.
 
     Raises:
         ProviderError: the session could not be created there, or was created somewhere else.
@@ -136,7 +190,7 @@ def open_session(
     """
     ort = import_onnxruntime()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = running.threads
     options.inter_op_num_threads = 1
     # Plans of memory are kept for each length of input that was met: 30 s of audio take 1.5 times
     # the memory with them, and are no faster.
@@ -147,8 +201,14 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.dynamic_block_base", "4")
-    if pinned := pinned_processors(threads):
+    if pinned := pinned_processors(running.threads):
         options.add_session_config_entry("session.intra_op_thread_affinities", pinned)
+    if running.profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(running.profile)
+    if provider.library is not None:
+        _preload(ort)
+    own = {**provider.options, **running.options}
     content = graph if isinstance(graph, bytes) else str(graph)
     try:
         # On a failed provider ONNX Runtime prints to stdout, which belongs to results.
@@ -156,7 +216,7 @@ def open_session(
             session = ort.InferenceSession(
                 content,
                 options,
-                providers=list(provider.stack),
+                providers=[(provider.ort_name, own), *provider.below] if own else [*provider.stack],
                 # On the CPU the fused kernel is slower than the addition and the LayerNorm.
                 disabled_optimizers=["SkipLayerNormFusion"] if provider is CPU else None,
             )
@@ -172,11 +232,36 @@ def open_session(
         ) from error
     got = session.get_providers()
     if provider.ort_name not in got[:1]:
+        why = missing_library(ort, provider) or (
+            "most often because a library that it needs is missing"
+        )
         raise ProviderError(
-            f"{provider.name}: onnxruntime {ort.__version__} fell back to {', '.join(got)}, most "
-            f"often because a library that it needs is missing; {provider.install}"
+            f"{provider.name}: onnxruntime {ort.__version__} fell back to {', '.join(got)}: {why}; "
+            f"{provider.install}"
         )
     return session
+
+
+def _preload(ort: Any) -> None:
+    """Load CUDA and cuDNN from NVIDIA's wheels, where they are installed; since 1.21."""
+    if hasattr(ort, "preload_dlls"):
+        # What it cannot find it prints; whether it was needed is seen at the session.
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(OSError):
+            ort.preload_dlls()
+
+
+def missing_library(ort: Any, provider: Provider) -> str | None:
+    """Why a provider's own library cannot be loaded, as the system's loader says it."""
+    if provider.library is None or not getattr(ort, "__file__", None):
+        return None
+    path = Path(ort.__file__).parent / "capi" / provider.library
+    if not path.is_file():
+        return f"{path.name} is not part of this build"
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def pinned_processors(threads: int) -> str:

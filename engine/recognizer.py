@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ from .encoding import Encoding
 from .errors import OptionError, ProviderError
 from .head import check_reject_below
 from .intake import Intake
-from .providers import Provider, checked_threads, choose
+from .providers import Provider, Running, checked_threads, choose
 from .results import Timings, Utterance
 from .stream import Stream
 
@@ -44,13 +44,15 @@ class Recognizer:
     bundle: Bundle
     precision: str
     provider: str
-    """The provider that runs: ``cpu``, ``cuda`` or ``tensorrt``."""
+    """The provider that runs, by our name."""
     skipped: tuple[str, ...]
     """Why the providers that ``auto`` tried before this one do not serve."""
     threads: int
     encoder: Encoder
     reject_below: float = 0.0
     """Confidence under which the answer is ``unknown``."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What was set of the provider's options."""
 
     @classmethod
     def load(
@@ -63,19 +65,23 @@ class Recognizer:
         chunk_seconds: float = 30.0,
         context_seconds: float = 2.0,
         reject_below: float = 0.0,
+        provider_options: Mapping[str, object] | None = None,
     ) -> Recognizer:
         """Open a model.
 
         Args:
             model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
                 embedded default.
-            provider: ``auto`` (TensorRT, else CUDA, else CPU), ``tensorrt``, ``cuda`` or ``cpu``.
+            provider: ``auto`` (TensorRT, else CUDA, else CPU), or the name of one; see
+                :data:`~.providers.NAMES`.
             precision: ``auto`` (what suits the provider and is in the bundle), ``fp32``, ``int8``
                 or ``fp16``.
             threads: processors to use; None takes all that this process may use.
             chunk_seconds: the longest stretch that the encoder sees at once.
             context_seconds: what a chunk of longer audio hears beyond what is kept of it.
             reject_below: confidence under which the answer is ``unknown``.
+            provider_options: of the provider, as ONNX Runtime names them: ``device_id``,
+                ``gpu_mem_limit``, ``user_compute_stream``, …; for a provider that is named.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
@@ -89,6 +95,9 @@ class Recognizer:
             )
         check_reject_below(reject_below)
         threads = checked_threads(threads)
+        if provider_options and provider == "auto":
+            raise OptionError("options are one provider's own; name it instead of auto")
+        running = Running(threads, {k: str(v) for k, v in (provider_options or {}).items()})
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
         head = bundle.head()
@@ -97,12 +106,20 @@ class Recognizer:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
             audio = bundle.manifest.audio
-            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, threads, chunking, head)
+            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, running, chunking, head)
 
         opened = choose(provider, open_tier)
         chosen, encoder = opened.value
-        provider = opened.provider.name
-        return cls(bundle, chosen, provider, opened.skipped, threads, encoder, reject_below)
+        return cls(
+            bundle,
+            chosen,
+            opened.provider.name,
+            opened.skipped,
+            threads,
+            encoder,
+            reject_below,
+            running.options,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -235,9 +252,9 @@ def _precision_for(bundle: Bundle, provider: Provider, wanted: str) -> str:
         bundle.variant(wanted)
         if wanted == "int8" and "int8" not in provider.precisions:
             raise ProviderError(
-                f"{provider.name}: int8 does not run there; it is dynamic quantization, whose "
-                "DynamicQuantizeLinear has no CUDA kernel and which TensorRT refuses; "
-                "take fp16 or fp32, or the provider cpu"
+                f"{provider.name}: int8 does not run there: its operators are those of ONNX "
+                "Runtime's CPU kernels (CUDA has none for DynamicQuantizeLinear, TensorRT refuses "
+                f"it); take {' or '.join(provider.precisions)}, or the provider cpu"
             )
         return wanted
     have = bundle.manifest.variants

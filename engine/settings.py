@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from .errors import OptionError
@@ -24,6 +25,7 @@ class ModelSettings:
     chunk_seconds: float = 30.0
     context_seconds: float = 2.0
     reject_below: float = 0.0
+    provider_options: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> Recognizer:
         """Open the model; raises as :meth:`Recognizer.load`."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import ParityError
-from emotion2vec_edge.engine.providers import CPU, open_session, usable_threads
+from emotion2vec_edge.engine.providers import CPU, Running, open_session, usable_threads
 from emotion2vec_edge.engine.windows import clip_scores
 
 from .model import Emotion2vec, normalized
@@ -44,8 +44,8 @@ def check_bundle(
         ParityError: a difference is above its limit.
     """
     threads = usable_threads()
-    frontend = open_session(folder / "frontend.onnx", CPU, threads)
-    encoder = open_session(folder / "encoder.onnx", CPU, threads)
+    frontend = open_session(folder / "frontend.onnx", CPU, Running(threads))
+    encoder = open_session(folder / "encoder.onnx", CPU, Running(threads))
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:
         waveform, lengths = _padded([_prepared(model, clip) for clip in clips])
@@ -61,7 +61,7 @@ def check_single_file(
     model: Emotion2vec, path: Path, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """Compare the merged graph with the model; as :func:`check_bundle`."""
-    session = open_session(path, CPU, usable_threads())
+    session = open_session(path, CPU, Running(usable_threads()))
     names = ["frames"] if model.encoder.head is None else ["frames", "logits"]
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:

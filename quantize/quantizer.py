@@ -22,7 +22,7 @@ from emotion2vec_edge.engine.bundle import (
 from emotion2vec_edge.engine.cpu import cpu_features
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import GateError, OutputError
-from emotion2vec_edge.engine.providers import CPU, import_onnxruntime, usable_threads
+from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime, usable_threads
 
 from .calibration import Calibration
 from .fp16 import convert_graphs
@@ -172,7 +172,9 @@ def add_fp16(
 
 
 def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Encoder:
-    return Encoder.open(graphs, bundle.manifest.audio, CPU, usable_threads(), head=bundle.head())
+    return Encoder.open(
+        graphs, bundle.manifest.audio, CPU, Running(usable_threads()), head=bundle.head()
+    )
 
 
 def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:

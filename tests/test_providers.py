@@ -1,7 +1,11 @@
 """The ladder of execution providers, with an ONNX Runtime that is told what it has."""
 
 import os
+import subprocess
+import sys
+import time
 import types
+from collections import Counter
 from pathlib import Path
 
 import onnxruntime
@@ -10,6 +14,7 @@ import pytest
 from emotion2vec_edge.engine import Recognizer, providers
 from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
 from emotion2vec_edge.engine.errors import BundleFormatError, OptionError, ProviderError
+from emotion2vec_edge.engine.placement import Placement, placements
 
 TRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -23,10 +28,12 @@ def fake_ort(monkeypatch):
 
         class Session:
             def __init__(self, graph, options, providers, disabled_optimizers=None):
-                if error and providers[0] in error:
-                    raise RuntimeError(error[providers[0]])
-                created.append((providers, options))
-                self.providers = [p for p in providers if serving is None or p in serving]
+                own = {} if isinstance(providers[0], str) else providers[0][1]
+                names = [p if isinstance(p, str) else p[0] for p in providers]
+                if error and names[0] in error:
+                    raise RuntimeError(error[names[0]])
+                created.append((names, options, own))
+                self.providers = [p for p in names if serving is None or p in serving]
 
             def get_providers(self):
                 return self.providers
@@ -44,7 +51,7 @@ def fake_ort(monkeypatch):
 
 
 def opened(tier):
-    return providers.open_session(b"", tier, 2)
+    return providers.open_session(b"", tier, providers.Running(2))
 
 
 def test_auto_takes_the_highest_tier_that_serves(fake_ort):
@@ -122,16 +129,16 @@ def test_two_builds_in_one_place_are_recognized(monkeypatch):
 
 
 def test_a_real_session_on_the_cpu():
-    session = providers.open_session(ONE_NODE_GRAPH, providers.CPU, 1)
+    session = providers.open_session(ONE_NODE_GRAPH, providers.CPU, providers.Running(1))
     assert session.get_providers() == [CPU]
     with pytest.raises(BundleFormatError):
-        providers.open_session(b"no graph", providers.CPU, 1)
+        providers.open_session(b"no graph", providers.CPU, providers.Running(1))
 
 
 def test_int8_is_refused_on_a_gpu_with_the_reason(fake_ort, two_variants):
     fake_ort([TRT, CUDA, CPU])
     for name in ("cuda", "tensorrt"):
-        with pytest.raises(ProviderError, match="DynamicQuantizeLinear has no CUDA kernel"):
+        with pytest.raises(ProviderError, match="CUDA has none for DynamicQuantizeLinear"):
             Recognizer.load(two_variants, provider=name, precision="int8")
     assert Recognizer.load(two_variants, precision="int8").provider == "cpu"
 
@@ -180,8 +187,108 @@ def test_the_threads_of_a_session_are_where_they_belong():
     if len(processors) < 2:
         pytest.skip("one processor has no threads to pin")
     before = set(Path("/proc/self/task").iterdir())
-    session = providers.open_session(ONE_NODE_GRAPH, providers.CPU, len(processors))
+    session = providers.open_session(
+        ONE_NODE_GRAPH, providers.CPU, providers.Running(len(processors))
+    )
     started = set(Path("/proc/self/task").iterdir()) - before
     assert session.get_providers()
-    pinned = [os.sched_getaffinity(int(thread.name)) for thread in started]
-    assert sorted(map(sorted, pinned)) == [[processor] for processor in processors[1:]]
+    expected = [[processor] for processor in processors[1:]]
+    until = time.monotonic() + 10  # a thread sets it itself, once it gets to run
+    while True:
+        pinned = [os.sched_getaffinity(int(thread.name)) for thread in started]
+        if sorted(map(sorted, pinned)) == expected or time.monotonic() > until:
+            break
+        time.sleep(0.01)
+    assert sorted(map(sorted, pinned)) == expected
+
+
+def test_options_of_ours_and_of_the_user_reach_the_session(fake_ort):
+    created = fake_ort([CUDA, CPU])
+    providers.open_session(b"", providers.CUDA, providers.Running(2, {"device_id": "1"}))
+    assert created[0][0] == [CUDA, CPU]
+    assert created[0][2]["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert created[0][2]["device_id"] == "1"
+    providers.open_session(
+        b"", providers.CUDA, providers.Running(2, {"cudnn_conv_algo_search": "DEFAULT"})
+    )
+    assert created[1][2]["cudnn_conv_algo_search"] == "DEFAULT"
+    providers.open_session(b"", providers.CPU, providers.Running(2))
+    assert (created[2][0], created[2][2]) == ([CPU], {})
+
+
+def test_options_are_one_providers_own():
+    with pytest.raises(OptionError, match="name it instead of auto"):
+        Recognizer.load(provider_options={"device_id": 1})
+
+
+def test_an_option_that_there_is_not_is_an_error_of_the_provider():
+    with pytest.raises((ProviderError, BundleFormatError)):
+        Recognizer.load(provider="cuda", provider_options={"no_such_option": 1})
+
+
+def test_libraries_of_nvidias_wheels_are_loaded_for_its_providers_only(fake_ort, monkeypatch):
+    fake_ort([CUDA, CPU])
+    loaded = []
+    module = providers.import_onnxruntime()
+    module.preload_dlls = lambda: loaded.append(1)
+    opened(providers.CPU)
+    assert loaded == []
+    opened(providers.CUDA)
+    assert loaded == [1]
+
+    def broken():
+        raise OSError("libcudart.so.12: cannot open shared object file")
+
+    module.preload_dlls = broken  # whether it was needed is seen at the session
+    opened(providers.CUDA)
+
+
+def test_the_missing_library_is_named(fake_ort, tmp_path):
+    fake_ort([CUDA, CPU], serving=[CPU])
+    module = providers.import_onnxruntime()
+    module.__file__ = str(tmp_path / "__init__.py")
+    with pytest.raises(ProviderError, match=r"providers_cuda\.so is not part of this build"):
+        opened(providers.CUDA)
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"\x7fELF nothing more")
+    with pytest.raises(ProviderError, match=r"fell back.*providers_cuda\.so.*pip uninstall"):
+        opened(providers.CUDA)
+
+
+@pytest.mark.parametrize("name", ["openvino", "coreml", "xnnpack"])
+def test_further_providers_are_taken_by_name_only(fake_ort, name):
+    tier = next(one for one in providers.PROVIDERS if one.name == name)
+    fake_ort([tier.ort_name, CPU])
+    assert providers.choose("auto", opened).provider is providers.CPU
+    assert providers.choose(name, opened).provider is tier
+    fake_ort([CPU])
+    with pytest.raises(ProviderError, match=tier.ort_name):
+        providers.choose(name, opened)
+
+
+def test_what_runs_where_is_seen_in_the_profile(recognizer):
+    frontend, encoder = placements(recognizer)
+    assert (frontend.graph, encoder.graph) == ("frontend", "encoder")
+    assert not frontend.elsewhere
+    assert encoder.nodes[CPU]["LayerNormalization"] > 3
+    assert str(encoder).endswith("operators on CPUExecutionProvider")
+
+
+def test_operators_that_were_left_to_the_processor_are_named():
+    nodes = {CUDA: Counter(MatMul=30), CPU: Counter(Gather=2, Shape=1)}
+    placement = Placement("encoder", nodes, CUDA)
+    assert str(placement) == (
+        "encoder: 30 operators on CUDAExecutionProvider, 3 elsewhere: Gather × 2, Shape × 1"
+    )
+
+
+def test_doctor_shows_the_placement():
+    command = [sys.executable, "-m", "emotion2vec_edge.engine.cli", "doctor"]
+    done = subprocess.run(
+        [*command, "--model", "emotion2vec_small"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frontend: " in done.stdout
+    assert " operators on CPUExecutionProvider" in done.stdout
+    done = subprocess.run([*command, "--model", "gone"], capture_output=True, check=False)
+    assert done.returncode == 4

@@ -16,10 +16,15 @@ ONE_NODE_GRAPH = bytes.fromhex(
 
 
 @click.command()
-def doctor() -> int:
+@click.option("--model", help="Also show which provider computes what of a bundle.")
+@click.option("--provider", default="auto", show_default=True, help="The provider for --model.")
+@click.option("--precision", default="auto", show_default=True, help="The variant for --model.")
+def doctor(model: str | None, provider: str, precision: str) -> int:
     """Check ONNX Runtime, the execution providers, the processor and the decoders.
 
-    Ends with 0 when the default model can run here, 4 or 5 when it cannot.
+    Ends with 0 when the default model can run here, 4 or 5 when it cannot. With --model, a
+    second of sound goes through that bundle, and the operators that its provider left to the CPU
+    are named.
     """
     from ..version import __version__
 
@@ -39,6 +44,9 @@ def doctor() -> int:
     click.echo("model")
     code, line = _default_model()
     click.echo(f"  {line}")
+    if model is not None:
+        for line in _placement(model, provider, precision):
+            click.echo(f"  {line}")
     return code if works else 5
 
 
@@ -70,19 +78,29 @@ def _providers() -> Iterator[tuple[str, bool, str]]:
     import numpy as np
 
     from ..errors import E2VError
-    from ..providers import LADDER, import_onnxruntime, open_session, require_available
+    from ..providers import (
+        LADDER,
+        PROVIDERS,
+        Running,
+        import_onnxruntime,
+        open_session,
+        require_available,
+    )
 
-    for provider in LADDER:
+    ort = import_onnxruntime()
+    built_in = ort.get_available_providers()
+    for provider in PROVIDERS:
+        if provider not in LADDER and provider.ort_name not in built_in:
+            continue  # nobody misses what was never meant to be there
         try:
             require_available(provider)
-            session = open_session(ONE_NODE_GRAPH, provider, 1)
+            session = open_session(ONE_NODE_GRAPH, provider, Running(1))
             result = session.run(None, {"x": np.ones(2, np.float32)})[0]
             if result.tolist() != [2.0, 2.0]:
                 raise E2VError(f"computed 1 + 1 = {result.tolist()}")
         except E2VError as error:
             yield provider.name, False, str(error).removeprefix(f"{provider.name}: ")
         else:
-            ort = import_onnxruntime()
             yield provider.name, True, f"runs a graph (onnxruntime {ort.__version__})"
 
 
@@ -95,3 +113,13 @@ def _default_model() -> tuple[int, str]:
     except E2VError as error:
         return error.exit_code, f"--  {error}"
     return 0, "ok  " + repr(recognizer).splitlines()[0]
+
+
+def _placement(model: str, provider: str, precision: str) -> Iterator[str]:
+    from ..placement import placements
+    from ..recognizer import Recognizer
+
+    recognizer = Recognizer.load(model, provider=provider, precision=precision)
+    yield repr(recognizer).splitlines()[0]
+    for placement in placements(recognizer):
+        yield str(placement)

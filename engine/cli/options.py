@@ -31,12 +31,30 @@ def _grouped(name: str, group: type, *options: Callable[[F], F]) -> Callable[[F]
     return decorate
 
 
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
 model_options = _grouped(
     "model_settings",
     ModelSettings,
     click.option("--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one else."),
     click.option(
-        "--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu."
+        "--provider",
+        default="auto",
+        show_default=True,
+        help="auto, tensorrt, cuda or cpu; by name also openvino, coreml and xnnpack.",
+    ),
+    click.option(
+        "--provider-option",
+        "provider_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=lambda _context, _parameter, values: dict(map(_pair, values)),
+        help="An option of the named provider, as ONNX Runtime calls it: device_id=1.",
     ),
     click.option(
         "--precision", default="auto", show_default=True, help="auto, fp32, int8 or fp16."

@@ -1,0 +1,88 @@
+"""Which provider computes what: a session may run on one and leave half its graph to another."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .bundle import GRAPHS
+from .encoder import Encoder
+from .errors import ProviderError
+from .providers import PROVIDERS, Running
+from .recognizer import Recognizer
+
+SECONDS = 1.0
+"""Of sound that goes through."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the operators of one graph were computed in one run."""
+
+    graph: str
+    nodes: dict[str, Counter[str]] = field(default_factory=dict)
+    """ONNX Runtime's name of a provider → how often it ran each kind of operator."""
+    provider: str = ""
+    """ONNX Runtime's name of the provider that was meant."""
+
+    @property
+    def elsewhere(self) -> Counter[str]:
+        """Operators that another provider ran, by kind."""
+        others = [counts for name, counts in self.nodes.items() if name != self.provider]
+        return sum(others, Counter())
+
+    def __str__(self) -> str:
+        own = sum(self.nodes.get(self.provider, Counter()).values())
+        line = f"{self.graph}: {own} operators on {self.provider}"
+        if not self.elsewhere:
+            return line
+        kinds = ", ".join(f"{kind} × {count}" for kind, count in self.elsewhere.most_common())
+        return f"{line}, {sum(self.elsewhere.values())} elsewhere: {kinds}"
+
+
+def placements(recognizer: Recognizer) -> list[Placement]:
+    """Run a second of noise through new sessions like a recognizer's, with profiling.
+
+    Raises:
+        ProviderError: a session could not be created, or its profile cannot be read.
+    """
+    tier = next(one for one in PROVIDERS if one.name == recognizer.provider)
+    bundle = recognizer.bundle
+    noise = np.random.default_rng(0).standard_normal(
+        round(SECONDS * bundle.manifest.audio.sample_rate)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        running = Running(recognizer.threads, recognizer.options, Path(folder) / "profile")
+        encoder = Encoder.open(
+            bundle.graphs(recognizer.precision), bundle.manifest.audio, tier, running
+        )
+        encoder.encode(noise.astype(np.float32))
+        sessions = dict(zip(GRAPHS, (encoder.frontend, encoder.encoder), strict=True))
+        return [
+            Placement(graph, _nodes(Path(session.end_profiling())), tier.ort_name)
+            for graph, session in sessions.items()
+        ]
+
+
+def _nodes(path: Path) -> dict[str, Counter[str]]:
+    nodes: dict[str, Counter[str]] = {}
+    try:
+        for event in _kernel_events(json.loads(path.read_text(encoding="utf-8"))):
+            facts = event["args"]
+            nodes.setdefault(facts["provider"], Counter())[facts["op_name"]] += 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProviderError(f"onnxruntime's profile cannot be read: {error!r}") from None
+    return nodes
+
+
+def _kernel_events(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            yield event
