@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
+from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, open_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
@@ -31,6 +31,11 @@ def recognizer():
 
 
 @pytest.fixture(scope="session")
+def embedding_shape():
+    return (open_bundle().manifest.architecture["embed_dim"],)
+
+
+@pytest.fixture(scope="session")
 def example():
     return example_recordings()[0]
 
@@ -45,6 +50,20 @@ def small_checkpoint():
     folder = SHARED / "checkpoints" / "small"
     if not (folder / "model.pt").is_file():
         pytest.skip(f"SKIPPED LOUDLY: no trained checkpoint at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_checkpoint, tmp_path_factory):
+    """The trained checkpoint as a bundle, fp32 and INT8."""
+    from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
+    from emotion2vec_edge.export.hub import resolve
+    from emotion2vec_edge.quantize.calibration import load_calibration
+    from emotion2vec_edge.quantize.quantizer import add_int8
+
+    folder = tmp_path_factory.mktemp("bundle") / "small"
+    export_bundle(resolve(str(small_checkpoint), offline=True), ExportSettings(folder))
+    add_int8(folder, load_calibration(None))
     return folder
 
 

@@ -214,11 +214,11 @@ def test_compare(tmp_path):
 # The commands.
 
 
-def test_latency_with_peers(small_checkpoint, tmp_path):
+def test_latency_with_peers(small_checkpoint, small_bundle, tmp_path):
     names = ["torch", "torch-int8", "funasr", "ort", "ort-naive-int8"]
     options = [option for name in names for option in ("--peers", name)]
-    text = e2v_bench("latency", "-s", 1, "--rounds", 2, "--checkpoint", small_checkpoint, *options,
-                     "-o", tmp_path)  # fmt: skip
+    text = e2v_bench("latency", "-s", 1, "--rounds", 2, "--model", small_bundle,
+                     "--checkpoint", small_checkpoint, *options, "-o", tmp_path)  # fmt: skip
     assert "trained weights" in text
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
     (warm, cold) = read_document(tmp_path / "latency.json").tables
@@ -290,11 +290,12 @@ def test_the_roofline(tmp_path):
     assert {"DynamicQuantizeMatMul", "MultiHeadAttention"} <= {row[0] for row in operators.rows}
 
 
-def test_multiply_adds_are_counted_right(recognizer, example_samples):
-    """The blocks' products: 12 · dim² of each of (frames + extra tokens), in each block."""
+def test_multiply_adds_are_counted_right(recognizer, example_samples, embedding_shape):
+    """The blocks' products: 8 · dim² of each of (frames + extra tokens), in each block."""
     work = roofline.profile(recognizer, example_samples[:32_000])
-    frames, dim, blocks = 99 + 10, 256, 6
-    blocks_macs = blocks * 12 * dim * dim * frames
+    (dim,), hidden = embedding_shape, 2  # the embedded model's MLP is twice as wide
+    frames, blocks = 99 + 10, 6
+    blocks_macs = blocks * (4 + 2 * hidden) * dim * dim * frames
     attention = blocks * 2 * frames * frames * dim
     products = work["MatMul"].macs + work.get("FusedMatMul", roofline.Work()).macs
     assert products > blocks_macs

@@ -202,8 +202,9 @@ def test_a_label_that_a_fold_lacks_is_never_its_answer(rng):
 def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
     out = tmp_path / "mine"
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['onnx'] = None;"
-        "from emotion2vec_edge.engine.cli import main; main()"
+        "import sys; from emotion2vec_edge.engine.cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'onnx'} & set(sys.modules)"
     )
     arguments = ["finetune", "emotion2vec_small", "--head", "--data", corpus, "-o", out]
     done = subprocess.run(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from checkpoints import TOKENS, document, write_checkpoint
 
-from emotion2vec_edge.engine import load_audio
+from emotion2vec_edge.engine import Recognizer, load_audio
 from emotion2vec_edge.export.checkpoint import load_checkpoint
 from emotion2vec_edge.export.model import alibi_slopes, normalized
 
@@ -94,9 +94,11 @@ def test_a_model_without_a_head_equals_funasr(funasr_model, tmp_path, example_sa
 
 
 def test_the_trained_model_equals_funasr_on_real_speech(
-    funasr_model, small_checkpoint, test_clips, recognizer
+    funasr_model, small_checkpoint, test_clips, small_bundle
 ):
     import yaml
+
+    recognizer = Recognizer.load(small_bundle, precision="fp32")
 
     doc = yaml.safe_load((small_checkpoint / "config.yaml").read_text())
     tokens = (small_checkpoint / "tokens.txt").read_text(encoding="utf-8").split()
@@ -111,7 +113,7 @@ def test_the_trained_model_equals_funasr_on_real_speech(
             frames, funasr_answer(theirs, samples, tokens, "frame")["feats"], atol=5e-5
         )
         np.testing.assert_allclose(scores, expected["scores"], atol=1e-5)
-        # And the whole way: the embedded bundle through the engine, from the file.
+        # And the whole way: the exported bundle through the engine, from the file.
         utterance = recognizer.recognize(path)
         assert [tokens[i].split("/")[-1] for i in np.argsort(expected["scores"])[-1:]] == [
             utterance.emotion

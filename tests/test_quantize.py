@@ -11,7 +11,7 @@ import soundfile
 import torch
 import yaml
 
-from emotion2vec_edge.engine import Recognizer, bundle, open_bundle
+from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.errors import (
     GateError,
     OptionError,
@@ -32,10 +32,10 @@ VNNI = Int8Settings(target="avx512_vnni")
 
 
 @pytest.fixture
-def fp32_only(tmp_path):
-    """A copy of the embedded bundle with its fp32 variant alone."""
+def fp32_only(small_bundle, tmp_path):
+    """A trained model with emotion2vec's own front-end, in its fp32 variant alone."""
     folder = tmp_path / "model"
-    shutil.copytree(bundle.EMBEDDED / bundle.DEFAULT_NAME, folder)
+    shutil.copytree(small_bundle, folder)
     shutil.rmtree(folder / "int8")
     manifest = open_bundle(folder).manifest
     manifest = dataclasses.replace(manifest, variants={"fp32": manifest.variants["fp32"]})
@@ -51,9 +51,9 @@ def speech():
 
 
 @pytest.fixture(scope="module")
-def graphs():
-    embedded = open_bundle("emotion2vec_small")
-    return {name: onnx.load(embedded.graph("fp32", name)) for name in ("frontend", "encoder")}
+def graphs(small_bundle):
+    opened = open_bundle(small_bundle)
+    return {name: onnx.load(opened.graph("fp32", name)) for name in ("frontend", "encoder")}
 
 
 def snapshot(folder):
@@ -195,9 +195,10 @@ def outliers(small_checkpoint, tmp_path_factory):
     return folder / "bundle"
 
 
-def test_outlier_channels_are_refused_and_found(outliers, speech, example, recognizer):
+def test_outlier_channels_are_refused_and_found(outliers, speech, example, small_bundle):
     exact = Recognizer.load(outliers, precision="fp32").recognize(example)
-    assert exact.scores == pytest.approx(recognizer.recognize(example).scores, abs=1e-3)
+    plain = Recognizer.load(small_bundle, precision="fp32").recognize(example)
+    assert exact.scores == pytest.approx(plain.scores, abs=1e-3)
     with pytest.raises(GateError, match=r"most: frontend/project"):
         add_int8(outliers, speech, VNNI)
     variant = add_int8(outliers, speech, VNNI, search=True)
@@ -315,3 +316,10 @@ def test_quantizing_twice_replaces_the_variant(fp32_only, speech):
 def test_layers_are_named_after_their_modules(graphs):
     assert layers(graphs["frontend"])[1] == "convs.1"
     assert "blocks.3.fc2" in layers(graphs["encoder"])
+
+
+def test_the_embedded_model_keeps_its_filterbank_in_float():
+    variant = open_bundle("emotion2vec_small").variant("int8")
+    assert variant.recipe["keep_float"] == ["frontend/convs.0", "frontend/convs.1"]
+    assert variant.evidence["agreement"] >= 0.98
+    assert variant.bytes < 12 * 2**20
