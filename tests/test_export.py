@@ -171,7 +171,7 @@ def test_an_existing_output_is_left_alone(checkpoint, exported, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("irreplaceable")
-    with pytest.raises(OptionError, match="not a bundle"):
+    with pytest.raises(OptionError, match="holds no bundle.json; it will not be overwritten"):
         export_bundle(checkpoint, ExportSettings(precious, overwrite=True))
     assert (precious / "thesis.txt").read_text() == "irreplaceable"
 
