@@ -89,8 +89,8 @@ def stream(
     try:
         with sigterm_interrupts():
             for result in _windows(opened, arrivals, hop):
+                tally.add(result)  # first: who reads a window may stop us at once
                 tell(result)
-                tally.add(result)
     finally:
         if format_ == "line":
             click.echo()
