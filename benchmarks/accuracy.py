@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine import AudioError, Recognizer, load_audio
+from emotion2vec_edge.engine import AudioError, Recognizer
 from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE
 from emotion2vec_edge.engine.corpus import Labelled, read_corpus
 from emotion2vec_edge.engine.errors import OptionError
@@ -77,13 +77,10 @@ def measure(
             left_out[f"label {clip.label!r}, which the model does not have"] += 1
             continue
         try:
-            samples = load_audio(clip.path).samples
+            samples = clip.samples()
         except AudioError as error:
             left_out[f"{type(error).__name__}"] += 1
             continue
-        if clip.start is not None or clip.end is not None:
-            start, end = (clip.start or 0.0), (clip.end or np.inf)
-            samples = samples[round(start * SAMPLE_RATE) : round(min(end, 1e6) * SAMPLE_RATE)]
         if len(samples) < LEAST_SAMPLES:
             left_out["shorter than 25 ms"] += 1
             continue

@@ -6,7 +6,6 @@ operator, so they are those that ran; the machine's rate is that of bare product
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 import time
@@ -22,6 +21,7 @@ from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import MissingExtraError
+from emotion2vec_edge.engine.placement import kernel_events
 from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime
 
 from .document import Column, Document, Table, Value
@@ -155,11 +155,7 @@ def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
 
 def _later_events(path: Path) -> Iterator[dict[str, Any]]:
     """Events of operators, without those of the first of the passes."""
-    events = [
-        event
-        for event in json.loads(path.read_text(encoding="utf-8"))
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
-    ]
+    events = list(kernel_events(path))
     yield from events[len(events) // (PASSES + 1) :]
 
 

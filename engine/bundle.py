@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import (
     BundleFormatError,
@@ -24,13 +24,16 @@ from .errors import (
     BundleTamperedError,
     VariantNotFoundError,
 )
-from .head import Head, read_head
+
+if TYPE_CHECKING:
+    from .head import Head
 
 SCHEMA = 2
 """Version of ``bundle.json`` that this engine writes. It reads all versions up to this: 2 brought
 ``head`` and ``calibration``, which version 1 is without."""
 
 MANIFEST = "bundle.json"
+CARD = "README.md"
 
 MODEL_VARIABLE = "E2V_MODEL"
 """Environment variable that names the default model, as a path or an embedded name."""
@@ -174,7 +177,10 @@ class Bundle:
             BundleTamperedError: its file is missing or differs.
             BundleFormatError: its file is no head.
         """
-        temperature = float((self.manifest.calibration or {}).get("temperature", 1.0))
+        from .head import Head, read_head  # numpy, which reading a manifest does without
+
+        calibration = self.manifest.calibration
+        temperature = 1.0 if calibration is None else checked_temperature(calibration)
         if self.manifest.head is None:
             return Head(temperature=temperature)
         self._verify([self.manifest.head])
@@ -297,12 +303,18 @@ def read_manifest(path: Path) -> Manifest:
         if min(audio.sample_rate, audio.hop, audio.receptive_field) < 1 or not variants:
             raise ValueError("audio sizes must be positive and there must be a variant")
         if manifest.calibration is not None:
-            temperature = float(manifest.calibration["temperature"])
-            if not 0 < temperature < math.inf:
-                raise ValueError(f"a temperature of {temperature}")
+            checked_temperature(manifest.calibration)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BundleFormatError(f"{path}: not a manifest of schema {schema}: {error!r}") from None
     return manifest
+
+
+def checked_temperature(calibration: Mapping[str, Any]) -> float:
+    """The temperature of a calibration; TypeError, KeyError or ValueError if it has none."""
+    temperature = float(calibration["temperature"])
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"a temperature of {temperature}")
+    return temperature
 
 
 def _checked(file: BundleFile) -> BundleFile:

@@ -9,10 +9,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError
 from .inputs import AUDIO_SUFFIXES
+
+if TYPE_CHECKING:
+    from .audio import Samples
 
 SYNONYMS = {
     "anger": "angry", "disgust": "disgusted", "fear": "fearful", "happiness": "happy",
@@ -41,6 +44,20 @@ class Labelled:
     encoder: str | None = None
     embedding: bytes | None = None
     """Of a manifest of corrections: the embedding, and which encoder it is of."""
+
+    @property
+    def voice(self) -> str | None:
+        """Who speaks, apart across corpora."""
+        return self.speaker and f"{self.corpus}/{self.speaker}"
+
+    def samples(self) -> Samples:
+        """The part of the file that is meant; raises as :func:`~.audio.load_audio`."""
+        from .audio import SAMPLE_RATE, load_audio
+
+        samples = load_audio(self.path).samples
+        start = round((self.start or 0) * SAMPLE_RATE)
+        end = round(self.end * SAMPLE_RATE) if self.end else len(samples)
+        return samples[start:end]
 
     @property
     def place(self) -> str:

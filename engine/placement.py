@@ -74,7 +74,7 @@ def placements(recognizer: Recognizer) -> list[Placement]:
 def _nodes(path: Path) -> dict[str, Counter[str]]:
     nodes: dict[str, Counter[str]] = {}
     try:
-        for event in _kernel_events(json.loads(path.read_text(encoding="utf-8"))):
+        for event in kernel_events(path):
             facts = event["args"]
             nodes.setdefault(facts["provider"], Counter())[facts["op_name"]] += 1
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -82,7 +82,8 @@ def _nodes(path: Path) -> dict[str, Counter[str]]:
     return nodes
 
 
-def _kernel_events(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for event in events:
+def kernel_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The runs of operators in a profile of ONNX Runtime, in order."""
+    for event in json.loads(path.read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
             yield event

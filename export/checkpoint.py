@@ -48,6 +48,8 @@ TOKENS = ("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", 
 class Checkpoint:
     """A checkpoint in memory."""
 
+    document: Mapping[str, Any]
+    """Its ``config.yaml``."""
     config: ModelConfig
     labels: tuple[Label, ...]
     """Emotions in the order of the head's outputs; empty for a model without a head."""
@@ -69,7 +71,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for name in ("config.yaml", "model.pt"):
         if not paths[name].is_file():
             raise CheckpointError(f"{folder}: {name} is missing; FunASR checkpoints have one")
-    config = read_config(_read_yaml(paths["config.yaml"]))
+    document = read_yaml(paths["config.yaml"])
+    config = read_config(document)
     weights = _our_names(read_weights(paths["model.pt"]), config)
 
     outputs = weights["encoder.head.weight"].shape[0] if "encoder.head.weight" in weights else 0
@@ -84,7 +87,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     model = Emotion2vec(config, len(labels))
     _fill(model, weights)
     files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
-    return Checkpoint(config, labels, model.eval(), files)
+    return Checkpoint(document, config, labels, model.eval(), files)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -243,7 +246,8 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """A YAML file as a document; CheckpointError if it is none."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -294,9 +298,9 @@ def write_checkpoint(
     """
     names = funasr_names(model.config)
     weights = {
-        names[name]: tensor.detach().clone()
+        names[name]: tensor
         for name, tensor in model.state_dict().items()
-        if tensor.numel() or model.config.num_extra_tokens
+        if tensor.numel()  # zero extra tokens have no parameter in FunASR
     }
     text = yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False)
     (folder / "config.yaml").write_text(text, encoding="utf-8")

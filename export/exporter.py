@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from emotion2vec_edge.engine.bundle import (
+    CARD,
     MANIFEST,
     AudioContract,
     Manifest,
     Variant,
+    checked_temperature,
     variant_files,
 )
 from emotion2vec_edge.engine.errors import CheckpointError, OptionError
@@ -32,7 +33,6 @@ from .parity import check_bundle, check_single_file
 
 CALIBRATION = "calibration.json"
 """Beside a checkpoint that was trained here: the temperature of its answers, and its licence."""
-CARD = "README.md"
 
 UNSTATED = "not stated by the checkpoint; see where it comes from"
 
@@ -144,7 +144,7 @@ def _manifest(
         opset=OPSET,
         variants={"fp32": fp32},
         created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        calibration=calibration or None,
+        calibration=calibration,
     )
 
 
@@ -159,8 +159,7 @@ def read_calibration(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not 0 < float(content["temperature"]) < math.inf:
-            raise ValueError(f"a temperature of {content['temperature']}")
+        checked_temperature(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: no calibration can be read there: {error!r}") from None
     return content

@@ -247,8 +247,7 @@ class Encoder(nn.Module):
             head, logits float32 [batch, frames, labels].
         """
         frames, extra = features.shape[1], self.config.num_extra_tokens
-        index = torch.arange(frames, device=features.device)
-        valid = (index.unsqueeze(0) < lengths.unsqueeze(1)).to(features.dtype)  # [batch, frames]
+        valid = within(lengths, frames).to(features.dtype)  # [batch, frames]
         padding = ((1 - F.pad(valid, (extra, 0), value=1.0)) * MASKED).unsqueeze(1).unsqueeze(1)
         valid = valid.unsqueeze(-1)
 
@@ -287,19 +286,11 @@ class Emotion2vec(nn.Module):
             frames [batch, frames, dim], embedding [batch, dim] and, where there is a head,
             logits [batch, frames, labels] and probabilities [batch, labels] of the whole clip.
         """
-        index = torch.arange(waveform.shape[1], device=waveform.device)
-        valid = (index.unsqueeze(0) < lengths.unsqueeze(1)).to(waveform.dtype)
-        waveform = waveform * valid
         if self.config.normalize:
-            count = lengths.unsqueeze(1).to(waveform.dtype)
-            mean = waveform.sum(dim=1, keepdim=True) / count
-            centred = (waveform - mean) * valid
-            variance = (centred * centred).sum(dim=1, keepdim=True) / count
-            waveform = centred * torch.rsqrt(variance + 1e-5)
-        frame_lengths = (
-            torch.div(lengths - self.config.receptive_field, self.config.hop, rounding_mode="floor")
-            + 1
-        )
+            waveform = normalized_batch(waveform, lengths)
+        else:
+            waveform = waveform * within(lengths, waveform.shape[1]).to(waveform.dtype)
+        frame_lengths = frame_counts(lengths, self.config)
         encoded = self.encoder(self.frontend(waveform), frame_lengths)
         count = frame_lengths.unsqueeze(1).to(waveform.dtype)
         embedding = encoded[0].sum(dim=1) / count
@@ -316,6 +307,34 @@ def alibi_slopes(heads: int) -> list[float]:
     if power < heads:
         slopes += alibi_slopes(2 * power)[0::2][: heads - power]
     return slopes
+
+
+def frame_counts(lengths: Tensor, config: ModelConfig) -> Tensor:
+    """Frames of clips of so many samples: int64 [batch] → int64 [batch]."""
+    frames = torch.div(lengths - config.receptive_field, config.hop, rounding_mode="floor")
+    return frames + 1
+
+
+def within(lengths: Tensor, size: int) -> Tensor:
+    """Which of ``size`` places belong to each clip: int64 [batch] → bool [batch, size]."""
+    index = torch.arange(size, device=lengths.device)
+    return index.unsqueeze(0) < lengths.unsqueeze(1)
+
+
+def normalized_batch(waveform: Tensor, lengths: Tensor) -> Tensor:
+    """Each clip as :func:`normalized` alone: float32 [batch, samples], zero beyond its length.
+
+    Args:
+        waveform: float32 [batch, samples], anything beyond a length.
+        lengths: int64 [batch].
+    """
+    valid = within(lengths, waveform.shape[1]).to(waveform.dtype)
+    count = lengths.unsqueeze(1).to(waveform.dtype)
+    waveform = waveform * valid
+    mean = waveform.sum(dim=1, keepdim=True) / count
+    centred = (waveform - mean) * valid
+    variance = (centred * centred).sum(dim=1, keepdim=True) / count
+    return centred * torch.rsqrt(variance + 1e-5)
 
 
 def normalized(waveform: Tensor) -> Tensor:

@@ -27,7 +27,6 @@ from emotion2vec_edge.export.finetune.augment import (
     LogMel,
     augment,
     coded,
-    normalized_batch,
     resampled,
 )
 from emotion2vec_edge.export.finetune.checks import check_clips
@@ -37,6 +36,7 @@ from emotion2vec_edge.export.finetune.recipe import FROM_NOTHING
 from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
 from emotion2vec_edge.export.finetune.trainer import LOG, STATE, Run, embeddings_of, logits_of
 from emotion2vec_edge.export.hub import resolve
+from emotion2vec_edge.export.model import normalized_batch
 
 E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 def info(model: str | None, format_: str) -> None:
     """Describe MODEL, the path or name of a bundle; the default model otherwise."""
-    from ..bundle import open_bundle
+    from ..bundle import CARD, open_bundle
 
     bundle = open_bundle(model)
     if format_ == "json":
@@ -36,7 +36,7 @@ def info(model: str | None, format_: str) -> None:
         click.echo(f"  {precision:<13}{variant.bytes / 2**20:.1f} MiB, for {suits}")
         for line in _flat(variant.evidence):
             click.echo(f"  {'':<13}{line}")
-    if (card := bundle.folder / "README.md").is_file():
+    if (card := bundle.folder / CARD).is_file():
         click.echo(f"  {'card':<13}{card}")
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emotion2vec_edge.export.config import SAMPLE_RATE
+from emotion2vec_edge.export.model import normalized_batch
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,11 @@ def augment(
     return normalized_batch(waves, lengths), partner, share
 
 
-def normalized_batch(waves: Tensor, lengths: Tensor) -> Tensor:
-    """Zero mean and unit variance of each clip alone: float32 [batch, samples], zero beyond."""
-    valid = (torch.arange(waves.shape[1]) < lengths[:, None]).float()
-    count = lengths[:, None].float()
-    waves = waves * valid
-    centred = (waves - waves.sum(dim=1, keepdim=True) / count) * valid
-    variance = centred.square().sum(dim=1, keepdim=True) / count
-    return centred * torch.rsqrt(variance + 1e-5)
+def mel_spaced(low: float, high: float, count: int) -> Tensor:
+    """Frequencies from ``low`` to ``high`` Hz, evenly spaced on the mel scale: float32 [count]."""
+    first, last = (2595 * math.log10(1 + hertz / 700) for hertz in (low, high))
+    hertz: Tensor = 700 * (10 ** (torch.linspace(first, last, count) / 2595) - 1)
+    return hertz
 
 
 class LogMel:
@@ -166,8 +164,7 @@ class LogMel:
         self.size = 2 ** math.ceil(math.log2(window))
         self.taper = torch.hann_window(window)
         hertz = torch.linspace(0, SAMPLE_RATE / 2, self.size // 2 + 1)
-        top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
-        edges = 700 * (10 ** (torch.linspace(0, top, self.bands + 2) / 2595) - 1)
+        edges = mel_spaced(0, SAMPLE_RATE / 2, self.bands + 2)
         rise = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
         fall = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
         self.filters = torch.minimum(rise, fall).clamp_min(0).T

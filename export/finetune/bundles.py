@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion2vec_edge.engine import AudioError, Recognizer, load_audio
+from emotion2vec_edge.engine import AudioError, Recognizer
 from emotion2vec_edge.engine.audio import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle import (
+    CARD,
     MANIFEST,
     BundleFile,
     Label,
@@ -25,7 +26,7 @@ from emotion2vec_edge.engine.feedback import encoder_id
 from emotion2vec_edge.engine.head import HEAD
 from emotion2vec_edge.export.output import check_free, written_whole
 
-from .card import CARD, head_card
+from .card import head_card
 from .checks import check_clips, listed
 from .heads import FittedHead, fit_head
 
@@ -66,7 +67,7 @@ def finetune_bundle(
             embeddings.append(np.frombuffer(clip.embedding or b"", "<f4").astype(np.float32))
         else:
             try:
-                encoding = recognizer.encode(_samples(clip), SAMPLE_RATE)
+                encoding = recognizer.encode(clip.samples(), SAMPLE_RATE)
             except AudioError as error:
                 problems.append(f"{clip.place}: {error}")
                 continue
@@ -84,7 +85,7 @@ def finetune_bundle(
         np.array(embeddings),
         truth,
         labels,
-        [clip.speaker and f"{clip.corpus}/{clip.speaker}" for clip in clips],
+        [clip.voice for clip in clips],
         np.array([index.get(answer, -1) for answer in answers]) if comparable else None,
         lambda done, total: progress("cross-validation", done, total),
     )
@@ -102,20 +103,8 @@ def finetune_bundle(
             source=source,
             labels=tuple(shown.get(label, Label(label, label)) for label in labels),
             head=BundleFile(HEAD, (folder / HEAD).stat().st_size, sha256_of(folder / HEAD)),
-            calibration={
-                "temperature": round(fitted.temperature, 4),
-                "fitted_on": "cross-validated answers to the same speech",
-                "ece_before": fitted.evidence["ece_before"],
-                "ece": fitted.evidence["ece"],
-            },
+            calibration=fitted.calibration,
         )
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         (folder / CARD).write_text(head_card(manifest, fitted), encoding="utf-8")
     return manifest, fitted
-
-
-def _samples(clip: Labelled) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    samples = load_audio(clip.path).samples
-    start = round((clip.start or 0) * SAMPLE_RATE)
-    end = len(samples) if clip.end is None else round(clip.end * SAMPLE_RATE)
-    return samples[start:end]

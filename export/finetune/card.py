@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from .heads import FittedHead
 
-CARD = "README.md"
-
 
 def head_card(manifest: Manifest, fitted: FittedHead) -> str:
     """The card of a bundle with a head of its own."""

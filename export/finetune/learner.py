@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
 
-from emotion2vec_edge.export.model import Block, ConvBlock, Emotion2vec
+from emotion2vec_edge.export.model import Block, ConvBlock, Emotion2vec, frame_counts, within
 
 from .augment import LogMel
 
@@ -84,11 +84,6 @@ class Learner(nn.Module):
             {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "scale": 1.0},
         ]
 
-    def frames(self, lengths: Tensor) -> Tensor:
-        """Frames of clips of so many samples: int64 [batch]."""
-        config = self.model.config
-        return torch.div(lengths - config.receptive_field, config.hop, rounding_mode="floor") + 1
-
     def mel_loss(self, features: Tensor, waves: Tensor, valid: Tensor) -> Tensor:
         """How far the features are from telling the spectrum."""
         target = self.log_mel(waves)
@@ -129,8 +124,7 @@ class Learner(nn.Module):
         return total, losses[0].detach(), mel.detach()
 
     def _valid(self, features: Tensor, lengths: Tensor) -> Tensor:
-        index = torch.arange(features.shape[1])
-        return (index < self.frames(lengths)[:, None]).float()
+        return within(frame_counts(lengths, self.model.config), features.shape[1]).float()
 
     def _masked(self, features: Tensor) -> Tensor:
         batch, frames, _ = features.shape

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
-from emotion2vec_edge.engine.errors import CheckpointError, OptionError
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.export.checkpoint import read_yaml
 from emotion2vec_edge.export.config import SAMPLE_RATE, config_document, read_config
 from emotion2vec_edge.export.model import Emotion2vec
+
+from .augment import mel_spaced
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {
@@ -53,13 +55,9 @@ def new_document(shape: str) -> dict[str, Any]:
         raise OptionError(
             f"{shape}: no such shape; give {', '.join(SHAPES)}, or the path of a config.yaml"
         )
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: not readable as YAML: {error}") from None
+    document: dict[str, Any] = read_yaml(path)
     read_config(document)
-    document_read: dict[str, Any] = document
-    return document_read
+    return document
 
 
 def new_model(document: dict[str, Any], labels: int, seed: int) -> Emotion2vec:
@@ -80,9 +78,7 @@ def new_model(document: dict[str, Any], labels: int, seed: int) -> Emotion2vec:
 def gabor_filters(count: int, taps: int) -> torch.Tensor:
     """Windowed cosines of unit norm, evenly spaced on the mel scale: float32 [count, 1, taps]."""
     bands = max(1, count // PHASES)
-    low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (60, 0.475 * SAMPLE_RATE))
-    mels = torch.linspace(low, high, bands + 2)
-    hertz = 700 * (10 ** (mels / 2595) - 1)
+    hertz = mel_spaced(60, 0.475 * SAMPLE_RATE, bands + 2)
     time = (torch.arange(taps) - (taps - 1) / 2) / SAMPLE_RATE
     filters = []
     for index in range(count):

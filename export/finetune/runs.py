@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
+from emotion2vec_edge.engine.bundle import CARD
 from emotion2vec_edge.engine.corpus import Labelled
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.head import fit_temperature
@@ -28,7 +28,7 @@ from emotion2vec_edge.export.exporter import CALIBRATION
 from emotion2vec_edge.export.model import Emotion2vec
 from emotion2vec_edge.export.output import check_free, written_whole
 
-from .card import CARD, fitted_lines, training_card
+from .card import fitted_lines, training_card
 from .checks import check_clips
 from .heads import FittedHead, expected_calibration_error, fit_head
 from .learner import Learner
@@ -101,14 +101,7 @@ def train(
     start = _start(order, state)
     labels = [parse_label(token).id for token in start.tokens]
     check_clips(clips, labels)
-    done = 0
-
-    def loaded() -> None:
-        nonlocal done
-        done += 1
-        progress("reading", done, len(clips))
-
-    speech = load_speech(clips, labels, loaded)
+    speech = load_speech(clips, labels, lambda done: progress("reading", done, len(clips)))
     if not any(clip.speaker for clip in clips):
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
     held = held_out_speakers(speech, order.validation)
@@ -151,7 +144,7 @@ def _start(order: Order, state: Path) -> _Start:
         checkpoint = load_checkpoint(folder)
         if not checkpoint.labels:
             raise OptionError(f"{folder}: has no emotion head to train; give --head first")
-        document = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        document = dict(checkpoint.document)
         base, tokens = FINETUNING, tuple(label.token for label in checkpoint.labels)
         origin = f"{folder.resolve().name}, all weights trained further."
     recipe = dataclasses.replace(base, **order.changed)
@@ -184,7 +177,7 @@ def _finish(order: Order, start: _Start, run: Run) -> dict[str, Any]:
             "temperature": round(temperature, 4),
             "ece_before": round(expected_calibration_error(logits, truth), 4),
             "ece": round(expected_calibration_error(logits / temperature, truth), 4),
-            **run.validate(),
+            **run.accuracy(logits),
         }
         licence = order.licence or UNSTATED
         name = order.output.resolve().name
@@ -196,14 +189,12 @@ def _finish(order: Order, start: _Start, run: Run) -> dict[str, Any]:
             "ece": facts["ece"],
             "licence": licence,
         }
-        _write(order.output / CALIBRATION, json.dumps(calibration, indent=2) + "\n")
-        _write(order.output / CARD, training_card(name, facts, licence))
+        (order.output / CALIBRATION).write_text(
+            json.dumps(calibration, indent=2) + "\n", encoding="utf-8"
+        )
+        (order.output / CARD).write_text(training_card(name, facts, licence), encoding="utf-8")
         plot_log(order.output)
     return facts
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def finetune_checkpoint(
@@ -223,21 +214,16 @@ def finetune_checkpoint(
     checkpoint = load_checkpoint(folder)
     torch.set_num_threads(usable_threads())
     speech = load_speech(clips, labels)
-    done = 0
-
-    def encoded(count: int) -> None:
-        nonlocal done
-        done += count
-        progress("embeddings", done, len(clips))
-
-    embeddings = embeddings_of(checkpoint.model, speech, encoded)
+    embeddings = embeddings_of(
+        checkpoint.model, speech, lambda done: progress("embeddings", done, len(clips))
+    )
     fitted = fit_head(
         embeddings,
         speech.labels,
         labels,
-        [clip.speaker and f"{clip.corpus}/{clip.speaker}" for clip in clips],
+        [clip.voice for clip in clips],
         _before(checkpoint.model, [label.id for label in checkpoint.labels], embeddings, labels),
-        lambda number, total: progress("cross-validation", number, total),
+        lambda done, total: progress("cross-validation", done, total),
     )
     model = Emotion2vec(checkpoint.config, len(labels))
     weights = {
@@ -249,19 +235,14 @@ def finetune_checkpoint(
     weights["encoder.head.bias"] = torch.from_numpy(fitted.bias)
     model.load_state_dict(weights)
     shown = {label.id: label.token for label in checkpoint.labels}
-    document = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     with written_whole(output, "model.pt") as new:
         tokens = [shown.get(label, label) for label in labels]
-        write_checkpoint(new, document, model, tokens)
-        calibration = {
-            "temperature": round(fitted.temperature, 4),
-            "fitted_on": "cross-validated answers to the same speech",
-            "ece_before": fitted.evidence["ece_before"],
-            "ece": fitted.evidence["ece"],
-        }
-        _write(new / CALIBRATION, json.dumps(calibration, indent=2) + "\n")
+        write_checkpoint(new, checkpoint.document, model, tokens)
+        (new / CALIBRATION).write_text(
+            json.dumps(fitted.calibration, indent=2) + "\n", encoding="utf-8"
+        )
         lines = [f"# {output.name}", "", f"{folder.resolve().name} with a new emotion head.", ""]
-        _write(new / CARD, "\n".join([*lines, *fitted_lines(fitted), ""]))
+        (new / CARD).write_text("\n".join([*lines, *fitted_lines(fitted), ""]), encoding="utf-8")
     return fitted
 
 

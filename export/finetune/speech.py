@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine import AudioError, load_audio
+from emotion2vec_edge.engine import AudioError
 from emotion2vec_edge.engine.audio import SAMPLE_RATE
 from emotion2vec_edge.engine.corpus import Labelled
 from emotion2vec_edge.engine.errors import OptionError
@@ -73,26 +73,24 @@ class Speech:
 
 
 def load_speech(
-    clips: Sequence[Labelled], labels: Sequence[str], progress: Callable[[], object] = lambda: None
+    clips: Sequence[Labelled],
+    labels: Sequence[str],
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Speech:
     """Decode clips.
 
     Args:
         clips: of which each has a label among ``labels``; see :func:`~.checks.check_clips`.
         labels: the labels, in the order of the model's outputs.
-        progress: called after each clip.
+        progress: is told how many clips are done.
 
     Raises:
         OptionError: recordings that cannot be used, all of them by name.
     """
     waves, problems = [], []
-    for clip in clips:
+    for number, clip in enumerate(clips, 1):
         try:
-            samples = load_audio(clip.path).samples
-            if clip.start is not None or clip.end is not None:
-                start = round((clip.start or 0) * SAMPLE_RATE)
-                end = len(samples) if clip.end is None else round(clip.end * SAMPLE_RATE)
-                samples = samples[start:end]
+            samples = clip.samples()
             if len(samples) < SHORTEST * SAMPLE_RATE:
                 problems.append(f"{clip.place}: under {SHORTEST} s")
         except AudioError as error:
@@ -100,7 +98,7 @@ def load_speech(
             continue
         peak = float(np.abs(samples).max(initial=0)) or 1.0
         waves.append((samples * (32767 / peak)).round().astype(np.int16))
-        progress()
+        progress(number)
     if problems:
         raise OptionError(listed("these recordings cannot be learned from", problems))
     index = {label: i for i, label in enumerate(labels)}

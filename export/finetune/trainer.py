@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from torch import Tensor
 
 from emotion2vec_edge.engine.audio import SAMPLE_RATE
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.export.model import Emotion2vec
+from emotion2vec_edge.export.model import Emotion2vec, normalized_batch
 from emotion2vec_edge.quantize.gate import unweighted_accuracy
 
-from .augment import augment, coded, normalized_batch, resampled
+from .augment import augment, coded, resampled
 from .learner import Average, Learner
 from .recipe import Recipe
 from .speech import Speech
@@ -111,11 +111,7 @@ class Run:
         count = max(2, round(recipe.batch_seconds / seconds))
         size = round(seconds * SAMPLE_RATE)
         picked = rng.choice(len(speech), count, p=self._weights)
-        crops = [self._crop(speech.waves[i], size, rng) for i in picked]
-        lengths = torch.tensor([len(crop) for crop in crops])
-        waves = torch.zeros(count, int(lengths.max()))
-        for row, crop in enumerate(crops):
-            waves[row, : len(crop)] = torch.from_numpy(crop)
+        waves, lengths = _padded([self._crop(speech.waves[i], size, rng) for i in picked])
         waves = normalized_batch(waves, lengths)
         waves, partner, share = augment(waves, lengths, recipe.augmentation, generator)
         labels = self.learner.model.encoder.head.out_features  # type: ignore[union-attr]
@@ -146,9 +142,13 @@ class Run:
         self.report(entry)
 
     def validate(self) -> dict[str, Any]:
-        """UA of the averaged weights on the held-out speakers, per corpus and on average."""
+        """What the averaged weights are worth; see :meth:`accuracy`."""
         with self.averaged() as model:
-            found = logits_of(model, self.validation).argmax(axis=1)
+            return self.accuracy(logits_of(model, self.validation))
+
+    def accuracy(self, logits: NDArray[np.float32]) -> dict[str, Any]:
+        """UA of answers to the held-out speakers [clips, labels], per corpus and on average."""
+        found = logits.argmax(axis=1)
         corpora = self.validation.corpora
         per_corpus = {
             str(name): round(
@@ -232,24 +232,21 @@ def embeddings_of(
 ) -> NDArray[np.float32]:
     """Mean frames of whole clips: float32 [clips, dim]; ``progress`` is told how many are done."""
     order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
-    config = model.config
-    means = np.zeros((len(speech), config.embed_dim), np.float32)
+    means = np.zeros((len(speech), model.config.embed_dim), np.float32)
     with torch.no_grad():
         for start in range(0, len(order), 16):
             picked = order[start : start + 16]
-            lengths = torch.tensor([len(speech.waves[i]) for i in picked])
-            waves = torch.zeros(len(picked), int(lengths.max()))
-            for row, i in enumerate(picked):
-                wave = torch.from_numpy(speech.waves[i].astype(np.float32) / 32768)
-                waves[row, : len(wave)] = wave
-            frames = (
-                torch.div(lengths - config.receptive_field, config.hop, rounding_mode="floor") + 1
-            )
-            features = model.frontend(normalized_batch(waves, lengths))
-            encoded, *_ = model.encoder(features, frames)
-            means[picked] = (encoded.sum(dim=1) / frames[:, None]).numpy()
-            progress(len(picked))
+            waves, lengths = _padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
+            means[picked] = model(waves, lengths)[1].numpy()
+            progress(start + len(picked))
     return means
+
+
+def _padded(waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """A batch of clips [batch, samples], zero beyond their lengths [batch]."""
+    tensors = [torch.from_numpy(wave) for wave in waves]
+    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+    return padded, torch.tensor([len(wave) for wave in waves])
 
 
 def bfloat16_is_faster() -> bool:
