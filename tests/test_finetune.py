@@ -401,6 +401,14 @@ def test_held_out_speakers_are_whole_and_do_not_change(corpus, tmp_path):
     np.testing.assert_allclose(per_label, 1 / 3)
 
 
+def test_without_speakers_recordings_are_held_out(corpus):
+    clips = [dataclasses.replace(clip, speaker=None) for clip in read_corpus(corpus, "train")]
+    speech = load_speech(clips, ["angry", "happy", "sad"])
+    held = held_out_speakers(speech, 0.25)
+    assert held.sum() == 9
+    assert len(set(speech.speakers)) == 36
+
+
 def test_whole_clips_are_answered_alone_as_in_a_batch(corpus, tiny):
     speech = load_speech(read_corpus(corpus, "train"), ["angry", "happy", "sad"])
     model = new_model(new_document(str(tiny)), 3, 0).eval()

@@ -63,15 +63,15 @@ def training_card(name: str, facts: Mapping[str, Any], licence: str) -> str:
         "",
         f"- licence: {licence}",
         f"- trained on {facts['clips']} clips ({facts['hours']:.1f} h) of {facts['speakers']} "
-        f"speakers, {facts['steps']} steps",
-        f"- measured on {facts['held_out_clips']} clips of {facts['held_out_speakers']} speakers "
-        f"that were held out: mean UA {facts['ua']:.3f} "
+        f"{facts['who']}, {facts['steps']} steps",
+        f"- measured on {facts['held_out_clips']} clips of {facts['held_out_speakers']} "
+        f"{facts['who']} that were held out: mean UA {facts['ua']:.3f} "
         f"({', '.join(f'{k} {v:.3f}' for k, v in corpora.items())})",
         f"- calibration error (ECE) {facts['ece']:.3f}, {facts['ece_before']:.3f} before a "
         f"temperature of {facts['temperature']:.2f}",
         "",
-        "The held-out speakers chose nothing but the temperature. A test on speech that was put "
-        "aside before says more: `e2v bench accuracy`.",
+        f"The held-out {facts['who']} chose nothing but the temperature. A test on speech that was "
+        "put aside before says more: `e2v bench accuracy`.",
         "",
         WEAKNESSES,
         "",

@@ -117,7 +117,7 @@ def finetune(
         facts = train(order, clips, progress.show, lambda line: click.echo(line, err=True))
     click.echo(
         f"{output}: mean UA {facts['ua']:.3f} on {facts['held_out_clips']} clips of held-out "
-        f"speakers; temperature {facts['temperature']:.2f}, ECE {facts['ece_before']:.3f} → "
+        f"{facts['who']}; temperature {facts['temperature']:.2f}, ECE {facts['ece_before']:.3f} → "
         f"{facts['ece']:.3f}; next: e2v export {output} -o BUNDLE --precision int8"
     )
 

@@ -173,6 +173,7 @@ def _finish(order: Order, start: _Start, run: Run) -> dict[str, Any]:
             "speakers": len(np.unique(run.training.speakers)),
             "held_out_clips": len(run.validation),
             "held_out_speakers": len(np.unique(run.validation.speakers)),
+            "who": "speakers" if any(clip.speaker for clip in run.training.clips) else "recordings",
             "steps": run.step,
             "temperature": round(temperature, 4),
             "ece_before": round(expected_calibration_error(logits, truth), 4),
@@ -184,7 +185,7 @@ def _finish(order: Order, start: _Start, run: Run) -> dict[str, Any]:
         write_checkpoint(order.output, start.document, model, start.tokens)
         calibration = {
             "temperature": facts["temperature"],
-            "fitted_on": f"{facts['held_out_clips']} clips of speakers that were held out",
+            "fitted_on": f"{facts['held_out_clips']} clips of {facts['who']} that were held out",
             "ece_before": facts["ece_before"],
             "ece": facts["ece"],
             "licence": licence,

@@ -41,8 +41,8 @@ class Speech:
 
     @property
     def speakers(self) -> NDArray[np.str_]:
-        """Speaker of each clip, apart across corpora."""
-        return np.array([f"{clip.corpus}/{clip.speaker}" for clip in self.clips])
+        """Speaker of each clip, apart across corpora; unknown ones stand for themselves."""
+        return np.array([clip.voice or str(clip.path) for clip in self.clips])
 
     def seconds(self) -> float:
         """Of all clips together."""
