@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .audio import Samples
 from .bundle import GRAPHS, AudioContract
+from .denormals import denormals_as_zero
 from .errors import OptionError, ProviderError
 from .head import Head
 from .intake import normalized
@@ -152,7 +153,8 @@ class Encoder:
     def _run(self, session: Any, feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """A batch of one."""
         try:
-            return [output[0] for output in session.run(None, feeds)]
+            with denormals_as_zero():
+                return [output[0] for output in session.run(None, feeds)]
         except Exception as error:  # its exceptions have no common base but Exception
             shape = list(next(iter(feeds.values())).shape)
             raise ProviderError(

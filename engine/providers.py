@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .denormals import denormals_as_zero
 from .errors import BundleFormatError, OptionError, ProviderError
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.dynamic_block_base", "4")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     if pinned := pinned_processors(running.threads):
         options.add_session_config_entry("session.intra_op_thread_affinities", pinned)
     if running.profile is not None:
@@ -212,7 +214,8 @@ def open_session(
     content = graph if isinstance(graph, bytes) else str(graph)
     try:
         # On a failed provider ONNX Runtime prints to stdout, which belongs to results.
-        with contextlib.redirect_stdout(sys.stderr):
+        # Denormals: what the session sets in this thread is taken back.
+        with contextlib.redirect_stdout(sys.stderr), denormals_as_zero():
             session = ort.InferenceSession(
                 content,
                 options,
