@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -13,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .audio import Recording
+from .encoding import Encoding
 from .errors import AudioError, E2VError, OptionError, OutputError, ProviderError
 from .inputs import Item
 from .intake import Intake
@@ -29,6 +31,15 @@ from .writers import SEGMENT_WRITERS, Format, Report, json_text
 
 AHEAD = 2
 """Recordings that are decoded while another one is encoded."""
+
+DECODERS = 4
+"""Threads that decode for a GPU."""
+
+TOGETHER = 16
+"""Recordings that a GPU encodes together, where nothing else is said."""
+
+Taken: TypeAlias = "tuple[Intake, dict[str, int]]"
+"""A recording that was read once, and what tells whether its file is still the same."""
 
 CONFIDENT = 0.7
 
@@ -70,22 +81,29 @@ def failure(item: Item, error: str, message: str, exit_code: int) -> Outcome:
 
 
 class Worker:
-    """Works through recordings: decodes some ahead, encodes one, writes its files.
+    """Works through recordings: decodes some ahead, encodes one or several, writes their files.
 
     Args:
         recognizer: the model.
         folder: path of the output folder.
         settings: what is made of each recording.
         run: the digest of model and settings, noted in each row.
+        together: recordings that are encoded together; more than one where there is a GPU.
     """
 
     def __init__(
-        self, recognizer: Recognizer, folder: Path, settings: BatchSettings, run: str
+        self,
+        recognizer: Recognizer,
+        folder: Path,
+        settings: BatchSettings,
+        run: str,
+        together: int = 1,
     ) -> None:
         self.recognizer = recognizer
         self.folder = folder
         self.settings = settings
         self.run = run
+        self.together = together
 
     def work(self, take: Callable[[bool], Item | None]) -> Iterator[Outcome]:
         """The outcome of each item, in order.
@@ -96,21 +114,25 @@ class Worker:
         Raises:
             OutputError: results cannot be written; ModelError: the model cannot serve.
         """
-        waiting: deque[tuple[Item, Future[tuple[Intake, dict[str, int]]]]] = deque()
-        with ThreadPoolExecutor(1) as decoder:
+        waiting: deque[tuple[Item, Future[Taken]]] = deque()
+        ahead = AHEAD if self.together == 1 else 2 * self.together
+        # A GPU takes in more than one processor decodes.
+        with ThreadPoolExecutor(1 if self.together == 1 else DECODERS) as decoder:
             try:
                 while True:
-                    while len(waiting) <= AHEAD and (item := take(not waiting)):
+                    while len(waiting) <= ahead and (item := take(not waiting)):
                         waiting.append((item, decoder.submit(self._take_in, item)))
                     if not waiting:
                         return
-                    yield self._outcome(*waiting.popleft())
+                    for outcome in self._outcomes(list(waiting)[: self.together]):
+                        waiting.popleft()
+                        yield outcome
             finally:
                 for _, taken in waiting:
                     if not taken.cancel() and taken.exception() is None:
                         taken.result()[0].close()
 
-    def _take_in(self, item: Item) -> tuple[Intake, dict[str, int]]:
+    def _take_in(self, item: Item) -> Taken:
         if item.problem is not None:
             raise AudioError(f"{item.file}: {item.problem}")
         source = source_of(item)
@@ -121,11 +143,27 @@ class Worker:
             recording.close()
             raise
 
-    def _outcome(self, item: Item, taken: Future[tuple[Intake, dict[str, int]]]) -> Outcome:
+    def _outcomes(self, group: list[tuple[Item, Future[Taken]]]) -> Iterator[Outcome]:
+        """The outcomes of recordings that are encoded together, in order."""
+        encodings: dict[int, Encoding] = {}
+        usable = [i for i, (_, taken) in enumerate(group) if taken.exception() is None]
+        if len(usable) > 1:
+            # What fails together is tried alone: one of them is no reason to give up the others.
+            with contextlib.suppress(AudioError, OptionError, ProviderError):
+                intakes = [group[i][1].result()[0] for i in usable]
+                encoded = self.recognizer.encode_intakes(intakes)
+                encodings = dict(zip(usable, encoded, strict=True))
+        for number, (item, taken) in enumerate(group):
+            yield self._outcome(item, taken, encodings.get(number))
+
+    def _outcome(
+        self, item: Item, taken: Future[Taken], encoding: Encoding | None = None
+    ) -> Outcome:
         try:
             intake, source = taken.result()
             try:
-                return Outcome(item, self._row(item, intake, source))
+                encoding = encoding or self.recognizer.encode_intake(intake)
+                return Outcome(item, self._row(item, encoding, source))
             finally:
                 intake.close()
         except (AudioError, OptionError, ProviderError) as error:
@@ -135,9 +173,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not stop a night's work
             return failure(item, type(error).__name__, f"internal error: {error}", 1)
 
-    def _row(self, item: Item, intake: Intake, source: dict[str, int]) -> dict[str, Any]:
+    def _row(self, item: Item, encoding: Encoding, source: dict[str, int]) -> dict[str, Any]:
         settings = self.settings.report
-        encoding = self.recognizer.encode_intake(intake)
         framed = settings.granularity == "frame" or self.settings.formats
         report = Report(
             file=item.file,

@@ -7,11 +7,12 @@ the middle is kept, because attention costs the square of the length.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from .errors import OptionError, ProviderError
 from .head import Head
 from .intake import normalized
 from .providers import Provider, Running, first_line, open_session
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 BLOCK_SECONDS = 1.0
 """Front-end block; 0.5 to 2 s measured alike, and faster than the whole clip."""
@@ -72,7 +76,7 @@ class Encoder:
         running: Running,
         chunking: Chunking | None = None,
         head: Head | None = None,
-    ) -> Encoder:
+    ) -> Self:
         """Open both graphs on a provider; raises as :func:`~.providers.open_session`.
 
         Args:
@@ -83,22 +87,32 @@ class Encoder:
             chunking: how long audio is cut; None takes the default.
             head: what makes logits of the frames; None takes the graph's own.
         """
-        frontend, encoder = (open_session(graphs[name], provider, running) for name in GRAPHS)
+        frontend, encoder = (
+            open_session(graphs[name], provider, running.of_graph(name)) for name in GRAPHS
+        )
         return cls(frontend, encoder, audio, chunking or Chunking(), head or Head())
 
-    def pieces(
-        self, blocks: Iterable[Samples]
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-        """Run the model over one clip, of any length, in memory that does not grow with it.
+    def pieces_of(
+        self, clips: Sequence[Iterable[Samples]]
+    ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Run the model over several clips, in memory that does not grow with their lengths.
 
         Args:
-            blocks: what the model hears, in order: float32 [samples], mono, at the model's rate,
-                normalised where the model wants that; together at least one receptive field.
+            clips: of each what the model hears, in order, in blocks: float32 [samples], mono, at
+                the model's rate, normalised where the model wants that; together at least one
+                receptive field.
 
         Yields:
-            frames float32 [frames, dim] and logits float32 [frames, labels] (None if no head) of
-            one stretch after the other.
+            number of the clip, frames float32 [frames, dim] and logits float32 [frames, labels]
+            (None if no head) of one stretch after the other.
         """
+        for number, blocks in enumerate(clips):
+            for frames, logits in self._pieces(blocks):
+                yield number, frames, logits
+
+    def _pieces(
+        self, blocks: Iterable[Samples]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
         longest, context = (
             self.audio.frames(seconds) for seconds in (self.chunking.seconds, self.chunking.context)
         )
@@ -119,8 +133,16 @@ class Encoder:
             mean = float(samples.mean(dtype=np.float64))
             variance = float(np.square(samples - mean, dtype=np.float64).mean())
             samples = normalized(samples, mean, variance)
-        frames, logits = zip(*self.pieces([samples]), strict=True)
+        _, frames, logits = zip(*self.pieces_of([[samples]]), strict=True)
         return np.concatenate(frames), None if logits[0] is None else np.concatenate(logits)
+
+    def lengths(self) -> tuple[int, ...]:
+        """Seconds of audio to encode once, so that all later ones are as fast as they can be."""
+        return (1,)
+
+    def remark(self, seconds: float) -> str | None:  # noqa: ARG002
+        """What should be said of how audio of this length is encoded, if anything."""
+        return None
 
     def features(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
         """Run the front-end over each second: what the model hears → float32 [frames, dim]."""
@@ -152,15 +174,20 @@ class Encoder:
 
     def _run(self, session: Any, feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """A batch of one."""
-        try:
-            with denormals_as_zero():
-                return [output[0] for output in session.run(None, feeds)]
-        except Exception as error:  # its exceptions have no common base but Exception
-            shape = list(next(iter(feeds.values())).shape)
-            raise ProviderError(
-                f"onnxruntime failed on an input of shape {shape}: {first_line(error)}; if memory "
-                "ran out, give shorter --chunk-seconds"
-            ) from error
+        with reported(next(iter(feeds.values())).shape), denormals_as_zero():
+            return [output[0] for output in session.run(None, feeds)]
+
+
+@contextlib.contextmanager
+def reported(shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what fails inside ONNX Runtime on an input of this shape into our error."""
+    try:
+        yield
+    except Exception as error:  # its exceptions have no common base but Exception
+        raise ProviderError(
+            f"onnxruntime failed on an input of shape {list(shape)}: {first_line(error)}; if "
+            "memory ran out, give shorter --chunk-seconds"
+        ) from error
 
 
 def chunks(

@@ -13,7 +13,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -41,6 +41,8 @@ class Provider:
     """What brings it."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What we set of its options; the user's own come on top."""
+    device: str | None = None
+    """ONNX Runtime's name of the memory that it computes in, where that is not the computer's."""
     library: str | None = None
     """File in ONNX Runtime's folder that it lives in, and that needs other libraries."""
 
@@ -70,6 +72,7 @@ CUDA = Provider(
         # Powers of two, the default, take up to twice the memory that is needed.
         "arena_extend_strategy": "kSameAsRequested",
     },
+    "cuda",
     "libonnxruntime_providers_cuda.so",
 )
 TENSORRT = Provider(
@@ -81,6 +84,7 @@ TENSORRT = Provider(
     "with JetPack",
     # Sums of squares overflow in half precision.
     {"trt_layer_norm_fp32_fallback": "1"},
+    "cuda",
     "libonnxruntime_providers_tensorrt.so",
 )
 LADDER = (TENSORRT, CUDA, CPU)
@@ -123,6 +127,22 @@ class Running:
     """Of the provider, as ONNX Runtime names them: ``device_id``, ``gpu_mem_limit``, …"""
     profile: Path | None = None
     """Beginning of the names of the files that profiles are written to, if any are."""
+    graph_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of the provider, for one graph or the other: shapes, caches."""
+    pack_into: Path | None = None
+    """File, or folder of the files, that graphs are written to as they run on this machine."""
+    packed: bool = False
+    """Whether the graphs are such files."""
+
+    def of_graph(self, name: str) -> Running:
+        """How the session of one graph runs."""
+        own = self.graph_options.get(name, {})
+        return replace(
+            self,
+            options={**own, **self.options},
+            graph_options={},
+            pack_into=self.pack_into and self.pack_into / f"{name}.onnx",
+        )
 
 
 @dataclass(frozen=True)
@@ -208,6 +228,10 @@ def open_session(
     if running.profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(running.profile)
+    if running.packed:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if running.pack_into is not None:
+        _pack(options, running.pack_into)
     if provider.library is not None:
         _preload(ort)
     own = {**provider.options, **running.options}
@@ -243,6 +267,17 @@ def open_session(
             f"{provider.install}"
         )
     return session
+
+
+def _pack(options: Any, target: Path) -> None:
+    """Have the optimized graph written, with weights beside it in the layout that kernels read."""
+    options.optimized_model_filepath = str(target)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", f"{target.stem}.data"),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+        ("session.save_external_prepacked_constant_initializers", "1"),
+    ):
+        options.add_session_config_entry(key, value)
 
 
 def _preload(ort: Any) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .audio import SAMPLE_RATE, AudioSource, Recording
 from .bundle import Bundle, Variant, open_bundle
@@ -19,8 +19,9 @@ from .encoding import Encoding
 from .errors import OptionError, ProviderError
 from .head import check_reject_below
 from .intake import Intake
+from .prepared import make_ready, open_encoder
 from .providers import Provider, Running, checked_threads, choose
-from .results import Timings, Utterance
+from .results import AudioWarning, Timings, Utterance
 from .stream import Stream
 
 PRECISIONS = ("fp32", "int8", "fp16")
@@ -66,6 +67,7 @@ class Recognizer:
         context_seconds: float = 2.0,
         reject_below: float = 0.0,
         provider_options: Mapping[str, object] | None = None,
+        prepare: bool = False,
     ) -> Recognizer:
         """Open a model.
 
@@ -82,12 +84,16 @@ class Recognizer:
             reject_below: confidence under which the answer is ``unknown``.
             provider_options: of the provider, as ONNX Runtime names them: ``device_id``,
                 ``gpu_mem_limit``, ``user_compute_stream``, …; for a provider that is named.
+            prepare: first make ready what later calls find in the cache folder (see
+                :mod:`~.prepared`): some seconds on the CPU, minutes on TensorRT, which does not
+                run without.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
             VariantNotFoundError: the bundle has no such precision.
             ProviderError: the named provider cannot serve.
             OptionError: an argument outside what is allowed.
+            OutputError: with ``prepare``, the cache folder cannot be written.
         """
         if precision not in ("auto", *PRECISIONS):
             raise OptionError(
@@ -105,8 +111,9 @@ class Recognizer:
         def open_tier(tier: Provider) -> tuple[str, Encoder]:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
-            audio = bundle.manifest.audio
-            return chosen, Encoder.open(bundle.graphs(chosen), audio, tier, running, chunking, head)
+            if prepare:
+                make_ready(bundle, chosen, tier, running)
+            return chosen, open_encoder(bundle, chosen, tier, running, chunking, head)
 
         opened = choose(provider, open_tier)
         chosen, encoder = opened.value
@@ -168,39 +175,52 @@ class Recognizer:
         self, intake: Intake, *, frames: bool = False, progress: Progress | None = None
     ) -> Encoding:
         """The second half of :meth:`encode`."""
+        return self.encode_intakes([intake], frames=frames, progress=progress)[0]
+
+    def encode_intakes(
+        self, intakes: Sequence[Intake], *, frames: bool = False, progress: Progress | None = None
+    ) -> list[Encoding]:
+        """The second half of :meth:`encode` for several recordings.
+
+        On a GPU they are encoded together in batches, and the time of that is shared among them by
+        their lengths; on the CPU one after the other.
+        """
+        audio = self.bundle.manifest.audio
         started = time.perf_counter()
-        decoded = intake.decode_seconds
-        total = np.zeros(1)
-        count = 0
-        kept_frames, kept_logits = [], []
-        for piece, logits in self.encoder.pieces(intake.blocks()):
-            total = total + piece.sum(axis=0, dtype=np.float64)
-            count += len(piece)
-            if frames:
-                kept_frames.append(piece)
-            if logits is not None:
-                kept_logits.append(logits)
+        decoded = [intake.decode_seconds for intake in intakes]
+        parts = [_Parts() for _ in intakes]
+        for number, piece, logits in self.encoder.pieces_of([one.blocks() for one in intakes]):
+            parts[number].add(piece, logits, keep=frames)
             if progress is not None:
-                audio = self.bundle.manifest.audio
-                progress(count * audio.hop / audio.sample_rate, intake.seconds)
-        taken = time.perf_counter() - started
-        again = intake.decode_seconds - decoded
-        return Encoding(
-            mean_frame=(total / count).astype(np.float32),
-            logits=np.concatenate(kept_logits) if kept_logits else None,
-            frames=np.concatenate(kept_frames) if frames else None,
-            labels=self.labels,
-            seconds=intake.meter.seconds,
-            outline=intake.meter.outline,
-            audio=self.bundle.manifest.audio,
-            warnings=intake.warnings(),
-            timings=Timings(decode=intake.decode_seconds, encode=taken - again),
-            normalization=intake.normalization,
-            model=self.bundle.manifest.name,
-            provider=self.provider,
-            calibrated=self.bundle.manifest.calibration is not None,
-            reject_below=self.reject_below,
-        )
+                seconds = parts[number].count * audio.hop / audio.sample_rate
+                progress(seconds, intakes[number].seconds)
+        again = [one.decode_seconds - before for one, before in zip(intakes, decoded, strict=True)]
+        taken = time.perf_counter() - started - sum(again)
+        total = sum(one.count for one in parts)
+        return [
+            Encoding(
+                mean_frame=(part.total / part.count).astype(np.float32),
+                logits=np.concatenate(part.logits) if part.logits else None,
+                frames=np.concatenate(part.frames) if frames else None,
+                labels=self.labels,
+                seconds=intake.meter.seconds,
+                outline=intake.meter.outline,
+                audio=audio,
+                warnings=self._warnings(intake),
+                timings=Timings(intake.decode_seconds, taken * part.count / total),
+                normalization=intake.normalization,
+                model=self.bundle.manifest.name,
+                provider=self.provider,
+                calibrated=self.bundle.manifest.calibration is not None,
+                reject_below=self.reject_below,
+            )
+            for intake, part in zip(intakes, parts, strict=True)
+        ]
+
+    def _warnings(self, intake: Intake) -> tuple[AudioWarning, ...]:
+        remark = self.encoder.remark(intake.meter.seconds)
+        own = () if remark is None else (AudioWarning("provider", remark),)
+        return (*intake.warnings(), *own)
 
     def recognize(
         self,
@@ -215,6 +235,23 @@ class Recognizer:
         return self.encode(
             source, rate, channel=channel, max_seconds=max_seconds, cut=cut
         ).utterance()
+
+    def warm_up(self) -> list[tuple[int, float, float]]:
+        """Encode noise of each length that the provider treats apart, so that nobody waits for it.
+
+        Returns:
+            seconds of audio, and seconds that the first and the second time took.
+        """
+        audio = self.bundle.manifest.audio
+        times = []
+        for seconds in self.encoder.lengths():
+            noise = np.random.default_rng(0).standard_normal(seconds * audio.sample_rate)
+            started = time.perf_counter()
+            self.encoder.encode(noise.astype(np.float32))
+            again = time.perf_counter()
+            self.encoder.encode(noise.astype(np.float32))
+            times.append((seconds, again - started, time.perf_counter() - again))
+        return times
 
     def stream(
         self,
@@ -239,6 +276,27 @@ class Recognizer:
             f"  labels: {labels}\n"
             f"  hears:  {audio.sample_rate} Hz mono, a frame every {audio.hop} samples"
         )
+
+
+@dataclass
+class _Parts:
+    """What has come of one recording."""
+
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    """Sum of the frame embeddings."""
+    count: int = 0
+    frames: list[NDArray[np.float32]] = field(default_factory=list)
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(
+        self, frames: NDArray[np.float32], logits: NDArray[np.float32] | None, *, keep: bool
+    ) -> None:
+        self.total = self.total + frames.sum(axis=0, dtype=np.float64)
+        self.count += len(frames)
+        if keep:
+            self.frames.append(frames)
+        if logits is not None:
+            self.logits.append(logits)
 
 
 def _suits_processor(variant: Variant) -> bool:

@@ -26,7 +26,8 @@ class AudioWarning:
     """Something about the recording that makes its result less certain."""
 
     code: str
-    """``short``, ``long``, ``silent``, ``clipped``, ``noisy``, ``cut`` or ``incomplete``."""
+    """``short``, ``long``, ``silent``, ``clipped``, ``noisy``, ``cut``, ``incomplete``, or
+    ``provider``: part of the work was done elsewhere."""
     message: str
     """What was measured, and what to do about it."""
 

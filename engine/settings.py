@@ -27,11 +27,11 @@ class ModelSettings:
     reject_below: float = 0.0
     provider_options: Mapping[str, str] = field(default_factory=dict)
 
-    def load(self) -> Recognizer:
-        """Open the model; raises as :meth:`Recognizer.load`."""
+    def load(self, *, prepare: bool = False) -> Recognizer:
+        """Open the model; argument and errors as :meth:`Recognizer.load`."""
         from .recognizer import Recognizer
 
-        return Recognizer.load(**asdict(self))
+        return Recognizer.load(**asdict(self), prepare=prepare)
 
 
 @dataclass(frozen=True)

@@ -375,3 +375,9 @@ def test_intake_settings_are_obeyed(recognizer, calls, tmp_path):
     settings = BatchSettings(intake=IntakeSettings(max_seconds=1.0, cut=True))
     assert one_run(recognizer, tmp_path / "b", [calls], settings).done == 8
     assert {row["seconds"] for row in rows(tmp_path / "b" / "results.jsonl")} == {1.0}
+
+
+def test_a_batch_size_on_the_processor_is_refused(calls, tmp_path):
+    done = e2v(calls, "-o", tmp_path / "out", "--batch-size", 8)
+    assert done.returncode == 2
+    assert "--batch-size 8 is for one process on a GPU" in done.stderr

@@ -30,6 +30,10 @@ VERBS = {
     ),
     "feedback": ("emotion2vec_edge.engine.cli.feedback", "Keep corrected answers to learn from."),
     "bench": ("emotion2vec_edge.benchmarks.cli", "Measure speed and accuracy."),
+    "warmup": (
+        "emotion2vec_edge.engine.cli.warmup",
+        "Make ready what the first use would wait for.",
+    ),
     "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
     "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
 }

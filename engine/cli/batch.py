@@ -55,11 +55,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Worker processes, which share the processors; each has the model in memory.",
 )
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 256),
+    help="Recordings that a GPU encodes together; 16 by default. On the CPU one after the other is "
+    "as fast.",
+)
 @intake_options
 @model_options
 def batch(
     inputs: tuple[str, ...], output: Path | None, report_settings: ReportSettings,
     formats: tuple[Format, ...], embeddings: bool, confident: float, jobs: int,
+    batch_size: int | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize all recordings in INPUTS.
@@ -68,7 +75,17 @@ def batch(
     recordings, or -, a list on stdin. The same command with the same -o goes on where an earlier
     run stopped: what is done is skipped, what failed is tried again.
     """
-    from ..batch import BatchSettings, Progress, Worker, remaining, run_batch, run_digest
+    from ..batch import (
+        TOGETHER,
+        BatchSettings,
+        Progress,
+        Worker,
+        remaining,
+        run_batch,
+        run_digest,
+    )
+    from ..device import DeviceEncoder
+    from ..errors import OptionError
     from ..inputs import collect
     from ..outputs import OutputFolder
     from ..providers import checked_threads
@@ -80,6 +97,13 @@ def batch(
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
     recognizer = model_settings.load()
+    on_gpu = isinstance(recognizer.encoder, DeviceEncoder)
+    together = (batch_size or TOGETHER) if on_gpu and jobs == 1 else 1
+    if batch_size is not None and batch_size > together:
+        raise OptionError(
+            f"--batch-size {batch_size} is for one process on a GPU; on {recognizer.provider} with "
+            f"--jobs {jobs} recordings are encoded one by one, which is as fast"
+        )
     run = run_digest(recognizer, settings)
     output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
     with OutputFolder(output) as folder:
@@ -87,7 +111,7 @@ def batch(
         progress = Progress(len(todo), skipped=len(items) - len(todo))
         if jobs == 1:
             left = iter(todo)
-            worker = Worker(recognizer, folder.path, settings, run)
+            worker = Worker(recognizer, folder.path, settings, run, together)
             outcomes = worker.work(lambda _wait: next(left, None))
         else:
             del recognizer
