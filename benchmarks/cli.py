@@ -19,7 +19,10 @@ FOLDER = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Also write JSON, Markdown and PNG there.",
 )
-PEERS = ("torch", "torch-int8", "funasr", "ort", "ort-naive-int8", "openvino")
+PEERS = (
+    "torch", "torch-int8", "torch-sdpa", "torch-compile", "funasr", "ort", "ort-naive-int8",
+    "openvino",
+)  # fmt: skip
 VARIANTS = click.option(
     "--variants",
     "-v",
@@ -88,6 +91,58 @@ def latency(
 
     settings = LatencySettings(
         model, variants, provider, threads, seconds, rounds, peers, checkpoint, cold
+    )
+    _finish(measure(settings, _say), output)
+
+
+@bench.command()
+@MODEL
+@VARIANTS
+@click.option("--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu.")
+@click.option("--threads", type=int, help="Processors to use; all by default.")
+@click.option(
+    "--seconds",
+    "-s",
+    multiple=True,
+    type=click.FloatRange(0.025),
+    default=(3.0, 10.0),
+    show_default=True,
+    help="Length of each clip; may be given several times.",
+)
+@click.option(
+    "--batch-size",
+    "-b",
+    "sizes",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(1, 2, 4, 8, 16, 32),
+    show_default=True,
+    help="Clips at once; may be given several times.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--peers",
+    "-p",
+    multiple=True,
+    type=click.Choice(["torch-sdpa", "torch-compile"]),
+    help="What else to run, in turns, on the same device. Needs --checkpoint.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The FunASR folder that the bundle was made from.",
+)
+@FOLDER
+def throughput(
+    model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
+    seconds: tuple[float, ...], sizes: tuple[int, ...], rounds: int, peers: tuple[str, ...],
+    checkpoint: Path | None, output: Path | None,
+) -> None:  # fmt: skip
+    """Clips a second, by how many are encoded together: what a GPU gains from batches."""
+    from .throughput import ThroughputSettings, measure
+
+    settings = ThroughputSettings(
+        model, variants, provider, threads, seconds, sizes, rounds, peers, checkpoint
     )
     _finish(measure(settings, _say), output)
 

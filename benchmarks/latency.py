@@ -73,7 +73,7 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
     with tempfile.TemporaryDirectory() as folder:
         for name in settings.peers:
             progress(f"building the peer {name}")
-            given = PeerSettings(settings.checkpoint or Path(), first.threads, Path(folder))
+            given = PeerSettings.like(first, settings.checkpoint or Path(), Path(folder))
             runs[name] = build_peer(name, given)
         document = Document(
             "latency",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion2vec_edge.engine.cpu import cpu_features
+from emotion2vec_edge.engine.gpu import find_gpu, tensorrt_version
 from emotion2vec_edge.engine.providers import usable_threads
 
 BUSY_SHARE = 0.1
@@ -34,6 +35,8 @@ class Machine:
     packages: dict[str, str]
     busy: float
     """Share of the processors' time that was taken before the measurement began."""
+    gpu: str = ""
+    """Empty where there is none."""
 
     def lines(self) -> list[str]:
         """For people."""
@@ -42,6 +45,8 @@ class Machine:
             f"{self.memory_gib:.0f} GiB, {self.system}, Python {self.python}",
             ", ".join(f"{name} {version}" for name, version in self.packages.items()),
         ]
+        if self.gpu:
+            lines.insert(1, self.gpu)
         if self.busy > BUSY_SHARE:
             lines.append(
                 f"NOT A QUIET MACHINE: {self.busy:.0%} of its processors' time was taken before "
@@ -69,7 +74,15 @@ def describe(watch_seconds: float = 1.0) -> Machine:
         python=platform.python_version(),
         packages=_versions(),
         busy=(after[0] - before[0]) / everything if everything else 0.0,
+        gpu=_gpu(),
     )
+
+
+def _gpu() -> str:
+    gpu, version = find_gpu(), tensorrt_version()
+    if gpu is None:
+        return ""
+    return f"{gpu}, TensorRT {version}" if version else str(gpu)
 
 
 def _busy_and_all() -> tuple[int, int]:

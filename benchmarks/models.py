@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle import Manifest
-from emotion2vec_edge.engine.providers import LADDER
+from emotion2vec_edge.engine.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ def weights_of(manifest: Manifest) -> str:
 def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
     """Precisions that a bundle has and its provider runs, fp32 first."""
     one = Recognizer.load(model, provider=provider)
-    tier = next(tier for tier in LADDER if tier.name == one.provider)
+    tier = next(tier for tier in PROVIDERS if tier.name == one.provider)
     return [name for name in reversed(tier.precisions) if name in one.bundle.manifest.variants]
 
 

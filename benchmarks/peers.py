@@ -7,6 +7,7 @@ compute the same.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import types
@@ -19,13 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine import example_recordings, load_audio
+from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.errors import MissingExtraError
+from emotion2vec_edge.engine.errors import MissingExtraError, ProviderError
+from emotion2vec_edge.engine.providers import PROVIDERS
 from emotion2vec_edge.engine.windows import clip_scores
 
 Run = Callable[[Samples], NDArray[np.floating[Any]]]
-"""Samples, 16 kHz mono → probabilities [labels]."""
+"""Samples, 16 kHz mono → probabilities [labels]. The peers of :data:`BATCHED` also take samples
+[clips, samples], and give probabilities [clips, labels]."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class PeerSettings:
     threads: int
     folder: Path
     """For graphs that are made on the way; a second peer finds those of the first."""
+    device: str = "cpu"
+    """As torch names it; the peers of :data:`BATCHED` run there, others on the processor."""
+    temperature: float = 1.0
+    """What the bundle's logits are divided by, which its checkpoint's are not."""
+
+    @classmethod
+    def like(cls, recognizer: Recognizer, checkpoint: Path, folder: Path) -> PeerSettings:
+        """For peers of this recognizer."""
+        tier = next(tier for tier in PROVIDERS if tier.name == recognizer.provider)
+        return cls(
+            checkpoint,
+            recognizer.threads,
+            folder,
+            tier.device or "cpu",
+            recognizer.encoder.head.temperature,
+        )
 
 
 def build_peer(name: str, settings: PeerSettings) -> Run:
@@ -44,16 +63,25 @@ def build_peer(name: str, settings: PeerSettings) -> Run:
 
     Raises:
         MissingExtraError: what it needs is not installed; the message says how to get it.
+        ProviderError: it should run on a GPU, and finds none.
         CheckpointError: the checkpoint cannot be read.
     """
     build, needs, command = PEERS[name]
     try:
         with _quiet():
-            return build(settings)
+            run = build(settings)
     except ImportError as error:
         if isinstance(error, MissingExtraError):
             raise
         raise MissingExtraError(f"the peer {name} needs {needs} ({error}): {command}") from None
+    return run if settings.temperature == 1 else functools.partial(_tempered, run, settings)
+
+
+def _tempered(run: Run, settings: PeerSettings, samples: Samples) -> NDArray[np.floating[Any]]:
+    """Probabilities as the bundle's temperature makes them."""
+    powers = run(samples) ** (1 / settings.temperature)
+    tempered: NDArray[np.floating[Any]] = powers / powers.sum(axis=-1, keepdims=True)
+    return tempered
 
 
 @contextlib.contextmanager
@@ -104,6 +132,74 @@ def _run_module(model: Any, settings: PeerSettings) -> Run:
             outputs = model(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
         probabilities: NDArray[np.floating[Any]] = outputs[3][0].numpy()
         return probabilities
+
+    return run
+
+
+def _torch_sdpa(settings: PeerSettings) -> Run:
+    """Our own module with torch's fused attention; in float16 on a GPU."""
+    return _on_device(_fused(settings), settings)
+
+
+def _torch_compile(settings: PeerSettings) -> Run:
+    """The same, compiled."""
+    import torch
+
+    return _on_device(torch.compile(_fused(settings), dynamic=True), settings)
+
+
+def _fused(settings: PeerSettings) -> Any:
+    """Normalised waveforms and lengths → logits of each clip."""
+    import torch
+    from torch import Tensor, nn
+    from torch.nn.functional import scaled_dot_product_attention
+
+    from emotion2vec_edge.export.model import Attention, frame_counts
+
+    class Fused(Attention):
+        def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+            batch, tokens, dim = x.shape
+            shape = (batch, tokens, 3, self.num_heads, dim // self.num_heads)
+            q, k, v = self.qkv(x).reshape(shape).permute(2, 0, 3, 1, 4)
+            heads = scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+            merged: Tensor = self.proj(heads.transpose(1, 2).reshape(batch, tokens, dim))
+            return merged
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = _module(settings)
+            for module in self.model.modules():
+                if isinstance(module, Attention):
+                    module.__class__ = Fused
+
+        def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+            counts = frame_counts(lengths, self.model.config)
+            frames = self.model.encoder(self.model.frontend(waveform), counts)[0]
+            embedding = frames.sum(dim=1) / counts.unsqueeze(1).to(frames.dtype)
+            logits: Tensor = self.model.encoder.head(embedding)
+            return logits
+
+    dtype = torch.float32 if settings.device == "cpu" else torch.float16
+    return Whole().eval().to(settings.device, dtype)
+
+
+def _on_device(model: Any, settings: PeerSettings) -> Run:
+    import torch
+
+    if settings.device != "cpu" and not torch.cuda.is_available():
+        raise ProviderError("this torch finds no GPU, so it cannot be measured there")
+    torch.set_num_threads(settings.threads)
+    dtype = torch.float32 if settings.device == "cpu" else torch.float16
+
+    def run(samples: Samples) -> NDArray[np.floating[Any]]:
+        clips = np.atleast_2d(samples)
+        waveform = torch.from_numpy(np.concatenate([_waveform(clip) for clip in clips]))
+        lengths = torch.full((len(clips),), clips.shape[1])
+        with torch.inference_mode():
+            logits = model(waveform.to(settings.device, dtype), lengths.to(settings.device))
+            probabilities: NDArray[np.floating[Any]] = logits.float().softmax(-1).cpu().numpy()
+        return probabilities if samples.ndim == 2 else probabilities[0]
 
     return run
 
@@ -230,9 +326,14 @@ EXPORT = "pip install torch==2.13.0 'emotion2vec-edge[export]'"
 PEERS: dict[str, tuple[Callable[[PeerSettings], Run], str, str]] = {
     "torch": (_torch, "torch", EXPORT),
     "torch-int8": (_torch_int8, "torch", EXPORT),
+    "torch-sdpa": (_torch_sdpa, "torch", EXPORT),
+    "torch-compile": (_torch_compile, "torch and a C++ compiler", EXPORT),
     "funasr": (_funasr, "FunASR", "pip install --no-deps funasr, and what it imports"),
     "ort": (_ort, "torch and onnx", EXPORT),
     "ort-naive-int8": (_ort_naive_int8, "torch and onnx", EXPORT),
     "openvino": (_openvino, "OpenVINO and nncf", "pip install openvino nncf"),
 }
 """Name → how to build it, what it needs, and the command that brings that."""
+
+BATCHED = ("torch-sdpa", "torch-compile")
+"""Those that a GPU is compared with: they run on the same device, and take batches."""

@@ -16,7 +16,7 @@ from emotion2vec_edge.benchmarks.conditions import codec, gain, narrow, noise
 from emotion2vec_edge.benchmarks.document import Column, Document, Table, read_document
 from emotion2vec_edge.benchmarks.timing import interleaved, percentiles, ratio
 from emotion2vec_edge.engine import Recognizer, example_recordings
-from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
+from emotion2vec_edge.engine.errors import MissingExtraError, OptionError, ProviderError
 from emotion2vec_edge.export.checkpoint import load_checkpoint
 from emotion2vec_edge.export.config import read_config
 
@@ -215,7 +215,7 @@ def test_compare(tmp_path):
 
 
 def test_latency_with_peers(small_checkpoint, small_bundle, tmp_path):
-    names = ["torch", "torch-int8", "funasr", "ort", "ort-naive-int8"]
+    names = ["torch", "torch-int8", "torch-sdpa", "funasr", "ort", "ort-naive-int8"]
     options = [option for name in names for option in ("--peers", name)]
     text = e2v_bench("latency", "-s", 1, "--rounds", 2, "--model", small_bundle,
                      "--checkpoint", small_checkpoint, *options, "-o", tmp_path)  # fmt: skip
@@ -224,11 +224,44 @@ def test_latency_with_peers(small_checkpoint, small_bundle, tmp_path):
     (warm, cold) = read_document(tmp_path / "latency.json").tables
     assert [row[1] for row in warm.rows] == ["fp32", "int8", *names]
     far = {row[1]: row[7] for row in warm.rows}
-    for exact in ("torch", "funasr", "ort"):
+    for exact in ("torch", "torch-sdpa", "funasr", "ort"):
         assert far[exact] < 1e-4, far
     assert max(far.values()) < 0.3
     assert [row[0] for row in cold.rows] == ["fp32", "int8"]
     assert all(0.1 < row[3] < 10 and 50 < row[4] < 500 for row in cold.rows)
+
+
+def test_throughput_with_a_peer(small_checkpoint, small_bundle, tmp_path):
+    text = e2v_bench("throughput", "-s", 1, "-b", 1, "-b", 3, "--rounds", 2, "-p", "torch-sdpa",
+                     "--model", small_bundle, "--checkpoint", small_checkpoint,
+                     "-o", tmp_path)  # fmt: skip
+    assert "clips/s" in text
+    assert (tmp_path / "throughput.png").read_bytes().startswith(b"\x89PNG")
+    (table,) = read_document(tmp_path / "throughput.json").tables
+    assert [row[1:3] for row in table.rows] == [
+        [size, name] for size in ("1", "3") for name in ("fp32", "int8", "torch-sdpa")
+    ]
+    for _, size, name, milliseconds, clips, times, far in table.rows:
+        assert clips == pytest.approx(int(size) / milliseconds * 1000)
+        assert times == pytest.approx(clips)
+        assert far < (1e-4 if name != "int8" else 0.3)
+
+
+def test_peers_are_compared_at_the_temperature_of_the_bundle(monkeypatch, tmp_path):
+    raw = np.array([0.7, 0.2, 0.1])
+    monkeypatch.setitem(peers.PEERS, "torch", (lambda _settings: lambda _samples: raw, "", ""))
+    settings = peers.PeerSettings(tmp_path, 1, tmp_path, temperature=2.0)
+    tempered = peers.build_peer("torch", settings)(np.zeros(1, np.float32))
+    logits = np.log(raw) / 2
+    np.testing.assert_allclose(tempered, np.exp(logits) / np.exp(logits).sum())
+
+
+def test_a_gpu_that_torch_does_not_find(small_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.nn.Module.to", lambda module, *_: module)
+    settings = peers.PeerSettings(small_checkpoint, 1, tmp_path, "cuda")
+    with pytest.raises(ProviderError, match="finds no GPU"):
+        peers.build_peer("torch-sdpa", settings)
 
 
 def test_a_peer_that_is_not_there(small_checkpoint, tmp_path, monkeypatch):

@@ -1,0 +1,79 @@
+"""On a machine with an NVIDIA GPU: that CUDA and TensorRT compute what the processor computes.
+
+Skipped, loudly, everywhere else. TensorRT's engines take minutes to build.
+"""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from emotion2vec_edge.engine import Recognizer, example_recordings
+from emotion2vec_edge.engine.audio import Recording
+from emotion2vec_edge.engine.errors import ProviderError
+from emotion2vec_edge.engine.placement import placements
+from emotion2vec_edge.engine.providers import CUDA, PROVIDERS
+
+pytestmark = pytest.mark.skipif(
+    CUDA.ort_name not in onnxruntime.get_available_providers(),
+    reason="SKIPPED LOUDLY: this build of ONNX Runtime has no CUDA",
+)
+
+
+@pytest.fixture(scope="module")
+def fp16_bundle(small_bundle):
+    from emotion2vec_edge.quantize.calibration import load_calibration
+    from emotion2vec_edge.quantize.quantizer import add_fp16
+
+    add_fp16(small_bundle, load_calibration(None))
+    return small_bundle
+
+
+@pytest.fixture(params=["cuda", "tensorrt"])
+def on_gpu(request, fp16_bundle):
+    tier = next(one for one in PROVIDERS if one.name == request.param)
+    if tier.ort_name not in onnxruntime.get_available_providers():
+        pytest.skip(f"SKIPPED LOUDLY: this build of ONNX Runtime has no {tier.ort_name}")
+    try:
+        return Recognizer.load(fp16_bundle, provider=request.param, prepare=True)
+    except ProviderError as error:
+        pytest.skip(f"SKIPPED LOUDLY: {error}")
+
+
+def test_fp16_gives_the_probabilities_of_fp32(on_gpu, fp16_bundle):
+    assert on_gpu.precision == "fp16"
+    exact = Recognizer.load(fp16_bundle, provider="cpu", precision="fp32")
+    for path in example_recordings():
+        scores = on_gpu.recognize(path).scores
+        assert scores == pytest.approx(exact.recognize(path).scores, abs=0.01)
+
+
+def test_real_speech_of_all_corpora(on_gpu, fp16_bundle, test_clips):
+    exact = Recognizer.load(fp16_bundle, provider="cpu", precision="fp32")
+    for path in test_clips:
+        scores = on_gpu.recognize(path).scores
+        assert scores == pytest.approx(exact.recognize(path).scores, abs=0.01)
+
+
+def test_a_batch_gives_what_each_gives_alone(on_gpu):
+    intakes = [on_gpu.take_in(Recording(path)) for path in example_recordings() * 3]
+    encodings = on_gpu.encode_intakes(intakes)
+    for intake, encoding, path in zip(intakes, encodings, example_recordings() * 3, strict=True):
+        intake.close()
+        alone = on_gpu.recognize(path).scores
+        assert encoding.utterance().scores == pytest.approx(alone, abs=0.01)
+
+
+def test_the_products_run_on_the_gpu(on_gpu):
+    for placement in placements(on_gpu):
+        assert not {"MatMul", "Conv", "Softmax", "LayerNormalization"} & set(placement.elsewhere)
+
+
+def test_cuda_graphs_change_nothing(fp16_bundle):
+    plain = Recognizer.load(fp16_bundle, provider="cuda")
+    recorded = Recognizer.load(
+        fp16_bundle, provider="cuda", provider_options={"enable_cuda_graph": 1}
+    )
+    path = example_recordings()[0]
+    expected = plain.encode(path).logits
+    for _ in range(3):  # recorded at the first, replayed from then on
+        np.testing.assert_allclose(recorded.encode(path).logits, expected, atol=1e-3)
