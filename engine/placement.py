@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from .bundle import GRAPHS
-from .encoder import Encoder
 from .errors import ProviderError
+from .prepared import open_encoder
 from .providers import PROVIDERS, Running
 from .recognizer import Recognizer
 
@@ -60,9 +60,8 @@ def placements(recognizer: Recognizer) -> list[Placement]:
     )
     with tempfile.TemporaryDirectory() as folder:
         running = Running(recognizer.threads, recognizer.options, Path(folder) / "profile")
-        encoder = Encoder.open(
-            bundle.graphs(recognizer.precision), bundle.manifest.audio, tier, running
-        )
+        chunking, head = recognizer.encoder.chunking, recognizer.encoder.head
+        encoder = open_encoder(bundle, recognizer.precision, tier, running, chunking, head)
         encoder.encode(noise.astype(np.float32))
         sessions = dict(zip(GRAPHS, (encoder.frontend, encoder.encoder), strict=True))
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
-from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.corpus import read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 
@@ -47,14 +48,15 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     """
     if path is None:
         return Calibration(tuple(_built_in()), "built in")
-    found = [(clip.path, clip.label) for clip in read_corpus(path)]
+    found = read_corpus(path)
     picked = [found[i] for i in np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
     clips = []
-    for file, label in picked:
-        try:
-            clips.append(Clip(load_audio(file).samples, label))
-        except AudioError:  # a few unreadable files among many say nothing about the model
-            continue
+    for clip in picked:
+        # A few unreadable files among many say nothing about the model.
+        with contextlib.suppress(AudioError):
+            samples = clip.samples()
+            if len(samples) >= LEAST_SAMPLES:
+                clips.append(Clip(samples, clip.label))
     if len(clips) < LEAST_CLIPS:
         raise OptionError(
             f"{path}: {len(clips)} readable recordings of {len(found)}; give a folder or a CSV "

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -286,6 +287,22 @@ def test_calibration_from_a_folder_and_a_manifest(tmp_path, example_samples):
     assert len(labelled.clips) == 11
     assert labelled.clips[0].label == "sad"
     assert len(load_calibration(tmp_path, most=10).clips) == 10
+
+
+def test_calibration_takes_the_part_that_a_manifest_names(tmp_path, example_samples):
+    """EmoBox names parts of files; what has no frame in it says nothing."""
+    soundfile.write(tmp_path / "long.flac", example_samples, 16_000)
+    (tmp_path / "label_map.json").write_text('{"s": "Sad"}')
+    rows = [
+        {"key": f"x-{i}", "dataset": "x", "wav": "long.flac", "emo": "s",
+         "start_time": 0.2 * i, "end_time": 0.2 * i + (0.01 if i == 0 else 0.5)}
+        for i in range(10)
+    ]  # fmt: skip
+    manifest = tmp_path / "x.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    clips = load_calibration(manifest).clips
+    assert len(clips) == 9
+    np.testing.assert_array_equal(clips[0].samples, example_samples[3_200:11_200])
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
