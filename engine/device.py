@@ -86,9 +86,9 @@ class DeviceEncoder(Encoder):
     """Clips that the sessions take at once; None for as many as fit :data:`BATCH_SECONDS`."""
     beyond: DeviceEncoder | None = None
     _kept: OrderedDict[tuple[int, int], _Buffers] = field(
-        default_factory=OrderedDict, repr=False, compare=False
+        default_factory=OrderedDict, init=False, repr=False, compare=False
     )
-    _lock: Any = field(default_factory=threading.RLock, repr=False, compare=False)
+    _lock: Any = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
     """Buffers are shared by the threads that use the recognizer."""
 
     def pieces_of(
@@ -126,10 +126,8 @@ class DeviceEncoder(Encoder):
             padded[: len(waveform)] = waveform
             windows = np.lib.stride_tricks.sliding_window_view(padded, blocks.shape[2])
             blocks[row] = windows[:: step * self.audio.hop][:seconds]
-        frames_of = np.ones(
-            rows, np.int64
-        )  # rows that nobody asked for have something to attend to
-        frames_of[: len(lengths)] = lengths
+        # Rows that nobody asked for have one frame, so that there is something to attend to.
+        frames_of = np.array([*lengths, *[1] * (rows - len(lengths))], np.int64)
         with self._lock, reported(blocks.shape):
             buffers = self._buffers(rows, seconds)
             buffers.waveform.update_inplace(blocks.reshape(-1, blocks.shape[2]))
@@ -214,7 +212,8 @@ class DeviceEncoder(Encoder):
         """Those of a shape, made where they are not there."""
         shape = (rows, seconds)
         if shape not in self._kept:
-            if len(self._kept) == KEPT_SHAPES:
+            # A recorded graph goes on writing where it wrote when it was recorded.
+            if len(self._kept) == KEPT_SHAPES and not self.device.graphs:
                 self._kept.popitem(last=False)
             self._kept[shape] = self._allocate(rows, seconds)
         self._kept.move_to_end(shape)

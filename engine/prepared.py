@@ -84,9 +84,12 @@ class Place:
         write_atomically(self.folder / READY, json.dumps(document, indent=2).encode())
 
     def _listing(self) -> dict[str, list[int]]:
-        """Size and time of change of each file."""
+        """Size and time of change of each file.
+
+        The time in whole seconds: images of containers keep it so.
+        """
         files = [file for file in sorted(self.folder.iterdir()) if file.name != READY]
-        return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+        return {file.name: [file.stat().st_size, int(file.stat().st_mtime)] for file in files}
 
 
 def place_of(bundle: Bundle, precision: str, provider: Provider, running: Running) -> Place | None:
@@ -100,7 +103,7 @@ def place_of(bundle: Bundle, precision: str, provider: Provider, running: Runnin
         facts["instructions"] = _digest(sorted(cpu_flags()))
     else:
         facts["tensorrt"] = str(tensorrt_version())
-        facts["gpu"] = str(find_gpu(int(running.options.get("device_id", "0"))))
+        facts["gpu"] = str(find_gpu(running.device))
         facts["options"] = json.dumps(
             {key: value for key, value in running.options.items() if key.startswith("trt_")},
             sort_keys=True,
@@ -164,9 +167,10 @@ def _on_device(
     head: Head,
 ) -> DeviceEncoder:
     encoder = DeviceEncoder.open(graphs, audio, provider, running, chunking, head)
-    number = int(running.options.get("device_id", "0"))
     records = any(running.options.get(key) in ("1", "true", "True") for key in GRAPH_OPTIONS)
-    return dataclasses.replace(encoder, device=Device(str(provider.device), number, records))
+    return dataclasses.replace(
+        encoder, device=Device(str(provider.device), running.device, records)
+    )
 
 
 def make_ready(

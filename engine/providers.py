@@ -134,6 +134,14 @@ class Running:
     packed: bool = False
     """Whether the graphs are such files."""
 
+    @property
+    def device(self) -> int:
+        """Number of the GPU; raises OptionError if that is none."""
+        number = self.options.get("device_id", "0")
+        if not number.isdecimal():
+            raise OptionError(f"device_id is {number!r}; give the number of a GPU, from 0")
+        return int(number)
+
     def of_graph(self, name: str) -> Running:
         """How the session of one graph runs."""
         own = self.graph_options.get(name, {})

@@ -113,6 +113,11 @@ def test_memory_of_shapes_is_bounded(recognizer, speech, monkeypatch):
     for seconds in (1, 2, 3, 1, 4):
         encoder.encode(speech[: seconds * 16_000])
     assert list(encoder._kept) == [(1, 1), (1, 4)]
+    # … but for recorded graphs, which go on writing where they wrote.
+    recording = on_device(recognizer.encoder, device=Device(graphs=True))
+    for seconds in (1, 2, 3):
+        recording.encode(speech[: seconds * 16_000])
+    assert len(recording._kept) == 3
 
 
 def test_what_is_long_takes_smaller_batches(recognizer, speech):

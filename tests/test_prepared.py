@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, bundle, open_bundle, prepared, providers
-from emotion2vec_edge.engine.errors import OutputError, ProviderError
+from emotion2vec_edge.engine.errors import OptionError, OutputError, ProviderError
 from emotion2vec_edge.engine.gpu import Gpu
 from emotion2vec_edge.engine.prepared import make_ready, place_of
 from emotion2vec_edge.engine.providers import CPU, CUDA, TENSORRT, Running
@@ -297,3 +297,9 @@ def test_cuda_graphs_are_an_option(fake_gpu, value):
     assert (encoder.device.name, encoder.device.number) == ("cuda", 1)
     assert encoder.device.graphs
     assert not Recognizer.load(provider="cuda").encoder.device.graphs
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_gpu_that_is_no_number(fake_gpu, provider):
+    with pytest.raises(OptionError, match="device_id is 'first'"):
+        Recognizer.load(provider=provider, provider_options={"device_id": "first"})
