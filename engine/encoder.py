@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 BLOCK_SECONDS = 1.0
-"""Front-end block; 0.5 to 2 s measured alike, and faster than the whole clip."""
+"""Front-end block where nothing else is known."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Chunking:
     """The longest stretch that the encoder sees at once."""
     context: float = 2.0
     """Seconds that a chunk hears on either side of the part of it that is kept."""
+    block: float = BLOCK_SECONDS
+    """Seconds that the front-end is given at once."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds < np.inf:
@@ -145,9 +147,9 @@ class Encoder:
         return None
 
     def features(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
-        """Run the front-end over each second: what the model hears → float32 [frames, dim]."""
+        """Run the front-end block by block: what the model hears → float32 [frames, dim]."""
         hop, least = self.audio.hop, self.audio.receptive_field
-        step = self.audio.frames(BLOCK_SECONDS)
+        step = self.audio.frames(self.chunking.block)
         needed = (step - 1) * hop + least
         waveform = np.zeros(0, np.float32)
         for block in blocks:

@@ -26,6 +26,7 @@ NOISY_DB = 20.0
 
 POWER_WIDTH = SAMPLE_RATE // 40
 POWER_STEP = SAMPLE_RATE // 100
+POWER_PART = math.gcd(POWER_WIDTH, POWER_STEP)
 POWER_FLOOR_DB, POWER_BINS_PER_DB = -150, 10
 POWER_BINS = 250 * POWER_BINS_PER_DB
 OUTLINE_STEP = round(OUTLINE_SECONDS * SAMPLE_RATE)
@@ -159,9 +160,10 @@ class Meter:
         self._tail = samples[count * POWER_STEP :]
         if not count:
             return
-        sums = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-        first = POWER_STEP * np.arange(count)
-        power = np.maximum(sums[first + POWER_WIDTH] - sums[first], 0.0) / POWER_WIDTH
+        parts = samples[: (count - 1) * POWER_STEP + POWER_WIDTH].reshape(-1, POWER_PART)
+        energies = np.einsum("ij,ij->i", parts, parts, dtype=np.float64)
+        windows = np.lib.stride_tricks.sliding_window_view(energies, POWER_WIDTH // POWER_PART)
+        power = windows[:: POWER_STEP // POWER_PART].sum(axis=1) / POWER_WIDTH
         step = (10 * np.log10(power + 1e-30) - POWER_FLOOR_DB) * POWER_BINS_PER_DB
         index = np.clip(step.astype(np.int64), 0, POWER_BINS - 1)
         self._bins[0] += np.bincount(index, minlength=POWER_BINS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -106,6 +106,7 @@ class Recognizer:
         running = Running(threads, {k: str(v) for k, v in (provider_options or {}).items()})
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
+        chunking = replace(chunking, block=bundle.manifest.block_seconds)
         head = bundle.head()
 
         def open_tier(tier: Provider) -> tuple[str, Encoder]:

@@ -72,6 +72,15 @@ class ModelConfig:
             jump *= layer.stride
         return field
 
+    @property
+    def frontend_values(self) -> int:
+        """Values a second of the widest layer of the front-end."""
+        widest, rate = 0.0, float(SAMPLE_RATE)
+        for layer in self.conv_layers:
+            rate /= layer.stride
+            widest = max(widest, layer.channels * rate)
+        return round(widest)
+
 
 CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
 """The front-end of data2vec 2.0, and of emotion2vec's published models."""

@@ -134,6 +134,7 @@ def _manifest(
             "prenet_depth": config.prenet_depth,
             "depth": config.depth,
             "parameters": parameters,
+            "frontend_values": config.frontend_values,
         },
         labels=checkpoint.labels,
         audio=audio_contract(checkpoint),

@@ -53,16 +53,22 @@ class ConvBlock(nn.Module):
         batch, time, channels = x.shape
         kernel, stride = self.layer.kernel, self.layer.stride
         count = (time - kernel) // stride + 1
-        # A window is ``whole`` rows of ``stride`` samples, which a reshape gives, and a rest.
-        whole = kernel // stride
+        # A window is ``whole`` rows of ``stride`` samples, which a reshape gives, and a rest: the
+        # end of rows that end where windows end.
+        whole, rest = divmod(kernel, stride)
         pieces = []
         if whole:
             rows = x[:, : (count + whole - 1) * stride]
             rows = rows.reshape(batch, count + whole - 1, stride * channels)
             # Ends are counted from behind: the tracer cannot prove that i + count is in range.
             pieces = [rows[:, i : i + 1 - whole or None] for i in range(whole)]
-        last = stride * (count - 1) + 1
-        pieces += [x[:, i : i + last : stride] for i in range(whole * stride, kernel)]
+        if whole and rest:
+            first = kernel - stride
+            rows = x[:, first : first + count * stride].reshape(batch, count, stride * channels)
+            pieces.append(rows[:, :, (stride - rest) * channels :])
+        elif rest:  # gaps between the windows
+            last = stride * (count - 1) + 1
+            pieces = [x[:, i : i + last : stride] for i in range(kernel)]
         windows = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
         weight = self.conv.weight.permute(2, 1, 0).reshape(kernel * channels, -1)
         activated: Tensor = self.gelu(self.norm(windows @ weight))

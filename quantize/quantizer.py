@@ -20,7 +20,7 @@ from emotion2vec_edge.engine.bundle import (
     write_atomically,
 )
 from emotion2vec_edge.engine.cpu import cpu_features
-from emotion2vec_edge.engine.encoder import Encoder
+from emotion2vec_edge.engine.encoder import Chunking, Encoder
 from emotion2vec_edge.engine.errors import GateError, OutputError
 from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime, usable_threads
 
@@ -172,9 +172,10 @@ def add_fp16(
 
 
 def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Encoder:
-    return Encoder.open(
-        graphs, bundle.manifest.audio, CPU, Running(usable_threads()), head=bundle.head()
-    )
+    manifest = bundle.manifest
+    chunking = Chunking(block=manifest.block_seconds)
+    running = Running(usable_threads())
+    return Encoder.open(graphs, manifest.audio, CPU, running, chunking, bundle.head())
 
 
 def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:

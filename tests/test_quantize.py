@@ -136,13 +136,16 @@ def test_the_default_on_a_cpu_is_int8_where_it_is_exact(monkeypatch):
     assert Recognizer.load(provider="cpu").precision == "fp32"
 
 
-def test_front_end_blocks_change_little_in_int8(example_samples, monkeypatch):
-    from emotion2vec_edge.engine import encoder
+def with_blocks(recognizer, seconds):
+    chunking = dataclasses.replace(recognizer.encoder.chunking, block=seconds)
+    encoder = dataclasses.replace(recognizer.encoder, chunking=chunking)
+    return dataclasses.replace(recognizer, encoder=encoder)
 
+
+def test_front_end_blocks_change_little_in_int8(example_samples):
     recognizer = Recognizer.load(precision="int8")
-    blocks = recognizer.recognize(example_samples, 16_000).scores
-    monkeypatch.setattr(encoder, "BLOCK_SECONDS", 1e6)
-    whole = recognizer.recognize(example_samples, 16_000).scores
+    blocks = with_blocks(recognizer, 1.0).recognize(example_samples, 16_000).scores
+    whole = with_blocks(recognizer, 1e6).recognize(example_samples, 16_000).scores
     assert blocks == pytest.approx(whole, abs=0.01)
 
 
