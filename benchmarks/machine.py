@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion2vec_edge.engine.cpu import cpu_features
-from emotion2vec_edge.engine.gpu import find_gpu, tensorrt_version
+from emotion2vec_edge.engine.gpu import gpu_line
 from emotion2vec_edge.engine.providers import usable_threads
 
 BUSY_SHARE = 0.1
@@ -74,15 +74,8 @@ def describe(watch_seconds: float = 1.0) -> Machine:
         python=platform.python_version(),
         packages=_versions(),
         busy=(after[0] - before[0]) / everything if everything else 0.0,
-        gpu=_gpu(),
+        gpu=gpu_line() or "",
     )
-
-
-def _gpu() -> str:
-    gpu, version = find_gpu(), tensorrt_version()
-    if gpu is None:
-        return ""
-    return f"{gpu}, TensorRT {version}" if version else str(gpu)
 
 
 def _busy_and_all() -> tuple[int, int]:

@@ -60,3 +60,9 @@ def tensorrt_version() -> str | None:
         unit = 10_000 if number >= 100_000 else 1_000
         return f"{number // unit}.{number % unit // 100}.{number % 100}"
     return None
+
+
+def gpu_line() -> str | None:
+    """The first GPU and the TensorRT that goes with it, for people; None where there is no GPU."""
+    gpu = find_gpu()
+    return None if gpu is None else f"{gpu}, TensorRT {tensorrt_version() or 'not found'}"

@@ -9,9 +9,10 @@ import types
 import numpy as np
 import pytest
 
-from emotion2vec_edge.engine import Recognizer, device, example_recordings, gpu, load_audio
+from emotion2vec_edge.engine import device, example_recordings, gpu, load_audio
 from emotion2vec_edge.engine.audio import Recording
 from emotion2vec_edge.engine.batch import BatchSettings, Worker
+from emotion2vec_edge.engine.cli import doctor
 from emotion2vec_edge.engine.device import BUCKETS, Device, DeviceEncoder, bucket
 from emotion2vec_edge.engine.encoder import Chunking
 from emotion2vec_edge.engine.errors import ProviderError
@@ -278,6 +279,14 @@ def test_the_driver_says_which_gpu_it_is(monkeypatch):
     assert gpu.find_gpu(1) is None
 
 
+def test_doctor_names_the_gpu(monkeypatch):
+    monkeypatch.setattr(gpu, "find_gpu", lambda: gpu.Gpu("Orin", "8.7", "12.6"))
+    monkeypatch.setattr(gpu, "tensorrt_version", lambda: None)
+    assert list(doctor._processor())[-1] == (
+        "Orin (compute 8.7, driver for CUDA 12.6), TensorRT not found"
+    )
+
+
 @pytest.mark.parametrize(
     ("library", "number", "version"),
     [("libnvinfer.so.10", 100_300, "10.3.0"), ("libnvinfer.so.8", 8_502, "8.5.2")],
@@ -299,4 +308,4 @@ def test_a_machine_without_nvidia(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", none)
     assert gpu.find_gpu() is None
     assert gpu.tensorrt_version() is None
-    assert Recognizer.load().provider == "cpu"
+    assert gpu.gpu_line() is None

@@ -52,12 +52,15 @@ def doctor(model: str | None, provider: str, precision: str) -> int:
 
 def _processor() -> Iterator[str]:
     from ..cpu import cpu_features, sums_int8_exactly
+    from ..gpu import gpu_line
     from ..providers import usable_threads
 
     yield f"{usable_threads()} threads usable by this process"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
     if not sums_int8_exactly():
         yield "no VNNI: eight-bit sums overflow, so INT8 made for VNNI gives way to fp32"
+    if (gpu := gpu_line()) is not None:
+        yield gpu
 
 
 def _decoders() -> Iterator[str]:
