@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .audio import Samples
 from .bundle import GRAPHS, AudioContract, Bundle, cache_folder, write_atomically
 from .cpu import cpu_flags
 from .device import Device, DeviceEncoder
@@ -193,7 +194,9 @@ def make_ready(
         (place.folder / READY).unlink(missing_ok=True)
         graphs, audio = bundle.graphs(precision), bundle.manifest.audio
         if provider is TENSORRT:
-            Encoder.open(graphs, audio, provider, _with_engines(bundle, precision, place, running))
+            built = _with_engines(bundle, precision, place, running)
+            encoder = _on_device(graphs, audio, provider, built, Chunking(), Head())
+            encoder.encode(_noise(encoder))  # some versions build at the first run
         else:
             packing = dataclasses.replace(running, pack_into=place.folder)
             packed = dataclasses.replace(running, packed=True)
@@ -231,13 +234,18 @@ def _with_engines(bundle: Bundle, precision: str, place: Place, running: Running
 
 def _require_equal(plain: Encoder, packed: Encoder, folder: Path) -> None:
     """ONNX Runtime does not say so when a disk is full, so what it wrote is tried."""
-    noise = np.random.default_rng(0).standard_normal(2 * plain.audio.sample_rate)
-    one, other = (encoder.encode(noise.astype(np.float32))[0] for encoder in (plain, packed))
+    one, other = (encoder.encode(_noise(plain))[0] for encoder in (plain, packed))
     if not np.array_equal(one, other):
         raise ProviderError(
             f"{folder}: the packed graphs give other answers than the model, and are not kept "
             f"({_free(folder)})"
         )
+
+
+def _noise(encoder: Encoder) -> Samples:
+    """Two seconds."""
+    noise = np.random.default_rng(0).standard_normal(2 * encoder.audio.sample_rate)
+    return noise.astype(np.float32)
 
 
 def _free(folder: Path) -> str:

@@ -174,7 +174,9 @@ def main() -> None:
         out.flush()
 
     try:
-        start = json.loads(sys.stdin.readline())
+        # Not sys.stdin: at its end Python waits for a thread that reads there, in vain, and aborts.
+        lines = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the thread's
+        start = json.loads(lines.readline())
         given = start["settings"]
         settings = BatchSettings(
             IntakeSettings(**given["intake"]),
@@ -185,7 +187,7 @@ def main() -> None:
         recognizer = ModelSettings(**start["model"]).load()
         worker = Worker(recognizer, Path(start["folder"]), settings, start["run"])
         answer({"ready": True})
-        for outcome in worker.work(_Inbox(sys.stdin).take):
+        for outcome in worker.work(_Inbox(lines).take):
             answer({"row": outcome.row, "failed": outcome.failed})
     except E2VError as error:
         answer({"fatal": type(error).__name__, "message": str(error)})

@@ -212,6 +212,25 @@ def test_each_window_is_told_at_once(speech_pcm):
     assert process.returncode == 0
 
 
+def test_a_reader_that_goes_away_while_nothing_comes(speech_pcm):
+    """The thread that waits for samples must not keep the process from ending."""
+    process = subprocess.Popen(
+        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdin.write(speech_pcm[: 2 * 32_000])
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(speech_pcm[2 * 32_000 : 2 * 64_000])
+    process.stdin.flush()  # and stdin stays open
+    errors = process.stderr.read()
+    assert process.wait(30) == 1
+    assert b"Fatal" not in errors
+    process.stderr.close()
+    process.stdin.close()
+
+
 def test_ctrl_c_and_a_reader_that_goes_away(speech_pcm):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     processes = [

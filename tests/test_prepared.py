@@ -199,6 +199,7 @@ def fake_gpu(monkeypatch):
         monkeypatch.setattr(f"emotion2vec_edge.engine.{name}.import_onnxruntime", lambda: module)
     monkeypatch.setattr(prepared, "find_gpu", lambda _number: ORIN)
     monkeypatch.setattr(prepared, "tensorrt_version", lambda: "10.3.0")
+    monkeypatch.setattr(prepared.DeviceEncoder, "encode", lambda _self, _samples: None)
     return created
 
 

@@ -121,7 +121,8 @@ def _arrivals(
         return arrivals
     if sys.stdin.isatty():
         raise click.UsageError("stdin is a terminal; pipe audio into it, or use --mic")
-    pipe = sys.stdin.buffer
+    # Not sys.stdin: at its end Python waits for a thread that reads there, in vain, and aborts.
+    pipe = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - the thread's
     found = read_wav_header(pipe)
     if isinstance(found, PcmFormat):
         format_, head = found, b""
