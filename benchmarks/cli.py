@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from .document import Document
 
 MODEL = click.option("--model", help="Path or name of a bundle; the default otherwise.")
+PROVIDER = click.option(
+    "--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu."
+)
+THREADS = click.option("--threads", type=int, help="Processors to use; all by default.")
+CHECKPOINT = click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The FunASR folder that the bundle was made from.",
+)
 FOLDER = click.option(
     "-o",
     "--output",
@@ -55,8 +64,8 @@ def _finish(document: Document, output: Path | None) -> None:
 @bench.command()
 @MODEL
 @VARIANTS
-@click.option("--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu.")
-@click.option("--threads", type=int, help="Processors to use; all by default.")
+@PROVIDER
+@THREADS
 @click.option(
     "--seconds",
     "-s",
@@ -74,11 +83,7 @@ def _finish(document: Document, output: Path | None) -> None:
     type=click.Choice(PEERS),
     help="What else to run, in turns; may be given several times. Needs --checkpoint.",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The FunASR folder that the bundle was made from.",
-)
+@CHECKPOINT
 @click.option("--cold/--no-cold", default=True, show_default=True, help="Also whole processes.")
 @FOLDER
 def latency(
@@ -90,7 +95,7 @@ def latency(
     from .latency import LatencySettings, measure
 
     settings = LatencySettings(
-        model, variants, provider, threads, seconds, rounds, peers, checkpoint, cold
+        model, variants, provider, threads, rounds, peers, checkpoint, seconds, cold
     )
     _finish(measure(settings, _say), output)
 
@@ -98,8 +103,8 @@ def latency(
 @bench.command()
 @MODEL
 @VARIANTS
-@click.option("--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu.")
-@click.option("--threads", type=int, help="Processors to use; all by default.")
+@PROVIDER
+@THREADS
 @click.option(
     "--seconds",
     "-s",
@@ -127,11 +132,7 @@ def latency(
     type=click.Choice(["torch-sdpa", "torch-compile"]),
     help="What else to run, in turns, on the same device. Needs --checkpoint.",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The FunASR folder that the bundle was made from.",
-)
+@CHECKPOINT
 @FOLDER
 def throughput(
     model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
@@ -142,7 +143,7 @@ def throughput(
     from .throughput import ThroughputSettings, measure
 
     settings = ThroughputSettings(
-        model, variants, provider, threads, seconds, sizes, rounds, peers, checkpoint
+        model, variants, provider, threads, rounds, peers, checkpoint, seconds, sizes
     )
     _finish(measure(settings, _say), output)
 
@@ -231,7 +232,7 @@ def _bar(clips: Sequence[Any]) -> Iterator[Any]:
 @MODEL
 @click.option("--precision", default="auto", show_default=True, help="Variant of the bundle.")
 @click.option("--seconds", type=click.FloatRange(0.025), default=10.0, show_default=True)
-@click.option("--threads", type=int, help="Processors to use; all by default.")
+@THREADS
 @FOLDER
 def roofline(
     model: str | None, precision: str, seconds: float, threads: int | None, output: Path | None

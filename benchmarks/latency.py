@@ -15,12 +15,11 @@ import soundfile
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.errors import OptionError
 
 from .document import Column, Document, Table, bars
 from .machine import describe
 from .models import model_line, runnable_variants
-from .peers import PeerSettings, Run, build_peer
+from .peers import Run, RunnerSettings
 from .process import E2V, run
 from .timing import interleaved, percentiles, ratio
 
@@ -29,19 +28,10 @@ COLD_RUNS = 5
 
 
 @dataclass(frozen=True)
-class LatencySettings:
+class LatencySettings(RunnerSettings):
     """What is timed, and how often."""
 
-    model: str | None = None
-    variants: tuple[str, ...] = ()
-    """Precisions; none takes all that the bundle has and the provider runs."""
-    provider: str = "auto"
-    threads: int | None = None
     seconds: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
-    rounds: int = 9
-    peers: tuple[str, ...] = ()
-    checkpoint: Path | None = None
-    """FunASR's folder of the model, for the peers."""
     cold: bool = True
     """Whether whole processes are timed too."""
 
@@ -54,27 +44,21 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
         ModelError, ProviderError: the model cannot run.
         MissingExtraError: a peer is not installed.
     """
-    if settings.peers and settings.checkpoint is None:
-        raise OptionError("peers run the checkpoint that the bundle was made from: --checkpoint")
+    settings.check()
     machine = describe()
     loads: dict[str, tuple[float, float]] = {}
     engines: dict[str, Recognizer] = {}
     speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
     for name in settings.variants or runnable_variants(settings.model, settings.provider):
         started = time.perf_counter()
-        engines[name] = Recognizer.load(
-            settings.model, provider=settings.provider, precision=name, threads=settings.threads
-        )
+        engines[name] = settings.load(name)
         loaded = time.perf_counter()
         engines[name].recognize(np.resize(speech, round(COLD_SECONDS * SAMPLE_RATE)), SAMPLE_RATE)
         loads[name] = (loaded - started, time.perf_counter() - loaded)
     first = next(iter(engines.values()))
     runs: dict[str, Run] = {name: functools.partial(_scores, e) for name, e in engines.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for name in settings.peers:
-            progress(f"building the peer {name}")
-            given = PeerSettings.like(first, settings.checkpoint or Path(), Path(folder))
-            runs[name] = build_peer(name, given)
+        runs |= settings.build_peers(first, Path(folder), progress)
         document = Document(
             "latency",
             {

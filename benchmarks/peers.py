@@ -22,13 +22,53 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.errors import MissingExtraError, ProviderError
+from emotion2vec_edge.engine.errors import MissingExtraError, OptionError, ProviderError
 from emotion2vec_edge.engine.providers import PROVIDERS
 from emotion2vec_edge.engine.windows import clip_scores
 
 Run = Callable[[Samples], NDArray[np.floating[Any]]]
 """Samples, 16 kHz mono → probabilities [labels]. The peers of :data:`BATCHED` also take samples
 [clips, samples], and give probabilities [clips, labels]."""
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """What is timed: variants of a model on a provider, and peers of it."""
+
+    model: str | None = None
+    variants: tuple[str, ...] = ()
+    """Precisions; none takes all that the bundle has and the provider runs."""
+    provider: str = "auto"
+    threads: int | None = None
+    rounds: int = 9
+    peers: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+    """FunASR's folder of the model, for the peers."""
+
+    def check(self) -> None:
+        """Raises OptionError for peers without their checkpoint."""
+        if self.peers and self.checkpoint is None:
+            raise OptionError(
+                "peers run the checkpoint that the bundle was made from: --checkpoint"
+            )
+
+    def load(self, precision: str) -> Recognizer:
+        """One variant; raises as :meth:`Recognizer.load`."""
+        return Recognizer.load(
+            self.model, provider=self.provider, precision=precision, threads=self.threads
+        )
+
+    def build_peers(
+        self, recognizer: Recognizer, folder: Path, progress: Callable[[str], None]
+    ) -> dict[str, Run]:
+        """All peers, to be compared with this recognizer; raises as :func:`build_peer`."""
+        runs = {}
+        for name in self.peers:
+            progress(f"building the peer {name}")
+            runs[name] = build_peer(
+                name, PeerSettings.like(recognizer, self.checkpoint or Path(), folder)
+            )
+        return runs
 
 
 @dataclass(frozen=True)

@@ -15,50 +15,33 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Recording, Samples
-from emotion2vec_edge.engine.errors import OptionError
 
 from .document import Column, Document, Table, bars
 from .machine import describe
 from .models import model_line, runnable_variants
-from .peers import PeerSettings, Run, build_peer
+from .peers import Run, RunnerSettings
 from .timing import interleaved
 
 
 @dataclass(frozen=True)
-class ThroughputSettings:
+class ThroughputSettings(RunnerSettings):
     """What is timed, and how often."""
 
-    model: str | None = None
-    variants: tuple[str, ...] = ()
-    """Precisions; none takes all that the bundle has and the provider runs."""
-    provider: str = "auto"
-    threads: int | None = None
     seconds: tuple[float, ...] = (3.0, 10.0)
     sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    rounds: int = 5
-    peers: tuple[str, ...] = ()
-    checkpoint: Path | None = None
-    """FunASR's folder of the model, for the peers."""
+    """Clips that are encoded together."""
 
 
 def measure(settings: ThroughputSettings, progress: Callable[[str], None]) -> Document:
     """Time batches of every size; raises as :func:`~.latency.measure`."""
-    if settings.peers and settings.checkpoint is None:
-        raise OptionError("peers run the checkpoint that the bundle was made from: --checkpoint")
+    settings.check()
     machine = describe()
-    engines = {
-        name: Recognizer.load(
-            settings.model, provider=settings.provider, precision=name, threads=settings.threads
-        )
-        for name in settings.variants or runnable_variants(settings.model, settings.provider)
-    }
+    variants = settings.variants or runnable_variants(settings.model, settings.provider)
+    engines = {name: settings.load(name) for name in variants}
     first = next(iter(engines.values()))
     runs: dict[str, Run] = {name: functools.partial(_scores, e) for name, e in engines.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for name in settings.peers:
-            progress(f"building the peer {name}")
-            given = PeerSettings.like(first, settings.checkpoint or Path(), Path(folder))
-            runs[name] = build_peer(name, given)
+        runs |= settings.build_peers(first, Path(folder), progress)
         table = _table(runs, settings, progress)
     return Document(
         "throughput",
