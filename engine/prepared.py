@@ -208,17 +208,15 @@ def make_ready(
             except BundleFormatError as error:
                 raise OutputError(
                     f"{place.folder}: the packed graphs could not be written and read again "
-                    f"({_free(place.folder)}): {error}"
+                    f"({_free(place.folder)})"
                 ) from error
             _require_equal(*encoders, place.folder)
         place.seal()
     except BaseException as error:
         # A timing cache of TensorRT's is worth keeping; what is packed is not, unless it is whole.
         if provider is CPU:
-            with contextlib.suppress(OSError):
-                for file in place.folder.iterdir():
-                    file.unlink()
-        if isinstance(error, OSError):
+            shutil.rmtree(place.folder, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise OutputError(f"{place.folder}: {error.strerror or error}") from None
         raise
     return place

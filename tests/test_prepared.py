@@ -132,7 +132,7 @@ def test_what_gives_other_answers_is_not_kept(monkeypatch):
     with pytest.raises(ProviderError, match=r"other answers.*MiB are free"):
         make_ready(model, "int8", CPU, Running(1))
     here = place_of(model, "int8", CPU, Running(1))
-    assert list(here.folder.iterdir()) == []
+    assert not here.folder.exists()
 
 
 def test_a_cache_that_cannot_be_written(cache):
@@ -156,9 +156,11 @@ def test_a_file_that_may_not_grow(cache):
         )
 
     done = e2v("warmup")
-    assert done.returncode in (1, 5), done.stderr
-    assert done.stderr.count("\n") <= 3
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 1, done.stderr
+    told, error = done.stderr.splitlines()
+    assert told == "e2v: preparing"
+    assert error.count("prepared") == 1
+    assert error.endswith("MiB are free there)")
     assert not [path for path in (cache / "prepared").rglob("*") if path.is_file()]
     assert e2v("recognize", "--examples").returncode == 0
 

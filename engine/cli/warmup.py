@@ -29,9 +29,10 @@ def warmup(model_settings: ModelSettings) -> None:
     nothing to keep.
     """
     from ..prepared import place_of
-    from ..providers import PROVIDERS, Running
+    from ..providers import PROVIDERS, TENSORRT, Running, import_onnxruntime
 
-    with _clock("preparing; engines of TensorRT take minutes"):
+    built = TENSORRT.ort_name in import_onnxruntime().get_available_providers()
+    with _clock("preparing; TensorRT's engines take minutes" if built else "preparing"):
         recognizer = model_settings.load(prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
     tier = next(one for one in PROVIDERS if one.name == recognizer.provider)
