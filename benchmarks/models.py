@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle import Manifest
-from emotion2vec_edge.engine.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,8 +30,8 @@ def weights_of(manifest: Manifest) -> str:
 def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
     """Precisions that a bundle has and its provider runs, fp32 first."""
     one = Recognizer.load(model, provider=provider)
-    tier = next(tier for tier in PROVIDERS if tier.name == one.provider)
-    return [name for name in reversed(tier.precisions) if name in one.bundle.manifest.variants]
+    have = one.bundle.manifest.variants
+    return [name for name in reversed(one.tier.precisions) if name in have]
 
 
 def model_line(recognizer: Recognizer) -> str:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError, ProviderError
-from emotion2vec_edge.engine.providers import PROVIDERS
 from emotion2vec_edge.engine.windows import clip_scores
 
 Run = Callable[[Samples], NDArray[np.floating[Any]]]
@@ -88,12 +87,11 @@ class PeerSettings:
     @classmethod
     def like(cls, recognizer: Recognizer, checkpoint: Path, folder: Path) -> PeerSettings:
         """For peers of this recognizer."""
-        tier = next(tier for tier in PROVIDERS if tier.name == recognizer.provider)
         return cls(
             checkpoint,
             recognizer.threads,
             folder,
-            tier.device or "cpu",
+            recognizer.tier.device or "cpu",
             recognizer.encoder.head.temperature,
         )
 

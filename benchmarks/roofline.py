@@ -19,10 +19,9 @@ import numpy as np
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.encoder import Encoder
 from emotion2vec_edge.engine.errors import MissingExtraError
-from emotion2vec_edge.engine.placement import kernel_events
-from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime
+from emotion2vec_edge.engine.placement import kernel_events, open_profiled
+from emotion2vec_edge.engine.providers import import_onnxruntime
 
 from .document import Column, Document, Table, Value
 from .machine import describe
@@ -132,14 +131,8 @@ def _operators(work: dict[str, Work], peaks: dict[str, float]) -> Table:
 
 def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
     """Time and multiply-adds of one pass, by operator."""
-    bundle = recognizer.bundle
     with tempfile.TemporaryDirectory() as folder:
-        encoder = Encoder.open(
-            bundle.graphs(recognizer.precision),
-            bundle.manifest.audio,
-            CPU,
-            Running(recognizer.threads, profile=Path(folder) / "profile"),
-        )
+        encoder = open_profiled(recognizer, Path(folder))
         for _ in range(PASSES + 1):
             encoder.encode(samples)
         work: dict[str, Work] = defaultdict(Work)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .audio import Samples
 from .bundle import AudioContract
-from .encoder import BLOCK_SECONDS, Encoder, chunks, reported
+from .encoder import BLOCK_SECONDS, Encoder, reported
 from .providers import import_onnxruntime
 
 BUCKETS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
@@ -161,11 +161,8 @@ class DeviceEncoder(Encoder):
 
     def _cut(self, blocks: Iterable[Samples]) -> Iterator[tuple[Samples, slice]]:
         """Cut a clip into what is encoded at once, as :func:`~.encoder.chunks` cuts features."""
-        longest, context = (
-            self.audio.frames(seconds) for seconds in (self.chunking.seconds, self.chunking.context)
-        )
         hop = self.audio.hop
-        for heard, keep in chunks(self._heard(blocks), longest, context):
+        for heard, keep in self._chunks(self._heard(blocks)):
             yield np.concatenate([heard[:, :hop].ravel(), heard[-1, hop:]]), keep
 
     def _heard(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:

@@ -115,12 +115,16 @@ class Encoder:
     def _pieces(
         self, blocks: Iterable[Samples]
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-        longest, context = (
-            self.audio.frames(seconds) for seconds in (self.chunking.seconds, self.chunking.context)
-        )
-        for features, keep in chunks(self.features(blocks), longest, context):
+        for features, keep in self._chunks(self.features(blocks)):
             frames, logits = self.run(features)
             yield frames[keep], None if logits is None else logits[keep]
+
+    def _chunks(
+        self, blocks: Iterable[NDArray[np.float32]]
+    ) -> Iterator[tuple[NDArray[np.float32], slice]]:
+        """Cut a clip, in blocks of frames, as :attr:`chunking` says; see :func:`chunks`."""
+        seconds = self.chunking.seconds, self.chunking.context
+        return chunks(blocks, *map(self.audio.frames, seconds))
 
     def encode(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Run the model over one clip that is in memory, and keep everything.
@@ -190,6 +194,12 @@ def reported(shape: tuple[int, ...]) -> Iterator[None]:
             f"onnxruntime failed on an input of shape {list(shape)}: {first_line(error)}; if "
             "memory ran out, give shorter --chunk-seconds"
         ) from error
+
+
+def noise(audio: AudioContract, seconds: float) -> Samples:
+    """Sound to try a model with, the same at every call: float32 [samples]."""
+    count = round(seconds * audio.sample_rate)
+    return np.random.default_rng(0).standard_normal(count).astype(np.float32)
 
 
 def chunks(

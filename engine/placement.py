@@ -6,16 +6,14 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .bundle import GRAPHS
+from .encoder import Encoder, noise
 from .errors import ProviderError
 from .prepared import open_encoder
-from .providers import PROVIDERS, Running
 from .recognizer import Recognizer
 
 SECONDS = 1.0
@@ -53,21 +51,30 @@ def placements(recognizer: Recognizer) -> list[Placement]:
     Raises:
         ProviderError: a session could not be created, or its profile cannot be read.
     """
-    tier = next(one for one in PROVIDERS if one.name == recognizer.provider)
-    bundle = recognizer.bundle
-    noise = np.random.default_rng(0).standard_normal(
-        round(SECONDS * bundle.manifest.audio.sample_rate)
-    )
     with tempfile.TemporaryDirectory() as folder:
-        running = Running(recognizer.threads, recognizer.options, Path(folder) / "profile")
-        chunking, head = recognizer.encoder.chunking, recognizer.encoder.head
-        encoder = open_encoder(bundle, recognizer.precision, tier, running, chunking, head)
-        encoder.encode(noise.astype(np.float32))
+        encoder = open_profiled(recognizer, Path(folder))
+        encoder.encode(noise(encoder.audio, SECONDS))
         sessions = dict(zip(GRAPHS, (encoder.frontend, encoder.encoder), strict=True))
         return [
-            Placement(graph, _nodes(Path(session.end_profiling())), tier.ort_name)
+            Placement(graph, _nodes(Path(session.end_profiling())), recognizer.tier.ort_name)
             for graph, session in sessions.items()
         ]
+
+
+def open_profiled(recognizer: Recognizer, folder: Path) -> Encoder:
+    """New sessions like a recognizer's, which write profiles into a folder.
+
+    Raises:
+        ProviderError: a session could not be created.
+    """
+    return open_encoder(
+        recognizer.bundle,
+        recognizer.precision,
+        recognizer.tier,
+        replace(recognizer.running, profile=folder / "profile"),
+        recognizer.encoder.chunking,
+        recognizer.encoder.head,
+    )
 
 
 def _nodes(path: Path) -> dict[str, Counter[str]]:

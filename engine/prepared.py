@@ -26,11 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .audio import Samples
 from .bundle import GRAPHS, AudioContract, Bundle, cache_folder, write_atomically
 from .cpu import cpu_flags
 from .device import Device, DeviceEncoder
-from .encoder import Chunking, Encoder
+from .encoder import Chunking, Encoder, noise
 from .errors import BundleFormatError, OutputError, ProviderError
 from .gpu import find_gpu, tensorrt_version
 from .head import Head
@@ -38,6 +37,9 @@ from .providers import CPU, CUDA, TENSORRT, Provider, Running, import_onnxruntim
 from .tensorrt import LONGEST, ROWS, engine_options, profile_options
 
 READY = "ready.json"
+
+TRIED_SECONDS = 2.0
+"""Of noise, that what was made is tried with."""
 
 GRAPH_OPTIONS = ("enable_cuda_graph", "trt_cuda_graph_enable")
 """Options of providers that record the kernels of a shape once, and then start them all at once."""
@@ -97,7 +99,6 @@ def place_of(bundle: Bundle, precision: str, provider: Provider, running: Runnin
     """Where what is prepared of a variant lies, or would; None for a provider without any."""
     if provider not in (CPU, TENSORRT):
         return None
-    model = _digest(sorted(file.sha256 for file in bundle.variant(precision).files))
     facts = {"onnxruntime": str(import_onnxruntime().__version__)}
     if provider is CPU:
         facts["machine"] = platform.machine()
@@ -111,7 +112,13 @@ def place_of(bundle: Bundle, precision: str, provider: Provider, running: Runnin
         )
         facts["profiles"] = json.dumps(profile_options(bundle), sort_keys=True)
     name = f"{provider.name}-{_digest(sorted(facts.items()))}"
-    return Place(cache_folder() / "prepared" / model / name, facts, provider is CPU)
+    return Place(_folder_of(bundle, precision) / name, facts, provider is CPU)
+
+
+def _folder_of(bundle: Bundle, precision: str) -> Path:
+    """Where all lies that was prepared of a variant."""
+    model = _digest(sorted(file.sha256 for file in bundle.variant(precision).files))
+    return cache_folder() / "prepared" / model
 
 
 def open_encoder(
@@ -132,7 +139,9 @@ def open_encoder(
     graphs, audio = bundle.graphs(precision), bundle.manifest.audio
     place = None
     with contextlib.suppress(RuntimeError):  # a user without a home folder has no cache
-        place = place_of(bundle, precision, provider, running)
+        # On a CPU most have prepared nothing, and need not ask what it is at every start.
+        if provider is not CPU or _folder_of(bundle, precision).is_dir():
+            place = place_of(bundle, precision, provider, running)
     if place is not None and not place.ready:
         place = None
     if provider.device is None:
@@ -196,7 +205,7 @@ def make_ready(
         if provider is TENSORRT:
             built = _with_engines(bundle, precision, place, running)
             encoder = _on_device(graphs, audio, provider, built, Chunking(), Head())
-            encoder.encode(_noise(encoder))  # some versions build at the first run
+            encoder.encode(noise(audio, TRIED_SECONDS))  # some versions build at the first run
         else:
             packing = dataclasses.replace(running, pack_into=place.folder)
             packed = dataclasses.replace(running, packed=True)
@@ -232,18 +241,13 @@ def _with_engines(bundle: Bundle, precision: str, place: Place, running: Running
 
 def _require_equal(plain: Encoder, packed: Encoder, folder: Path) -> None:
     """ONNX Runtime does not say so when a disk is full, so what it wrote is tried."""
-    one, other = (encoder.encode(_noise(plain))[0] for encoder in (plain, packed))
+    heard = noise(plain.audio, TRIED_SECONDS)
+    one, other = (encoder.encode(heard)[0] for encoder in (plain, packed))
     if not np.array_equal(one, other):
         raise ProviderError(
             f"{folder}: the packed graphs give other answers than the model, and are not kept "
             f"({_free(folder)})"
         )
-
-
-def _noise(encoder: Encoder) -> Samples:
-    """Two seconds."""
-    noise = np.random.default_rng(0).standard_normal(2 * encoder.audio.sample_rate)
-    return noise.astype(np.float32)
 
 
 def _free(folder: Path) -> str:

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from .audio import SAMPLE_RATE, AudioSource, Recording
 from .bundle import Bundle, Variant, open_bundle
 from .cpu import sums_int8_exactly
-from .encoder import Chunking, Encoder
+from .encoder import Chunking, Encoder, noise
 from .encoding import Encoding
 from .errors import OptionError, ProviderError
 from .head import check_reject_below
 from .intake import Intake
 from .prepared import make_ready, open_encoder
-from .providers import Provider, Running, checked_threads, choose
+from .providers import PROVIDERS, Provider, Running, checked_threads, choose
 from .results import AudioWarning, Timings, Utterance
 from .stream import Stream
 
@@ -134,6 +134,16 @@ class Recognizer:
         """Label ids in the model's order; empty for a model without a head."""
         return tuple(label.id for label in self.bundle.manifest.labels)
 
+    @property
+    def tier(self) -> Provider:
+        """The provider that runs."""
+        return next(tier for tier in PROVIDERS if tier.name == self.provider)
+
+    @property
+    def running(self) -> Running:
+        """How its sessions run."""
+        return Running(self.threads, self.options)
+
     def encode(
         self,
         source: AudioSource,
@@ -243,14 +253,13 @@ class Recognizer:
         Returns:
             seconds of audio, and seconds that the first and the second time took.
         """
-        audio = self.bundle.manifest.audio
         times = []
         for seconds in self.encoder.lengths():
-            noise = np.random.default_rng(0).standard_normal(seconds * audio.sample_rate)
+            heard = noise(self.encoder.audio, seconds)
             started = time.perf_counter()
-            self.encoder.encode(noise.astype(np.float32))
+            self.encoder.encode(heard)
             again = time.perf_counter()
-            self.encoder.encode(noise.astype(np.float32))
+            self.encoder.encode(heard)
             times.append((seconds, again - started, time.perf_counter() - again))
         return times
 

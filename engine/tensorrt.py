@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .bundle import Bundle
+from .bundle import GRAPHS, Bundle
 from .device import BATCH_SECONDS, BUCKETS, block_samples
 from .encoder import BLOCK_SECONDS
 
@@ -37,7 +37,7 @@ def profile_options(bundle: Bundle) -> dict[str, dict[str, str]]:
     }
     return {
         graph: {f"trt_profile_{name}_shapes": shape[graph] for name, shape in shapes.items()}
-        for graph in ("frontend", "encoder")
+        for graph in GRAPHS
     }
 
 

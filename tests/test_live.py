@@ -196,13 +196,19 @@ def test_a_file_and_csv(example):
     assert b"6 windows, 0 left out; latency p50" in done.stderr
 
 
-def test_each_window_is_told_at_once(speech_pcm):
+def begun(speech_pcm, stderr=subprocess.PIPE):
+    """A stream that was given two seconds."""
     process = subprocess.Popen(
         [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )  # fmt: skip
     process.stdin.write(speech_pcm[: 2 * 32_000])
     process.stdin.flush()
+    return process
+
+
+def test_each_window_is_told_at_once(speech_pcm):
+    process = begun(speech_pcm, subprocess.DEVNULL)
     assert json.loads(process.stdout.readline())["end"] == 2.0
     process.stdin.write(speech_pcm[2 * 32_000 : 2 * 40_000])
     process.stdin.flush()
@@ -214,12 +220,7 @@ def test_each_window_is_told_at_once(speech_pcm):
 
 def test_a_reader_that_goes_away_while_nothing_comes(speech_pcm):
     """The thread that waits for samples must not keep the process from ending."""
-    process = subprocess.Popen(
-        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    process.stdin.write(speech_pcm[: 2 * 32_000])
-    process.stdin.flush()
+    process = begun(speech_pcm)
     process.stdout.readline()
     process.stdout.close()
     process.stdin.write(speech_pcm[2 * 32_000 : 2 * 64_000])
@@ -233,17 +234,9 @@ def test_a_reader_that_goes_away_while_nothing_comes(speech_pcm):
 
 def test_ctrl_c_and_a_reader_that_goes_away(speech_pcm):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    processes = [
-        subprocess.Popen(
-            [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
+    processes = [begun(speech_pcm) for _ in range(2)]
     signal.signal(signal.SIGINT, before)
     for process in processes:
-        process.stdin.write(speech_pcm[: 2 * 32_000])
-        process.stdin.flush()
         process.stdout.readline()
     processes[0].send_signal(signal.SIGINT)
     _, errors = processes[0].communicate(timeout=30)

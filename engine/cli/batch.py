@@ -84,7 +84,6 @@ def batch(
         run_batch,
         run_digest,
     )
-    from ..device import DeviceEncoder
     from ..errors import OptionError
     from ..inputs import collect
     from ..outputs import OutputFolder
@@ -97,7 +96,7 @@ def batch(
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
     recognizer = model_settings.load()
-    on_gpu = isinstance(recognizer.encoder, DeviceEncoder)
+    on_gpu = recognizer.tier.device is not None
     together = (batch_size or TOGETHER) if on_gpu and jobs == 1 else 1
     if batch_size is not None and batch_size > together:
         raise OptionError(

@@ -29,17 +29,15 @@ def warmup(model_settings: ModelSettings) -> None:
     nothing to keep.
     """
     from ..prepared import place_of
-    from ..providers import PROVIDERS, TENSORRT, Running, import_onnxruntime
+    from ..providers import TENSORRT, import_onnxruntime
 
     built = TENSORRT.ort_name in import_onnxruntime().get_available_providers()
     with _clock("preparing; TensorRT's engines take minutes" if built else "preparing"):
         recognizer = model_settings.load(prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
-    tier = next(one for one in PROVIDERS if one.name == recognizer.provider)
-    running = Running(recognizer.threads, recognizer.options)
-    place = place_of(recognizer.bundle, recognizer.precision, tier, running)
+    place = place_of(recognizer.bundle, recognizer.precision, recognizer.tier, recognizer.running)
     if place is None:
-        click.echo(f"nothing to keep for {tier.name}")
+        click.echo(f"nothing to keep for {recognizer.provider}")
     else:
         click.echo(f"ready in {place.folder} ({place.bytes / 2**20:.0f} MiB)")
     for seconds, first, then in recognizer.warm_up():
