@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import AudioError, Recognizer
-from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE
-from emotion2vec_edge.engine.corpus import Labelled, read_corpus
+from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip, read_corpus
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.metrics import confusion, mcnemar, recalls, score
 
-from .conditions import CLEAN, Condition
+from .degradations import CLEAN, Condition
 from .document import Column, Document, Table, Value, bars
 from .machine import describe
-from .metrics import confusion, mcnemar, recalls, score
 from .models import model_line
 
 OVERALL = "mean of all"
@@ -47,12 +47,12 @@ def measure(
     split: str | None,
     conditions: Sequence[Condition] = (),
     most: int | None = None,
-    progress: Callable[[list[Labelled]], Iterable[Labelled]] = lambda clips: clips,
+    progress: Callable[[list[LabelledClip]], Iterable[LabelledClip]] = lambda clips: clips,
 ) -> Document:
     """Run every variant over every clip, clean and under each condition.
 
     Args:
-        paths: corpora, as :func:`~emotion2vec_edge.engine.corpus.read_corpus` takes them.
+        paths: corpora, as :func:`~emotion2vec_edge.engine.corpora.labelled.read_corpus` takes them.
         model: path or name of a bundle; None takes the default.
         variants: precisions; the first is what the others are compared with.
         split: the split of a manifest; None takes all.
@@ -117,10 +117,10 @@ def measure(
     return document
 
 
-def _some(clips: list[Labelled], most: int | None) -> list[Labelled]:
+def _some(clips: list[LabelledClip], most: int | None) -> list[LabelledClip]:
     if most is None:
         return clips
-    corpora: dict[str, list[Labelled]] = {}
+    corpora: dict[str, list[LabelledClip]] = {}
     for clip in clips:
         corpora.setdefault(clip.corpus, []).append(clip)
     return [

@@ -171,7 +171,7 @@ def _windows(
 ) -> Document:  # fmt: skip
     import numpy as np
 
-    from emotion2vec_edge.engine.audio import SAMPLE_RATE
+    from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 
     from .recordings import joined_speech
     from .windows import measure
@@ -202,15 +202,15 @@ def accuracy(
     MANIFESTS are CSVs with the columns path,label (and split), folders with a folder per label, or
     EmoBox's .jsonl.
     """
-    from . import conditions
+    from . import degradations
     from .accuracy import measure
     from .models import runnable_variants
 
     made = [
-        *map(conditions.noise, noise_snr),
-        *map(conditions.gain, gain),
-        *map(conditions.codec, codec),
-        *map(conditions.narrow, rate),
+        *map(degradations.noise, noise_snr),
+        *map(degradations.gain, gain),
+        *map(degradations.codec, codec),
+        *map(degradations.narrow, rate),
     ]
     document = measure(
         manifests, model, variants or runnable_variants(model),

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emotion2vec_edge.engine.bundle import write_atomically
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.outputs import reported
+from emotion2vec_edge.engine.files import reported, write_atomically
 from emotion2vec_edge.engine.version import __version__
 
 from .machine import Machine

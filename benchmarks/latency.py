@@ -14,12 +14,12 @@ import numpy as np
 import soundfile
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
-from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 
+from .baselines import Run, RunnerSettings
 from .document import Column, Document, Table, bars
 from .machine import describe
 from .models import model_line, runnable_variants
-from .peers import Run, RunnerSettings
 from .process import E2V, run
 from .timing import interleaved, percentiles, ratio
 

@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion2vec_edge.engine.cpu import cpu_features
-from emotion2vec_edge.engine.gpu import gpu_line
-from emotion2vec_edge.engine.providers import usable_threads
+from emotion2vec_edge.engine.runtime.hardware import cpu_features, gpu_line, usable_threads
 
 BUSY_SHARE = 0.1
 """Share of the processors' time that others may take before a figure is called into doubt."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion2vec_edge.engine import Recognizer
-from emotion2vec_edge.engine.bundle import Manifest
+from emotion2vec_edge.engine.bundle.manifest import Manifest
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,8 +18,8 @@ import numpy as np
 import soundfile
 
 from emotion2vec_edge.engine import AudioError, Recognizer, example_recordings, load_audio
-from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.inputs import collect
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.batch.discover import collect
 
 from .document import Column, Document, Table, Value
 from .machine import describe

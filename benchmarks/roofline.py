@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
-from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import MissingExtraError
-from emotion2vec_edge.engine.placement import kernel_events, open_profiled
-from emotion2vec_edge.engine.providers import import_onnxruntime
+from emotion2vec_edge.engine.runtime.profiling import kernel_events, open_profiled
+from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .document import Column, Document, Table, Value
 from .machine import describe

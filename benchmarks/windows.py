@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emotion2vec_edge.engine import Recognizer, Timeline
-from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
 
 from .document import Column, Document, Table, bars
 from .machine import describe

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .audio import Audio, load_audio
-    from .bundle import Bundle, Label, open_bundle
-    from .encoding import Encoding
+    from .audio.meter import AudioWarning
+    from .audio.recording import Audio, load_audio
+    from .bundle.bundle import Bundle
+    from .bundle.locate import open_bundle
+    from .bundle.manifest import Label
     from .errors import (
         AudioError,
         E2VError,
@@ -29,30 +31,32 @@ if TYPE_CHECKING:
         ProviderError,
     )
     from .recognizer import Recognizer
-    from .results import AudioWarning, Segment, Timeline, Timings, Utterance, Window
-    from .stream import Stream, StreamWindow
+    from .results.encoding import Encoding
+    from .results.timeline import Timeline
+    from .results.types import Segment, Timings, Utterance, Window
+    from .streaming.stream import Stream, StreamWindow
 
 _HOMES = {
-    "Audio": "audio",
+    "Audio": "audio.recording",
     "AudioError": "errors",
-    "AudioWarning": "results",
-    "Bundle": "bundle",
+    "AudioWarning": "audio.meter",
+    "Bundle": "bundle.bundle",
     "E2VError": "errors",
-    "Encoding": "encoding",
-    "Label": "bundle",
+    "Encoding": "results.encoding",
+    "Label": "bundle.manifest",
     "ModelError": "errors",
     "OptionError": "errors",
     "ProviderError": "errors",
     "Recognizer": "recognizer",
-    "Segment": "results",
-    "Stream": "stream",
-    "StreamWindow": "stream",
-    "Timeline": "results",
-    "Timings": "results",
-    "Utterance": "results",
-    "Window": "results",
-    "load_audio": "audio",
-    "open_bundle": "bundle",
+    "Segment": "results.types",
+    "Stream": "streaming.stream",
+    "StreamWindow": "streaming.stream",
+    "Timeline": "results.timeline",
+    "Timings": "results.types",
+    "Utterance": "results.types",
+    "Window": "results.types",
+    "load_audio": "audio.recording",
+    "open_bundle": "bundle.locate",
 }
 
 __all__ = [
@@ -89,4 +93,4 @@ def __getattr__(name: str) -> Any:
 
 def example_recordings() -> list[Path]:
     """Three short recordings of read speech inside the package (LibriVox, public domain)."""
-    return sorted((Path(__file__).parent / "examples").glob("*.flac"))
+    return sorted((Path(__file__).parent / "samples").glob("*.flac"))

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .audio import SAMPLE_RATE, AudioSource, Recording
-from .bundle import Bundle, Variant, open_bundle
-from .cpu import sums_int8_exactly
-from .encoder import Chunking, Encoder, noise
-from .encoding import Encoding
+from .audio.meter import AudioWarning
+from .audio.normalized import NormalizedRecording
+from .audio.recording import Recording
+from .audio.types import SAMPLE_RATE, AudioSource
+from .bundle.bundle import Bundle
+from .bundle.locate import open_bundle
+from .bundle.manifest import Variant
 from .errors import OptionError, ProviderError
-from .head import check_reject_below
-from .intake import Intake
-from .prepared import make_ready, open_encoder
-from .providers import PROVIDERS, Provider, Running, checked_threads, choose
-from .results import AudioWarning, Timings, Utterance
-from .stream import Stream
+from .progress import Progress
+from .results.decision import check_reject_below
+from .results.encoding import Encoding
+from .results.types import Timings, Utterance
+from .runtime.chunking import Chunking
+from .runtime.hardware import checked_threads, sums_int8_exactly
+from .runtime.model import Model, noise
+from .runtime.prepared import make_ready, open_encoder
+from .runtime.providers import PROVIDERS, Provider
+from .runtime.session import SessionConfig, choose
+from .streaming.stream import Stream
 
 PRECISIONS = ("fp32", "int8", "fp16")
-
-Progress: TypeAlias = Callable[[float, "float | None"], None]
-"""Takes the seconds of audio that are done, and those there are (None: not known)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +52,7 @@ class Recognizer:
     skipped: tuple[str, ...]
     """Why the providers that ``auto`` tried before this one do not serve."""
     threads: int
-    encoder: Encoder
+    encoder: Model
     reject_below: float = 0.0
     """Confidence under which the answer is ``unknown``."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class Recognizer:
             model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
                 embedded default.
             provider: ``auto`` (TensorRT, else CUDA, else CPU), or the name of one; see
-                :data:`~.providers.NAMES`.
+                :data:`~.runtime.providers.NAMES`.
             precision: ``auto`` (what suits the provider and is in the bundle), ``fp32``, ``int8``
                 or ``fp16``.
             threads: processors to use; None takes all that this process may use.
@@ -103,13 +106,13 @@ class Recognizer:
         threads = checked_threads(threads)
         if provider_options and provider == "auto":
             raise OptionError("options are one provider's own; name it instead of auto")
-        running = Running(threads, {k: str(v) for k, v in (provider_options or {}).items()})
+        running = SessionConfig(threads, {k: str(v) for k, v in (provider_options or {}).items()})
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
         chunking = replace(chunking, block=bundle.manifest.block_seconds)
         head = bundle.head()
 
-        def open_tier(tier: Provider) -> tuple[str, Encoder]:
+        def open_tier(tier: Provider) -> tuple[str, Model]:
             chosen = _precision_for(bundle, tier, precision)
             bundle.verify(chosen)
             if prepare:
@@ -140,9 +143,9 @@ class Recognizer:
         return next(tier for tier in PROVIDERS if tier.name == self.provider)
 
     @property
-    def running(self) -> Running:
+    def running(self) -> SessionConfig:
         """How its sessions run."""
-        return Running(self.threads, self.options)
+        return SessionConfig(self.threads, self.options)
 
     def encode(
         self,
@@ -168,28 +171,32 @@ class Recognizer:
             progress: called with the seconds that are done and those there are, None if unknown.
 
         Raises:
-            AudioError: the recording cannot be used; see :func:`~.audio.load_audio`.
+            AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.
         """
         recording = Recording(source, rate, channel=channel, max_seconds=max_seconds, cut=cut)
         with recording:
             return self.encode_intake(self.take_in(recording), frames=frames, progress=progress)
 
-    def take_in(self, recording: Recording) -> Intake:
+    def take_in(self, recording: Recording) -> NormalizedRecording:
         """Read a recording for the first time; may run while another one is encoded.
 
         Raises:
-            AudioError: the recording cannot be used; see :func:`~.audio.load_audio`.
+            AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.
         """
-        return Intake(recording, normalize=self.bundle.manifest.audio.normalize)
+        return NormalizedRecording(recording, normalize=self.bundle.manifest.audio.normalize)
 
     def encode_intake(
-        self, intake: Intake, *, frames: bool = False, progress: Progress | None = None
+        self, intake: NormalizedRecording, *, frames: bool = False, progress: Progress | None = None
     ) -> Encoding:
         """The second half of :meth:`encode`."""
         return self.encode_intakes([intake], frames=frames, progress=progress)[0]
 
     def encode_intakes(
-        self, intakes: Sequence[Intake], *, frames: bool = False, progress: Progress | None = None
+        self,
+        intakes: Sequence[NormalizedRecording],
+        *,
+        frames: bool = False,
+        progress: Progress | None = None,
     ) -> list[Encoding]:
         """The second half of :meth:`encode` for several recordings.
 
@@ -228,7 +235,7 @@ class Recognizer:
             for intake, part in zip(intakes, parts, strict=True)
         ]
 
-    def _warnings(self, intake: Intake) -> tuple[AudioWarning, ...]:
+    def _warnings(self, intake: NormalizedRecording) -> tuple[AudioWarning, ...]:
         remark = self.encoder.remark(intake.meter.seconds)
         own = () if remark is None else (AudioWarning("provider", remark),)
         return (*intake.warnings(), *own)
@@ -272,7 +279,7 @@ class Recognizer:
         rate: int = SAMPLE_RATE,
         channel: int | None = None,
     ) -> Stream:
-        """Results of audio as it arrives; arguments and errors as :class:`~.stream.Stream`."""
+        """Results of audio as it arrives; arguments and errors as :class:`~.Stream`."""
         return Stream(self, source, window=window, hop=hop, rate=rate, channel=channel)
 
     def __repr__(self) -> str:

@@ -64,7 +64,7 @@ class ReportSettings:
             OptionError: a window shorter than one frame, a hop that is not positive, a segment
                 of less than nothing.
         """
-        from .windows import check_window
+        from .results.pooling import check_window
 
         if self.granularity == "frame":
             check_window(self.window, self.hop)

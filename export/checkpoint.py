@@ -20,7 +20,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from emotion2vec_edge.engine.bundle import Label, sha256_of
+from emotion2vec_edge.engine.bundle.integrity import sha256_of
+from emotion2vec_edge.engine.bundle.manifest import Label
 from emotion2vec_edge.engine.errors import CheckpointError
 
 from .config import ModelConfig, read_config

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion2vec_edge.engine.bundle import (
+from emotion2vec_edge.engine.bundle.integrity import variant_files
+from emotion2vec_edge.engine.bundle.manifest import (
     CARD,
     MANIFEST,
     AudioContract,
     Manifest,
     Variant,
     checked_temperature,
-    variant_files,
 )
 from emotion2vec_edge.engine.errors import CheckpointError, OptionError
-from emotion2vec_edge.engine.providers import LADDER
+from emotion2vec_edge.engine.runtime.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
 from .checkpoint import Checkpoint, load_checkpoint

@@ -19,7 +19,7 @@ import onnxscript.optimizer
 import torch
 from torch import nn
 
-from emotion2vec_edge.engine.bundle import AudioContract, Label
+from emotion2vec_edge.engine.bundle.manifest import AudioContract, Label
 
 from .model import Emotion2vec
 

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import example_recordings, load_audio
-from emotion2vec_edge.engine.audio import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import ParityError
-from emotion2vec_edge.engine.providers import CPU, Running, open_session, usable_threads
-from emotion2vec_edge.engine.windows import clip_scores
+from emotion2vec_edge.engine.results.pooling import clip_scores
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
+from emotion2vec_edge.engine.runtime.providers import CPU
+from emotion2vec_edge.engine.runtime.session import SessionConfig, open_session
 
 from .model import Emotion2vec, normalized
 
@@ -44,8 +46,8 @@ def check_bundle(
         ParityError: a difference is above its limit.
     """
     threads = usable_threads()
-    frontend = open_session(folder / "frontend.onnx", CPU, Running(threads))
-    encoder = open_session(folder / "encoder.onnx", CPU, Running(threads))
+    frontend = open_session(folder / "frontend.onnx", CPU, SessionConfig(threads))
+    encoder = open_session(folder / "encoder.onnx", CPU, SessionConfig(threads))
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:
         waveform, lengths = _padded([_prepared(model, clip) for clip in clips])
@@ -61,7 +63,7 @@ def check_single_file(
     model: Emotion2vec, path: Path, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """Compare the merged graph with the model; as :func:`check_bundle`."""
-    session = open_session(path, CPU, Running(usable_threads()))
+    session = open_session(path, CPU, SessionConfig(usable_threads()))
     names = ["frames"] if model.encoder.head is None else ["frames", "logits"]
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:

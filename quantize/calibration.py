@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
-from emotion2vec_edge.engine.audio import LEAST_SAMPLES, SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.corpus import read_corpus
+from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 
 LEAST_CLIPS = 8

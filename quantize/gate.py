@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine.encoder import Encoder
-from emotion2vec_edge.engine.windows import clip_embedding, clip_scores
+from emotion2vec_edge.engine.metrics import unweighted_accuracy
+from emotion2vec_edge.engine.results.pooling import clip_embedding, clip_scores
+from emotion2vec_edge.engine.runtime.model import Model
 
 from .calibration import Clip
 
@@ -78,7 +79,7 @@ class Comparison:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def answers(encoder: Encoder, clips: Iterable[Clip]) -> Answers:
+def answers(encoder: Model, clips: Iterable[Clip]) -> Answers:
     """Run a model over clips."""
     embeddings, scores = [], []
     for clip in clips:
@@ -116,9 +117,3 @@ def compare(
         float(shift.max()),
         *accuracies,
     )
-
-
-def unweighted_accuracy(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    """Mean recall over the labels that occur in ``truth``: both int64 [clips]."""
-    right = truth == found
-    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))

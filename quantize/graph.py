@@ -14,7 +14,7 @@ import onnx
 from onnx import NodeProto, helper
 
 from emotion2vec_edge.engine.errors import ModelError
-from emotion2vec_edge.engine.providers import import_onnxruntime
+from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 CONTRIB = "com.microsoft"
 """Domain of the operators that ONNX Runtime adds to the standard."""

@@ -17,9 +17,9 @@ from typing import Literal
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from emotion2vec_edge.engine.bundle import GRAPHS
-from emotion2vec_edge.engine.cpu import cpu_flags, sums_int8_exactly
+from emotion2vec_edge.engine.bundle.manifest import GRAPHS
 from emotion2vec_edge.engine.errors import ModelError, OptionError
+from emotion2vec_edge.engine.runtime.hardware import cpu_flags, sums_int8_exactly
 
 from .graph import fuse_attention, fuse_offline, layers, operators, quantize_before_moves
 

@@ -11,18 +11,17 @@ from typing import Any, Literal
 
 import onnx
 
-from emotion2vec_edge.engine.bundle import (
-    MANIFEST,
-    Bundle,
-    Variant,
-    open_bundle,
-    variant_files,
-    write_atomically,
-)
-from emotion2vec_edge.engine.cpu import cpu_features
-from emotion2vec_edge.engine.encoder import Chunking, Encoder
+from emotion2vec_edge.engine.bundle.bundle import Bundle
+from emotion2vec_edge.engine.bundle.integrity import variant_files
+from emotion2vec_edge.engine.bundle.locate import open_bundle
+from emotion2vec_edge.engine.bundle.manifest import MANIFEST, Variant
 from emotion2vec_edge.engine.errors import GateError, OutputError
-from emotion2vec_edge.engine.providers import CPU, Running, import_onnxruntime, usable_threads
+from emotion2vec_edge.engine.files import write_atomically
+from emotion2vec_edge.engine.runtime.chunking import Chunking
+from emotion2vec_edge.engine.runtime.hardware import cpu_features, usable_threads
+from emotion2vec_edge.engine.runtime.model import Model
+from emotion2vec_edge.engine.runtime.providers import CPU
+from emotion2vec_edge.engine.runtime.session import SessionConfig, import_onnxruntime
 
 from .calibration import Calibration
 from .fp16 import convert_graphs
@@ -45,7 +44,7 @@ CULPRITS = 3
 
 
 @dataclass(frozen=True)
-class Judge:
+class QualityGate:
     """The gate for one model: fp32's answers on the speech, and what is near enough."""
 
     calibration: Calibration
@@ -55,7 +54,7 @@ class Judge:
     fp32: Answers
 
     @classmethod
-    def for_bundle(cls, bundle: Bundle, calibration: Calibration, limits: Limits) -> Judge:
+    def for_bundle(cls, bundle: Bundle, calibration: Calibration, limits: Limits) -> QualityGate:
         """Ask the fp32 variant of a bundle."""
         model = _opened(bundle.graphs("fp32"), bundle)
         labels = tuple(label.id for label in bundle.manifest.labels)
@@ -103,7 +102,7 @@ def add_int8(
     bundle, graphs = _fp32(folder)
     heads = int(bundle.manifest.architecture["heads"])
     progress("fp32 on the calibration speech")
-    judge = Judge.for_bundle(bundle, calibration, limits or Limits())
+    judge = QualityGate.for_bundle(bundle, calibration, limits or Limits())
 
     def quantized(keep_float: tuple[str, ...]) -> Graphs:
         return quantize_graphs(graphs, dataclasses.replace(settings, keep_float=keep_float), heads)
@@ -161,7 +160,7 @@ def add_fp16(
     """
     bundle, graphs = _fp32(folder)
     progress("fp32 on the calibration speech")
-    judge = Judge.for_bundle(bundle, calibration, FP16_LIMITS)
+    judge = QualityGate.for_bundle(bundle, calibration, FP16_LIMITS)
     progress("converting to float16")
     result = convert_graphs(graphs)
     comparison = judge(result)
@@ -171,11 +170,11 @@ def add_fp16(
     return _write(bundle, "fp16", result, ("tensorrt", "cuda"), recipe, comparison, judge)
 
 
-def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Encoder:
+def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Model:
     manifest = bundle.manifest
     chunking = Chunking(block=manifest.block_seconds)
-    running = Running(usable_threads())
-    return Encoder.open(graphs, manifest.audio, CPU, running, chunking, bundle.head())
+    running = SessionConfig(usable_threads())
+    return Model.open(graphs, manifest.audio, CPU, running, chunking, bundle.head())
 
 
 def _fp32(folder: Path) -> tuple[Bundle, dict[str, onnx.ModelProto]]:
@@ -191,7 +190,7 @@ def _write(
     providers: tuple[str, ...],
     recipe: dict[str, Any],
     comparison: Comparison,
-    judge: Judge,
+    judge: QualityGate,
 ) -> Variant:
     """Write the graphs beside their place, rename, and only then let the manifest name them."""
     evidence = {

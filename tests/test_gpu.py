@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings
-from emotion2vec_edge.engine.audio import Recording
+from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.errors import ProviderError
-from emotion2vec_edge.engine.placement import placements
-from emotion2vec_edge.engine.providers import CUDA, PROVIDERS
+from emotion2vec_edge.engine.runtime.profiling import placements
+from emotion2vec_edge.engine.runtime.providers import CUDA, PROVIDERS
 
 pytestmark = pytest.mark.skipif(
     CUDA.ort_name not in onnxruntime.get_available_providers(),

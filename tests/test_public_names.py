@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 from emotion2vec_edge import engine
-from emotion2vec_edge.engine import recognizer, stream
+from emotion2vec_edge.engine import recognizer
+from emotion2vec_edge.engine.streaming import stream
 
 
 def test_every_public_name_can_be_had():

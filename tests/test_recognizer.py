@@ -12,13 +12,12 @@ from recordings import encoded, tone
 
 from emotion2vec_edge.engine import (
     Recognizer,
-    decoders,
-    encoder,
     example_recordings,
-    intake,
     load_audio,
 )
-from emotion2vec_edge.engine.audio import Recording
+from emotion2vec_edge.engine.audio import normalized, sources
+from emotion2vec_edge.engine.audio.meter import Meter
+from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.errors import (
     AudioTooLongError,
     NoHeadError,
@@ -26,7 +25,7 @@ from emotion2vec_edge.engine.errors import (
     ProviderError,
     UndecodableAudioError,
 )
-from emotion2vec_edge.engine.quality import Meter
+from emotion2vec_edge.engine.runtime import chunking
 
 
 class CountingSession:
@@ -104,7 +103,7 @@ def test_chunks_cover_every_frame_once(frames, block):
     values = np.arange(frames, dtype=np.float32)[:, None]
     blocks = (values[first : first + block] for first in range(0, frames, block))
     kept, lengths = [], []
-    for chunk, keep in encoder.chunks(blocks, 1_500, 100):
+    for chunk, keep in chunking.chunks(blocks, 1_500, 100):
         assert len(chunk) <= 1_500
         first, last = chunk[keep][0, 0], chunk[keep][-1, 0]
         assert chunk[0, 0] == max(0, first - 100)
@@ -158,7 +157,7 @@ def test_a_long_file_is_read_twice_and_gives_what_memory_gives(
 ):
     path = speech_file(tmp_path / "long.flac", example_samples, 75)
     held = recognizer.encode(load_audio(path).samples, 16_000)
-    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    monkeypatch.setattr(normalized, "HELD_SECONDS", 10.0)
     read_twice = recognizer.encode(path)
     assert read_twice.normalization == held.normalization == "whole"
     np.testing.assert_array_equal(read_twice.logits, held.logits)
@@ -168,7 +167,7 @@ def test_a_long_file_is_read_twice_and_gives_what_memory_gives(
 def test_a_file_that_changes_between_the_readings(
     recognizer, example_samples, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    monkeypatch.setattr(normalized, "HELD_SECONDS", 10.0)
     path = speech_file(tmp_path / "long.wav", example_samples, 20)
     recording = Recording(path)
     taken = recognizer.take_in(recording)
@@ -181,8 +180,8 @@ def test_a_file_that_changes_between_the_readings(
 @pytest.fixture
 def long_pipe(tmp_path, monkeypatch):
     """Opens the bytes of a file as a pipe that does not fit in what is held."""
-    monkeypatch.setattr(decoders, "PIPE_BYTES", 100_000)
-    monkeypatch.setattr(intake, "HELD_SECONDS", 10.0)
+    monkeypatch.setattr(sources, "PIPE_BYTES", 100_000)
+    monkeypatch.setattr(normalized, "HELD_SECONDS", 10.0)
     writers = []
 
     def open_pipe(content):

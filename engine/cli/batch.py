@@ -19,9 +19,10 @@ from .options import intake_options, model_options, report_options
 from .signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from ..batch import Outcome, Progress
+    from ..batch.run import Progress
+    from ..batch.worker import Outcome
+    from ..results.writers.base import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
-    from ..writers import Format
 
 
 @click.command()
@@ -75,20 +76,14 @@ def batch(
     recordings, or -, a list on stdin. The same command with the same -o goes on where an earlier
     run stopped: what is done is skipped, what failed is tried again.
     """
-    from ..batch import (
-        TOGETHER,
-        BatchSettings,
-        Progress,
-        Worker,
-        remaining,
-        run_batch,
-        run_digest,
-    )
+    from ..batch.discover import collect
+    from ..batch.folder import OutputFolder
+    from ..batch.processes import Workers
+    from ..batch.run import Progress, remaining, run_batch, run_digest
+    from ..batch.settings import BatchSettings
+    from ..batch.worker import TOGETHER, Worker
     from ..errors import OptionError
-    from ..inputs import collect
-    from ..outputs import OutputFolder
-    from ..providers import checked_threads
-    from ..workers import Workers
+    from ..runtime.hardware import checked_threads
 
     settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
     settings.check()

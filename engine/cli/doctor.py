@@ -51,9 +51,7 @@ def doctor(model: str | None, provider: str, precision: str) -> int:
 
 
 def _processor() -> Iterator[str]:
-    from ..cpu import cpu_features, sums_int8_exactly
-    from ..gpu import gpu_line
-    from ..providers import usable_threads
+    from ..runtime.hardware import cpu_features, gpu_line, sums_int8_exactly, usable_threads
 
     yield f"{usable_threads()} threads usable by this process"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
@@ -81,14 +79,8 @@ def _providers() -> Iterator[tuple[str, bool, str]]:
     import numpy as np
 
     from ..errors import E2VError
-    from ..providers import (
-        LADDER,
-        PROVIDERS,
-        Running,
-        import_onnxruntime,
-        open_session,
-        require_available,
-    )
+    from ..runtime.providers import LADDER, PROVIDERS
+    from ..runtime.session import SessionConfig, import_onnxruntime, open_session, require_available
 
     ort = import_onnxruntime()
     built_in = ort.get_available_providers()
@@ -97,7 +89,7 @@ def _providers() -> Iterator[tuple[str, bool, str]]:
             continue  # nobody misses what was never meant to be there
         try:
             require_available(provider)
-            session = open_session(ONE_NODE_GRAPH, provider, Running(1))
+            session = open_session(ONE_NODE_GRAPH, provider, SessionConfig(1))
             result = session.run(None, {"x": np.ones(2, np.float32)})[0]
             if result.tolist() != [2.0, 2.0]:
                 raise E2VError(f"computed 1 + 1 = {result.tolist()}")
@@ -119,8 +111,8 @@ def _default_model() -> tuple[int, str]:
 
 
 def _placement(model: str, provider: str, precision: str) -> Iterator[str]:
-    from ..placement import placements
     from ..recognizer import Recognizer
+    from ..runtime.profiling import placements
 
     recognizer = Recognizer.load(model, provider=provider, precision=precision)
     yield repr(recognizer).splitlines()[0]

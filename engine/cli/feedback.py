@@ -12,7 +12,7 @@ from ..errors import OptionError
 from .options import model_options
 
 if TYPE_CHECKING:
-    from ..feedback import Correction
+    from ..corpora.feedback import Correction
     from ..recognizer import Recognizer
     from ..settings import ModelSettings
 
@@ -46,8 +46,8 @@ def add(
 
     The recording is encoded again, unless RESULT names the file of its embedding.
     """
-    from ..corpus import canonical
-    from ..feedback import Correction, FeedbackStore, encoder_id
+    from ..corpora.feedback import Correction, FeedbackStore, encoder_id
+    from ..corpora.labelled import canonical
 
     label = canonical(label)
     if not label:
@@ -82,7 +82,7 @@ def add(
 @_store
 def list_(store: Path | None) -> None:
     """Show what is kept."""
-    from ..feedback import FeedbackStore
+    from ..corpora.feedback import FeedbackStore
 
     for one in FeedbackStore(store).corrections():
         heard = f", answered {one.answered} ({one.confidence:.0%})" if one.answered else ""
@@ -95,7 +95,7 @@ def list_(store: Path | None) -> None:
 @_store
 def remove(number: int, store: Path | None) -> None:
     """Forget the correction of that number."""
-    from ..feedback import FeedbackStore
+    from ..corpora.feedback import FeedbackStore
 
     FeedbackStore(store).remove(number)
 
@@ -111,7 +111,7 @@ def remove(number: int, store: Path | None) -> None:
 @_store
 def export(output: Path, store: Path | None) -> None:
     """Write a manifest that e2v finetune --head takes."""
-    from ..feedback import FeedbackStore, write_manifest
+    from ..corpora.feedback import FeedbackStore, write_manifest
 
     corrections = FeedbackStore(store).corrections()
     if not corrections:

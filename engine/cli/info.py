@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..bundle import Manifest
+    from ..bundle.manifest import Manifest
 
 
 @click.command()
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 )
 def info(model: str | None, format_: str) -> None:
     """Describe MODEL, the path or name of a bundle; the default model otherwise."""
-    from ..bundle import CARD, open_bundle
+    from ..bundle.locate import open_bundle
+    from ..bundle.manifest import CARD
 
     bundle = open_bundle(model)
     if format_ == "json":

@@ -19,9 +19,9 @@ from .options import intake_options, model_options, output_option, report_option
 from .progress import RecordingProgress
 
 if TYPE_CHECKING:
-    from ..encoding import Encoding
+    from ..results.encoding import Encoding
+    from ..results.writers.base import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
-    from ..writers import Format
 
 
 @click.command()
@@ -63,9 +63,10 @@ def recognize(
     """
     from .. import example_recordings
     from ..errors import AudioError, OptionError, ProviderError
-    from ..inputs import printable
-    from ..plot import check_plot, plot_timeline
-    from ..writers import SEGMENT_WRITERS, WRITERS, Report
+    from ..files import printable
+    from ..results.plot import check_plot, plot_timeline
+    from ..results.report import Report
+    from ..results.writers.registry import SEGMENT_WRITERS, WRITERS
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     if not files:
@@ -124,7 +125,7 @@ class _EmbeddingSaver:
     """Saves embeddings under the names of their recordings, without overwriting one another."""
 
     def __init__(self, folder: Path) -> None:
-        from ..outputs import reported
+        from ..files import reported
 
         self.folder = folder
         self.taken: set[str] = set()
@@ -134,9 +135,7 @@ class _EmbeddingSaver:
     def save(self, file: str, encoding: Encoding) -> str:
         import numpy as np
 
-        from ..bundle import write_atomically
-        from ..inputs import printable
-        from ..outputs import reported
+        from ..files import printable, reported, write_atomically
 
         stem = "stdin" if file == "-" else Path(file).name
         name, count = stem, 1

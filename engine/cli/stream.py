@@ -16,9 +16,10 @@ from .options import model_options
 from .signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from ..live import Arrivals, Piece, SampleFormat
+    from ..audio.pcm import SampleFormat
     from ..settings import ModelSettings
-    from ..stream import Stream, StreamWindow
+    from ..streaming.capture import CaptureBuffer, Piece
+    from ..streaming.stream import Stream, StreamWindow
 
 STALL_SECONDS = 5.0
 COMPLAINT_SECONDS = 60.0
@@ -101,22 +102,19 @@ def stream(
 def _arrivals(
     source: str | None, device: str | None, rate: int | None, channels: int,
     sample_format: SampleFormat, live: bool | None,
-) -> Arrivals:  # fmt: skip
-    from ..audio import SAMPLE_RATE, Recording
-    from ..live import (
-        Arrivals,
-        PcmFormat,
-        read_wav_header,
-        start_blocks,
-        start_microphone,
-        start_pipe,
-    )
+) -> CaptureBuffer:  # fmt: skip
+    from ..audio.pcm import PcmFormat
+    from ..audio.recording import Recording
+    from ..audio.riff import read_wav_header
+    from ..audio.types import SAMPLE_RATE
+    from ..streaming.capture import CaptureBuffer, start_blocks, start_pipe
+    from ..streaming.microphone import start_microphone
 
     if source is None:
         live = True if live is None else live
-        return start_microphone(device, rate, channels, lambda hz: Arrivals(hz, live))
+        return start_microphone(device, rate, channels, lambda hz: CaptureBuffer(hz, live))
     if source != "-":
-        arrivals = Arrivals(SAMPLE_RATE, live=bool(live))
+        arrivals = CaptureBuffer(SAMPLE_RATE, live=bool(live))
         start_blocks(Recording(source).blocks(), arrivals)
         return arrivals
     if sys.stdin.isatty():
@@ -133,12 +131,12 @@ def _arrivals(
             "stdin is not WAV; raw samples need --rate (and --sample-format, --channels). "
             "Anything else: ffmpeg -i … -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000"
         )
-    arrivals = Arrivals(format_.rate, live)
+    arrivals = CaptureBuffer(format_.rate, live)
     start_pipe(pipe, format_, head, arrivals)
     return arrivals
 
 
-def _windows(stream: Stream, arrivals: Arrivals, hop: float) -> Iterator[StreamWindow]:
+def _windows(stream: Stream, arrivals: CaptureBuffer, hop: float) -> Iterator[StreamWindow]:
     """Windows as they ripen; while nothing comes, say so once."""
     newest = max(1, math.ceil(CATCH_UP_SECONDS / hop))
     skipped, next_complaint = 0, 0.0
@@ -158,7 +156,7 @@ def _windows(stream: Stream, arrivals: Arrivals, hop: float) -> Iterator[StreamW
     yield from stream.flush()
 
 
-def _take(arrivals: Arrivals) -> list[Piece] | None:
+def _take(arrivals: CaptureBuffer) -> list[Piece] | None:
     stalled = False
     while (pieces := arrivals.take(STALL_SECONDS)) is not None and not pieces:
         if not stalled:
@@ -189,7 +187,7 @@ class _CsvTeller(_Teller):
     begun = False
 
     def text(self, window: StreamWindow) -> str:
-        from ..writers import csv_row
+        from ..results.writers.base import csv_row
 
         header = [] if self.begun else ["start", "end", "emotion", "confidence", *window.scores,
                                         "silent", "skipped", "latency"]  # fmt: skip

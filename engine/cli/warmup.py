@@ -28,14 +28,15 @@ def warmup(model_settings: ModelSettings) -> None:
     one version of ONNX Runtime and one processor or GPU, and may be deleted. For CUDA there is
     nothing to keep.
     """
-    from ..prepared import place_of
-    from ..providers import TENSORRT, import_onnxruntime
+    from ..runtime.prepared import entry_of
+    from ..runtime.providers import TENSORRT
+    from ..runtime.session import import_onnxruntime
 
     built = TENSORRT.ort_name in import_onnxruntime().get_available_providers()
     with _clock("preparing; TensorRT's engines take minutes" if built else "preparing"):
         recognizer = model_settings.load(prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
-    place = place_of(recognizer.bundle, recognizer.precision, recognizer.tier, recognizer.running)
+    place = entry_of(recognizer.bundle, recognizer.precision, recognizer.tier, recognizer.running)
     if place is None:
         click.echo(f"nothing to keep for {recognizer.provider}")
     else:

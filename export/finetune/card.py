@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emotion2vec_edge.engine.bundle import Manifest
+    from emotion2vec_edge.engine.bundle.manifest import Manifest
 
     from .heads import FittedHead
 

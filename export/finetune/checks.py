@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from emotion2vec_edge.engine.corpus import Labelled
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 
 LEAST_CLIPS = 5
 """Clips of a label that are needed at least."""
 
 
-def check_clips(clips: Sequence[Labelled], allowed: Sequence[str] | None) -> list[str]:
+def check_clips(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) -> list[str]:
     """Refuse a manifest that cannot be learned from, naming rows and what would be needed.
 
     Args:
@@ -52,7 +52,7 @@ def check_clips(clips: Sequence[Labelled], allowed: Sequence[str] | None) -> lis
     return found
 
 
-def _row_problems(clips: Sequence[Labelled], allowed: Sequence[str] | None) -> list[str]:
+def _row_problems(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) -> list[str]:
     """What is wrong with single rows."""
     problems = []
     if unlabelled := [clip.place for clip in clips if not clip.label]:

@@ -79,7 +79,7 @@ def finetune(
     labels the speech must have. A training that was stopped goes on when the same command is given
     again.
     """
-    from emotion2vec_edge.engine.corpus import read_corpus
+    from emotion2vec_edge.engine.corpora.labelled import read_corpus
 
     if new is None and model is None:
         raise click.UsageError("give MODEL, or --new SHAPE to train one from nothing")
@@ -98,13 +98,13 @@ def finetune(
         return
     _keep_memory()
     try:
-        from .runs import Order, train
+        from .training import TrainingSettings, train
     except ImportError as error:
         raise MissingExtraError(
             f"training needs torch ({error}): pip install 'emotion2vec-edge[cpu,export,finetune]'"
         ) from None
     changed = {"steps": steps, "learning_rate": learning_rate, "batch_seconds": batch_seconds}
-    order = Order(
+    order = TrainingSettings(
         output=output,
         model=model,
         shape=new,
@@ -129,7 +129,7 @@ def _head(
 
     if (Path(model) / "model.pt").is_file():
         try:
-            from .runs import finetune_checkpoint
+            from .training import finetune_checkpoint
         except ImportError as error:
             raise MissingExtraError(
                 f"a checkpoint's head needs torch ({error}): pip install "
@@ -139,7 +139,7 @@ def _head(
             Path(model), clips, output, overwrite=overwrite, progress=progress
         )
     else:
-        from .bundles import finetune_bundle
+        from .bundle_head import finetune_bundle
 
         _, fitted = finetune_bundle(model, clips, output, overwrite=overwrite, progress=progress)
     return "\n".join([f"{output}: a head for {', '.join(fitted.labels)}", *fitted_lines(fitted)])

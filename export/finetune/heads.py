@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.benchmarks.metrics import calibration_error
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
-from emotion2vec_edge.engine.head import fit_temperature
-from emotion2vec_edge.engine.windows import softmax
-from emotion2vec_edge.quantize.gate import unweighted_accuracy
+from emotion2vec_edge.engine.metrics import (
+    expected_calibration_error,
+    fit_temperature,
+    unweighted_accuracy,
+)
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """scikit-learn's C, tried from strong to weak regularization."""
@@ -165,9 +166,3 @@ def _fit(
     weight[model.classes_] = coefficients * scale
     bias[model.classes_] = intercept - weight[model.classes_] @ mean
     return weight, bias
-
-
-def expected_calibration_error(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
-    """How far confidence lies from accuracy: logits [clips, labels], truth [clips]."""
-    scores = softmax(logits)
-    return calibration_error(scores.argmax(axis=1) == truth, scores.max(axis=1).astype(np.float64))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import AudioError
-from emotion2vec_edge.engine.audio import SAMPLE_RATE
-from emotion2vec_edge.engine.corpus import Labelled
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 
 from .checks import listed
@@ -25,7 +25,7 @@ SHORTEST = 0.2
 class Speech:
     """Clips in memory."""
 
-    clips: tuple[Labelled, ...]
+    clips: tuple[LabelledClip, ...]
     waves: tuple[NDArray[np.int16], ...]
     """16 kHz mono, [samples], brought to full scale: the model hears no level."""
     labels: NDArray[np.int64]
@@ -73,7 +73,7 @@ class Speech:
 
 
 def load_speech(
-    clips: Sequence[Labelled],
+    clips: Sequence[LabelledClip],
     labels: Sequence[str],
     progress: Callable[[int], object] = lambda _: None,
 ) -> Speech:

@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emotion2vec_edge.engine.audio import SAMPLE_RATE
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.metrics import unweighted_accuracy
 from emotion2vec_edge.export.model import Emotion2vec, normalized_batch
-from emotion2vec_edge.quantize.gate import unweighted_accuracy
 
 from .augment import augment, coded, resampled
 from .learner import Average, Learner

@@ -1,0 +1,1 @@
+"""Any sound → 16 kHz mono blocks: sources, decoders, resampling, normalisation, quality."""

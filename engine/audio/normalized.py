@@ -1,0 +1,127 @@
+"""A recording on its way to the encoder, in memory that does not grow with its length.
+
+The waveform is normalised by the statistics of the WHOLE recording, so it is read twice: once to
+know it, once to encode it. Up to ``HELD_SECONDS`` it is simply kept in between. A pipe that is
+longer than that passes only once: from there on it is normalised by the statistics so far.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+from ..errors import AudioError, UndecodableAudioError
+from .meter import AudioWarning, Meter
+from .recording import Recording, check_length
+from .types import Samples
+
+HELD_SECONDS = 60.0
+"""So much of the decoded recording is kept between the two readings."""
+
+NORM_EPSILON = 1e-5
+"""As in FunASR's ``F.layer_norm`` of the waveform."""
+
+Normalization = Literal["whole", "running"]
+
+
+def normalized(samples: Samples, mean: float, variance: float) -> Samples:
+    """Samples at zero mean and unit variance: float32 [samples]."""
+    scaled: Samples = ((samples - mean) / math.sqrt(variance + NORM_EPSILON)).astype("float32")
+    return scaled
+
+
+class NormalizedRecording:
+    """A recording that was read once, and can be read for encoding. Closes the recording.
+
+    Args:
+        recording: the open recording.
+        normalize: whether the model hears the waveform at zero mean and unit variance.
+
+    Raises:
+        AudioError: the recording cannot be used.
+    """
+
+    def __init__(self, recording: Recording, *, normalize: bool = True) -> None:
+        self.recording = recording
+        self.normalize = normalize
+        self.meter = Meter()
+        self.normalization: Normalization = "whole"
+        """Whether the statistics are those of the whole recording, or only of what was heard."""
+        self.decode_seconds = 0.0
+        """Wall clock spent on reading and decoding."""
+        self._held: list[Samples] | None = []
+        self._rest: Iterator[Samples] = iter(())
+        self._broken: AudioError | None = None
+        blocks = self._timed(recording.blocks())
+        for block in blocks:
+            self.meter.add(block)
+            if self._held is not None:
+                self._held.append(block)
+                if self.meter.seconds > HELD_SECONDS:
+                    if not recording.rereadable:
+                        self.normalization = "running"
+                        self._rest = blocks
+                        break
+                    self._held = None
+        check_length(self.meter.count, recording.name)
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the recording; None while it is not known."""
+        return self.meter.seconds if self.normalization == "whole" else None
+
+    def blocks(self) -> Iterator[Samples]:
+        """What the model hears, once: float32 [samples] of a few seconds each."""
+        if self._held is None:
+            blocks = self._read_again()
+        else:
+            blocks = itertools.chain(self._held, self._running())
+        for block in blocks:
+            if self.normalize:
+                yield normalized(block, self.meter.mean, self.meter.variance)
+            else:
+                yield block
+
+    def warnings(self) -> tuple[AudioWarning, ...]:
+        """What makes a result for this recording less certain; complete after :meth:`blocks`."""
+        warnings = list(self.meter.warnings())
+        if self.recording.was_cut:
+            message = f"only the first {self.meter.seconds:g} s were taken in (--max-seconds)"
+            warnings.append(AudioWarning("cut", message))
+        if self._broken is not None:
+            message = f"the result is of what came before the audio broke off: {self._broken}"
+            warnings.append(AudioWarning("incomplete", message))
+        return tuple(warnings)
+
+    def close(self) -> None:
+        """Let go of the recording."""
+        self.recording.close()
+
+    def _read_again(self) -> Iterator[Samples]:
+        count = 0
+        for block in self._timed(self.recording.blocks()):
+            count += len(block)
+            yield block
+        if count != self.meter.count:
+            raise UndecodableAudioError(f"{self.recording.name}: changed while it was read")
+
+    def _running(self) -> Iterator[Samples]:
+        """The rest of a long pipe; where it breaks off, what was heard of it still counts."""
+        try:
+            for block in self._rest:
+                self.meter.add(block)
+                yield block
+        except AudioError as error:
+            self._broken = error
+
+    def _timed(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        while True:
+            started = time.perf_counter()
+            block = next(blocks, None)
+            self.decode_seconds += time.perf_counter() - started
+            if block is None:
+                return
+            yield block

@@ -1,0 +1,1 @@
+"""Labelled speech: corpora of others, and corrections of one's own."""

@@ -1,0 +1,1 @@
+"""What one encoder pass leaves: utterance, timeline, embedding, and the writers of each format."""

@@ -1,0 +1,32 @@
+"""From the scores of one clip to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionError
+
+REJECTED = "unknown"
+"""The answer where none is sure enough."""
+
+
+def decide(
+    labels: Sequence[str], scores: NDArray[np.float32], reject_below: float
+) -> tuple[str, float]:
+    """The best label of ``scores`` [labels], or :data:`REJECTED` below a limit, and its score."""
+    best = int(scores.argmax())
+    confidence = float(scores[best])
+    return labels[best] if confidence >= reject_below else REJECTED, confidence
+
+
+def check_reject_below(value: float) -> None:
+    """Refuse a limit that is no probability.
+
+    Raises:
+        OptionError: it is not.
+    """
+    if not 0 <= value <= 1:
+        raise OptionError(f"reject below {value!r}; give a probability from 0 (nothing) to 1")

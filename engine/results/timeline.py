@@ -1,0 +1,94 @@
+"""Emotions along a clip, as a sequence of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionError
+from .decision import REJECTED, decide
+from .segments import Run, merged
+from .types import Segment, Window
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline(Sequence[Window]):
+    """Emotions along a clip: a sequence of :class:`Window`, kept as arrays."""
+
+    labels: tuple[str, ...]
+    starts: NDArray[np.float64]
+    """float64 [windows], seconds."""
+    ends: NDArray[np.float64]
+    """float64 [windows], seconds."""
+    scores: NDArray[np.float32] = field(repr=False)
+    """float32 [windows, labels]."""
+    reject_below: float = 0.0
+    """Confidence under which the emotion of a window is ``unknown``."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Window]: ...
+    def __getitem__(self, index: int | slice) -> Window | list[Window]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        scores = self.scores[index]
+        emotion, confidence = decide(self.labels, scores, self.reject_below)
+        return Window(
+            start=round(float(self.starts[index]), 6),
+            end=round(float(self.ends[index]), 6),
+            emotion=emotion,
+            confidence=confidence,
+            scores=dict(zip(self.labels, scores.tolist(), strict=True)),
+        )
+
+    def __iter__(self) -> Iterator[Window]:
+        return (self[i] for i in range(len(self)))
+
+    def segments(self, min_seconds: float = 0.0) -> list[Segment]:
+        """Merge neighbouring windows of one emotion.
+
+        A border between two emotions lies midway between the centres of the windows on its sides.
+        Runs shorter than ``min_seconds`` go to the longer of their neighbours, shortest first.
+        """
+        if not min_seconds >= 0:
+            raise OptionError(f"min_seconds is {min_seconds!r}; give 0 or more")
+        if not len(self):
+            return []
+        names, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)
+        if self.reject_below > 0:
+            if REJECTED not in names:
+                names = (*names, REJECTED)
+                scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
+            highest = self.scores.max(axis=1)
+            unsure, rejected = highest < self.reject_below, names.index(REJECTED)
+            best = np.where(unsure, rejected, best)
+            scores = np.where(
+                unsure[:, None] & (np.arange(len(names)) == rejected), highest[:, None], scores
+            )
+        cuts = np.flatnonzero(np.diff(best)) + 1
+        runs = [
+            Run(int(first), int(last), int(best[first]))
+            for first, last in zip([0, *cuts], [*cuts, len(best)], strict=True)
+        ]
+        centres = (self.starts + self.ends) / 2
+        borders = np.concatenate(
+            [self.starts[:1], (centres[1:] + centres[:-1]) / 2, self.ends[-1:]]
+        )
+        runs = merged(runs, borders, min_seconds)
+        return [
+            Segment(
+                start=round(float(borders[run.first]), 6),
+                end=round(float(borders[run.last]), 6),
+                emotion=names[run.label],
+                confidence=float(scores[run.first : run.last, run.label].mean()),
+            )
+            for run in runs
+        ]

@@ -1,0 +1,103 @@
+"""What the engine answers: frozen dataclasses, and their dict form for JSON.
+
+Times are seconds from the start of the clip. Scores are probabilities by label id and sum to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio.meter import AudioWarning
+from ..errors import OptionError
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time went, in seconds of wall clock."""
+
+    decode: float
+    encode: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """The emotion of a whole clip."""
+
+    emotion: str
+    """Label id of the highest score; ``unknown`` where that is under the limit that was set."""
+    confidence: float
+    """The highest score."""
+    scores: Mapping[str, float]
+    """By label id, in the model's order."""
+    embedding: NDArray[np.float32] = field(repr=False)
+    """float32 [dim]: mean of the frame embeddings."""
+    seconds: float
+    """Length of the clip."""
+    warnings: tuple[AudioWarning, ...]
+    timings: Timings
+    normalization: str
+    """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
+    model: str
+    provider: str
+    calibrated: bool = False
+    """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
+
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """The ``count`` highest (label, score), best first."""
+        if count < 1:
+            raise OptionError(f"top({count}): give at least 1")
+        ranked = sorted(self.scores.items(), key=lambda item: item[1], reverse=True)
+        return ranked[:count]
+
+    def to_dict(self, top: int = 3) -> dict[str, Any]:
+        """JSON-ready form; the embedding is left out, it belongs in a ``.npy``."""
+        return {
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "calibrated": self.calibrated,
+            "scores": dict(self.scores),
+            "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
+            "seconds": self.seconds,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "normalization": self.normalization,
+            "model": self.model,
+            "provider": self.provider,
+            "timings": {"decode": self.timings.decode, "encode": self.timings.encode},
+        }
+
+
+@dataclass(frozen=True)
+class Window:
+    """The emotion of one stretch of a clip."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    scores: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of windows with one emotion."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    """Mean score of the emotion over the run's windows."""

@@ -1,0 +1,1 @@
+"""Writers of results, a module a family of formats."""

@@ -1,0 +1,35 @@
+"""JSON and JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..report import Report, json_text
+from .base import Writer
+
+
+class JsonWriter(Writer):
+    """One object, or an array of them where several recordings were given."""
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        if self.several:
+            yield ",\n" if self.count else "[\n"
+        yield from json_text(report, indent=2)
+
+    def close(self) -> None:
+        """Close the array."""
+        if self.several:
+            self.out.write("\n]\n" if self.count else "[]\n")
+        elif self.count:
+            self.out.write("\n")
+        self.out.flush()
+
+
+class JsonLinesWriter(Writer):
+    """One object a line."""
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The text of one report."""
+        yield from json_text(report)
+        yield "\n"

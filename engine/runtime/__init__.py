@@ -1,0 +1,1 @@
+"""ONNX Runtime: execution providers, sessions, the model, and what is prepared for a machine."""

@@ -1,0 +1,80 @@
+"""How long audio is cut for the encoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionError
+
+BLOCK_SECONDS = 1.0
+"""Front-end block where nothing else is known."""
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How long audio is cut for the encoder.
+
+    Raises:
+        OptionError: chunks under a second, or a context that leaves less than half of a chunk.
+    """
+
+    seconds: float = 30.0
+    """The longest stretch that the encoder sees at once."""
+    context: float = 2.0
+    """Seconds that a chunk hears on either side of the part of it that is kept."""
+    block: float = BLOCK_SECONDS
+    """Seconds that the front-end is given at once."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seconds < np.inf:
+            raise OptionError(f"chunks of {self.seconds!r} s; give at least 1")
+        if not 0 <= self.context <= self.seconds / 4:
+            raise OptionError(
+                f"{self.context!r} s of context for chunks of {self.seconds:g} s; give 0 to a "
+                "quarter of a chunk"
+            )
+
+
+def chunks(
+    blocks: Iterable[NDArray[np.float32]], longest: int, context: int
+) -> Iterator[tuple[NDArray[np.float32], slice]]:
+    """Cut a clip into chunks that overlap: (what is encoded, which frames of it are kept).
+
+    A clip of up to ``longest`` frames is one chunk. Of a longer one each chunk but the last few
+    has that length too, and what the end leaves over is shared evenly, because a short last chunk
+    would hear little.
+
+    Args:
+        blocks: float32 [frames, dim], in order.
+        longest: frames of one chunk at most.
+        context: frames that a chunk hears on either side of what is kept.
+    """
+    step = longest - 2 * context
+    waiting: list[NDArray[np.float32]] = []
+    start = kept = end = 0  # the first frame that waits, the next one to be kept, the last one
+
+    def cut(last: int) -> tuple[NDArray[np.float32], slice]:
+        nonlocal start, kept, waiting
+        joined = np.concatenate(waiting)
+        first = max(0, kept - context)
+        chunk = joined[first - start : min(last + context, end) - start]
+        keep = slice(kept - first, last - first)
+        start, kept = max(start, last - context), last
+        waiting = [joined[start - end :].copy()] if start < end else []
+        return chunk, keep
+
+    for block in blocks:
+        waiting.append(block)
+        end += len(block)
+        while end - kept > max(longest, 2 * step + context):
+            # All but the last few are as long as the first: what was allocated for it serves all.
+            yield cut(kept + step if kept else step + context)
+    left = end - kept
+    parts = 1 if end <= longest else math.ceil(left / step)
+    for last in [kept + round((i + 1) * left / parts) for i in range(parts)]:
+        yield cut(last)

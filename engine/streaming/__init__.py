@@ -1,0 +1,1 @@
+"""Live audio → windows as they ripen."""

@@ -1,0 +1,248 @@
+"""Audio that arrives in pieces → results as they ripen.
+
+Each window is normalised by its own statistics and encoded exactly as it would be alone. To keep
+the front-end's features of the audio that two windows share would save a fifth of the time, but
+they belong to the level of the window that they were made for: on real speech with pauses, 5 % of
+the windows then change their label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..audio.arrays import ArrayReader, check_header
+from ..audio.convert import Converter
+from ..audio.meter import SILENT_DBFS
+from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from ..errors import NoHeadError, OptionError
+from ..results.decision import decide
+from ..results.pooling import LEAST_WINDOW, check_window, clip_scores
+from ..results.types import Window
+
+if TYPE_CHECKING:
+    from ..recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class StreamWindow(Window):
+    """The emotion of one stretch of a stream, which starts at 0 s."""
+
+    silent: bool
+    """Under −60 dBFS: there is nothing to hear an emotion in."""
+    skipped: int
+    """Windows that were left out before this one, to keep up."""
+    latency: float
+    """Seconds from the arrival of the window's last sample to its result."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            **super().to_dict(),
+            "silent": self.silent,
+            "skipped": self.skipped,
+            "latency": self.latency,
+        }
+
+
+class Stream:
+    """Emotions of a stream, window by window. For one thread at a time.
+
+    Example:
+        >>> from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
+        >>> samples = load_audio(example_recordings()[0]).samples
+        >>> blocks = (samples[i : i + 1600] for i in range(0, len(samples), 1600))
+        >>> with Recognizer.load().stream(blocks, window=2.0, hop=0.5) as stream:
+        ...     [window.end for window in stream]
+        [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.3]
+
+    Without ``source``, push what arrives, and flush at the end.
+
+    Args:
+        recognizer: the model.
+        source: blocks of samples, pulled when the stream is iterated over.
+        window: seconds of one window, at most what the model encodes at once.
+        hop: seconds from one window to the next, at least 0.02. Windows start on multiples of that.
+        rate: sample rate in Hz of what is pushed.
+        channel: channel to take, from 0; None takes the mean of all.
+
+    Raises:
+        OptionError: a window or hop that cannot be.
+        InvalidSamplesError: a rate that is not taken.
+        NoHeadError: the model gives embeddings only.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        source: Iterable[ArrayLike] | None = None,
+        *,
+        window: float = 2.0,
+        hop: float = 0.5,
+        rate: int = SAMPLE_RATE,
+        channel: int | None = None,
+    ) -> None:
+        check_window(window, hop)
+        longest = recognizer.encoder.chunking.seconds
+        if not LEAST_SAMPLES / SAMPLE_RATE <= window <= longest:
+            raise OptionError(
+                f"a window of {window!r} s; a stream takes 0.025 to {longest:g} s "
+                "(what is encoded at once)"
+            )
+        if hop < LEAST_WINDOW:
+            raise OptionError(f"a hop of {hop!r} s; a stream takes at least {LEAST_WINDOW} s")
+        if not recognizer.labels:
+            raise NoHeadError("a stream gives emotions, and this model has no emotion head")
+        self.recognizer = recognizer
+        self.source = source
+        self.rate = rate
+        self.channel = channel
+        check_header(ArrayReader(np.zeros(1, np.float32), rate), None)
+        self._window = round(window * SAMPLE_RATE)
+        self._hop = hop * SAMPLE_RATE
+        self._converter = Converter("<stream>", rate, channel)
+        self._samples = np.zeros(0, np.float32)
+        self._first = 0
+        """Index, in the stream, of the first sample that is kept."""
+        self._arrivals: deque[tuple[int, float]] = deque()
+        """Samples that had arrived, and when, for those that are still needed."""
+        self._next = 0
+        """Number of the next window."""
+        self._covered = 0
+        """Index after the last sample of the last window."""
+        self._skipped = 0
+        self._closed = False
+
+    @property
+    def seconds(self) -> float:
+        """Length of what has arrived."""
+        return self._end / SAMPLE_RATE
+
+    def push(self, samples: ArrayLike) -> list[StreamWindow]:
+        """Take the next samples; the windows that they complete.
+
+        Args:
+            samples: [samples] or [samples, channels], as :func:`~.load_audio` takes them.
+
+        Raises:
+            InvalidSamplesError: not finite, or of a dtype or shape that is not taken. The stream
+                is as it was, and goes on.
+            OptionError: the stream was flushed.
+        """
+        self.feed(samples)
+        return list(self.ripe())
+
+    def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
+        """Take the next samples without working on them; arguments and errors as :meth:`push`.
+
+        Args:
+            samples: [samples] or [samples, channels].
+            arrived: when they did, by ``time.perf_counter``; now, if None.
+        """
+        if self._closed:
+            raise OptionError("the stream was flushed; begin another one")
+        reader = ArrayReader(samples, self.rate)
+        if not reader.array.size:
+            return
+        check_header(reader, self.channel)
+        for block in reader.blocks():
+            self._append(self._converter.feed(block))
+        self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
+
+    def ripe(self, newest: int | None = None) -> Iterator[StreamWindow]:
+        """The windows that are complete, each encoded when it is asked for.
+
+        Args:
+            newest: leave out all but so many, so as not to fall behind; None leaves none out.
+        """
+        while (start := self._start(self._next)) + self._window <= self._end:
+            if newest is not None:
+                complete = self._complete()
+                if complete > newest:
+                    self._skipped += complete - newest
+                    self._next += complete - newest
+                    start = self._start(self._next)
+            self._next += 1
+            yield self._encode(start, start + self._window)
+
+    def flush(self) -> list[StreamWindow]:
+        """End the stream: the windows that are left, the last of them perhaps shorter."""
+        if self._closed:
+            return []
+        self._append(self._converter.flush())
+        self._arrivals.append((self._end, time.perf_counter()))
+        self._closed = True
+        windows = list(self.ripe())
+        start = self._start(self._next)
+        hop = self.recognizer.encoder.audio.hop
+        left = self._end - max(start, self._covered)
+        if left > (hop if self._next else 0) and self._end - start >= LEAST_SAMPLES:
+            windows.append(self._encode(start, self._end))
+        return windows
+
+    def __iter__(self) -> Iterator[StreamWindow]:
+        """The windows of ``source``, to its end."""
+        if self.source is None:
+            raise OptionError("a stream without a source is pushed, not iterated over")
+        for samples in self.source:
+            self.feed(samples)
+            yield from self.ripe()
+        yield from self.flush()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+
+    @property
+    def _end(self) -> int:
+        return self._first + len(self._samples)
+
+    def _append(self, samples: Samples) -> None:
+        self._samples = np.concatenate([self._samples, samples])
+        needed = self._start(self._next)
+        if needed > self._first:  # with gaps between the windows
+            drop = min(needed - self._first, len(self._samples))
+            self._samples = self._samples[drop:]
+            self._first += drop
+
+    def _start(self, number: int) -> int:
+        """First sample of a window: that of the frame nearest to its place."""
+        frame = self.recognizer.encoder.audio.hop
+        return round(number * self._hop / frame) * frame
+
+    def _complete(self) -> int:
+        """How many windows wait."""
+        count = 0
+        while self._start(self._next + count) + self._window <= self._end:
+            count += 1
+        return count
+
+    def _encode(self, start: int, end: int) -> StreamWindow:
+        samples = self._samples[start - self._first : end - self._first]
+        power = float(np.square(samples, dtype=np.float64).mean())
+        _, logits = self.recognizer.encoder.encode(samples)
+        scores = clip_scores(cast("NDArray[np.float32]", logits))  # there is a head
+        labels = self.recognizer.labels
+        emotion, confidence = decide(labels, scores, self.recognizer.reject_below)
+        while len(self._arrivals) > 1 and self._arrivals[0][0] < end:
+            self._arrivals.popleft()
+        skipped, self._skipped, self._covered = self._skipped, 0, end
+        self._append(np.zeros(0, np.float32))  # lets go of what no window needs any more
+        return StreamWindow(
+            start=start / SAMPLE_RATE,
+            end=end / SAMPLE_RATE,
+            emotion=emotion,
+            confidence=confidence,
+            scores=dict(zip(labels, scores.tolist(), strict=True)),
+            silent=power < 10 ** (SILENT_DBFS / 10),
+            skipped=skipped,
+            latency=time.perf_counter() - self._arrivals[0][1],
+        )

@@ -1,0 +1,92 @@
+"""A new small model: its architecture, and first weights that hear before they have learned.
+
+The front-end of emotion2vec, seven convolutions on the raw waveform, needs thousands of hours of
+speech before its first layers have become a filterbank. Here there are a few. So the small model's
+first layer is one (25 ms would be too long for its 20 ms frames: 15 ms every 10 ms), set to Gabor
+filters on the mel scale and free to move from there, and a second layer halves the rate.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from emotion2vec_edge.engine.errors import OptionError
+
+from ..checkpoint import read_yaml
+from ..config import SAMPLE_RATE, config_document, read_config
+from ..model import Emotion2vec
+from .augment import mel_spaced
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "small": {
+        "embed_dim": 192, "heads": 4, "prenet_depth": 2, "depth": 4, "mlp_ratio": 2.0,
+        "conv_spec": "[(384, 240, 160)] + [(256, 2, 2)]",
+    },
+}  # fmt: skip
+"""Architectures by name."""
+
+LEVEL_SCALE = 0.003
+"""Norm of the first convolution's filters, about the root of its LayerNorm's epsilon.
+
+The LayerNorm divides the level out of every frame, and how loud one syllable is beside the next
+would be lost. With outputs this small its epsilon counts: quiet stays quieter than loud.
+"""
+
+PHASES = 4
+"""Of each frequency there is a filter every quarter period: GELU cuts the negative half off."""
+
+
+def new_document(shape: str) -> dict[str, Any]:
+    """The ``config.yaml`` of a named shape, or of a file.
+
+    Raises:
+        OptionError: neither.
+        CheckpointError: the file cannot be used.
+    """
+    if shape in SHAPES:
+        return config_document(**SHAPES[shape])
+    path = Path(shape)
+    if not path.is_file():
+        raise OptionError(
+            f"{shape}: no such shape; give {', '.join(SHAPES)}, or the path of a config.yaml"
+        )
+    document: dict[str, Any] = read_yaml(path)
+    read_config(document)
+    return document
+
+
+def new_model(document: dict[str, Any], labels: int, seed: int) -> Emotion2vec:
+    """A model with random weights and, where its first layer is long enough, a filterbank."""
+    torch.manual_seed(seed)
+    model = Emotion2vec(read_config(document), labels)
+    first: nn.Conv1d = model.frontend.convs[0].conv  # type: ignore[assignment]
+    kernel = first.kernel_size[0]
+    with torch.no_grad():
+        if kernel >= SAMPLE_RATE // 200:  # 5 ms: less holds no period of a voice
+            first.weight.copy_(gabor_filters(first.out_channels, kernel))
+        else:
+            first.weight.div_(first.weight.flatten(1).norm(dim=1)[:, None, None])
+        first.weight.mul_(LEVEL_SCALE)
+    return model
+
+
+def gabor_filters(count: int, taps: int) -> torch.Tensor:
+    """Windowed cosines of unit norm, evenly spaced on the mel scale: float32 [count, 1, taps]."""
+    bands = max(1, count // PHASES)
+    hertz = mel_spaced(60, 0.475 * SAMPLE_RATE, bands + 2)
+    time = (torch.arange(taps) - (taps - 1) / 2) / SAMPLE_RATE
+    filters = []
+    for index in range(count):
+        band = min(index // PHASES, bands - 1)
+        # Narrow bands want longer windows than there are taps.
+        width = max(float(hertz[band + 2] - hertz[band]), 4 * SAMPLE_RATE / taps)
+        window = (0.5 + 0.5 * torch.cos(math.pi * time * width / 2)) * (time.abs() * width < 2)
+        phase = (index % PHASES) * 2 * math.pi / PHASES
+        values = window * torch.cos(2 * math.pi * hertz[band + 1] * time + phase)
+        filters.append(values / values.norm().clamp_min(1e-6))
+    return torch.stack(filters).unsqueeze(1)

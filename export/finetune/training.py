@@ -1,0 +1,257 @@
+"""Orders of training, from the manifest to a checkpoint folder that FunASR loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from emotion2vec_edge.engine.bundle.manifest import CARD
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.engine.errors import OptionError, OutputError
+from emotion2vec_edge.engine.files import reported
+from emotion2vec_edge.engine.metrics import expected_calibration_error, fit_temperature
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
+
+from ..checkpoint import TOKENS, load_checkpoint, parse_label, write_checkpoint
+from ..exporter import CALIBRATION
+from ..model import Emotion2vec
+from ..output import check_free, written_whole
+from .card import fitted_lines, training_card
+from .checks import check_clips
+from .heads import FittedHead, fit_head
+from .initialization import new_document, new_model
+from .learner import Learner
+from .plot import plot_log
+from .recipe import FINETUNING, FROM_NOTHING, Recipe
+from .speech import held_out_speakers, load_speech
+from .trainer import STATE, Run, bfloat16_is_faster, embeddings_of, logits_of
+
+Progress = Callable[[str, int, int], object]
+"""Is told the step, and how many of how many are done."""
+
+UNSTATED = "that of the training speech, which was not stated"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What is to be trained."""
+
+    output: Path
+    model: str | None = None
+    """The checkpoint to begin with."""
+    shape: str | None = None
+    """Or the shape of a new model."""
+    validation: float = 0.08
+    """Share of the clips that is held out."""
+    licence: str | None = None
+    overwrite: bool = False
+    changed: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of the recipe that the user gave."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a training begins with."""
+
+    model: Emotion2vec
+    document: dict[str, Any]
+    tokens: tuple[str, ...]
+    recipe: Recipe
+    origin: str
+
+
+def train(
+    order: TrainingSettings,
+    clips: Sequence[LabelledClip],
+    progress: Progress = lambda _step, _done, _all: None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> dict[str, Any]:
+    """Train, or go on with a training that was stopped; write a FunASR checkpoint folder.
+
+    Args:
+        order: what.
+        clips: labelled speech.
+        progress: for a bar.
+        tell: takes a line whenever the held-out speakers were asked.
+
+    Returns:
+        what was measured on the held-out speakers.
+
+    Raises:
+        OptionError: speech that cannot be learned from, an output that exists, a changed order.
+        CheckpointError: the checkpoint cannot be read.
+        OutputError: the output cannot be written.
+    """
+    torch.set_num_threads(usable_threads())
+    state = order.output / STATE
+    if not state.is_file():
+        check_free(order.output, overwrite=order.overwrite)
+    start = _start(order, state)
+    labels = [parse_label(token).id for token in start.tokens]
+    check_clips(clips, labels)
+    speech = load_speech(clips, labels, lambda done: progress("reading", done, len(clips)))
+    if not any(clip.speaker for clip in clips):
+        tell("no speakers in the manifest: recordings are held out, so expect less on new people")
+    held = held_out_speakers(speech, order.validation)
+    if not held.any():
+        raise OptionError(
+            "no speaker could be held out: none has few enough of the clips; give more speakers, "
+            "or a larger --validation"
+        )
+    training, validation = speech.subset(~held), speech.subset(held)
+    with reported(order.output):
+        order.output.mkdir(parents=True, exist_ok=True)
+        learner = Learner(start.model, len(labels), start.recipe.regularization)
+        run = Run(order.output, start.recipe, learner, training, validation)
+
+        def report(entry: dict[str, Any]) -> None:
+            progress("training", entry["step"], start.recipe.steps)
+            if "ua" in entry:
+                tell(
+                    f"step {entry['step']}: loss {entry['loss']:.3f}, held-out UA {entry['ua']:.3f}"
+                )
+
+        run.report = report
+        try:
+            run.train()
+        except RuntimeError as error:  # torch's, of a disk that is full while it saves
+            raise OutputError(f"{order.output}: the training cannot be saved: {error}") from error
+        facts = _finish(order, start, run)
+    state.unlink(missing_ok=True)
+    return facts
+
+
+def _start(order: TrainingSettings, state: Path) -> _Start:
+    if order.shape is not None:
+        document = new_document(order.shape)
+        tokens: tuple[str, ...] = TOKENS
+        base = FROM_NOTHING
+        origin = "A small emotion2vec, trained from nothing."
+    else:
+        folder = Path(str(order.model))
+        checkpoint = load_checkpoint(folder)
+        if not checkpoint.labels:
+            raise OptionError(f"{folder}: has no emotion head to train; give --head first")
+        document = dict(checkpoint.document)
+        base, tokens = FINETUNING, tuple(label.token for label in checkpoint.labels)
+        origin = f"{folder.resolve().name}, all weights trained further."
+    recipe = dataclasses.replace(base, **order.changed)
+    if state.is_file():  # so that it goes on in the arithmetic that it began in
+        saved = torch.load(state, weights_only=True, map_location="cpu")["recipe"]
+        recipe = dataclasses.replace(recipe, bfloat16=bool(saved["bfloat16"]))
+    else:
+        recipe = dataclasses.replace(recipe, bfloat16=bfloat16_is_faster())
+    if order.shape is not None:
+        model = new_model(document, len(tokens), recipe.seed)
+    else:
+        model = checkpoint.model
+    return _Start(model, document, tokens, recipe, origin)
+
+
+def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
+    """The temperature, the card, and the checkpoint in the output folder."""
+    with run.averaged() as model:
+        logits = logits_of(model, run.validation)
+        truth = run.validation.labels
+        temperature = fit_temperature(logits, truth)
+        facts: dict[str, Any] = {
+            "origin": start.origin,
+            "clips": len(run.training),
+            "hours": run.training.seconds() / 3600,
+            "speakers": len(np.unique(run.training.speakers)),
+            "held_out_clips": len(run.validation),
+            "held_out_speakers": len(np.unique(run.validation.speakers)),
+            "who": "speakers" if any(clip.speaker for clip in run.training.clips) else "recordings",
+            "steps": run.step,
+            "temperature": round(temperature, 4),
+            "ece_before": round(expected_calibration_error(logits, truth), 4),
+            "ece": round(expected_calibration_error(logits / temperature, truth), 4),
+            **run.accuracy(logits),
+        }
+        licence = order.licence or UNSTATED
+        name = order.output.resolve().name
+        write_checkpoint(order.output, start.document, model, start.tokens)
+        calibration = {
+            "temperature": facts["temperature"],
+            "fitted_on": f"{facts['held_out_clips']} clips of {facts['who']} that were held out",
+            "ece_before": facts["ece_before"],
+            "ece": facts["ece"],
+            "licence": licence,
+        }
+        (order.output / CALIBRATION).write_text(
+            json.dumps(calibration, indent=2) + "\n", encoding="utf-8"
+        )
+        (order.output / CARD).write_text(training_card(name, facts, licence), encoding="utf-8")
+        plot_log(order.output)
+    return facts
+
+
+def finetune_checkpoint(
+    folder: Path,
+    clips: Sequence[LabelledClip],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress = lambda _step, _done, _all: None,
+) -> FittedHead:
+    """Write a checkpoint like ``folder`` with a head fitted on labelled speech.
+
+    Arguments and errors as :func:`~.finetune.bundle_head.finetune_bundle`.
+    """
+    check_free(output, overwrite=overwrite)
+    labels = check_clips(clips, None)
+    checkpoint = load_checkpoint(folder)
+    torch.set_num_threads(usable_threads())
+    speech = load_speech(clips, labels)
+    embeddings = embeddings_of(
+        checkpoint.model, speech, lambda done: progress("embeddings", done, len(clips))
+    )
+    fitted = fit_head(
+        embeddings,
+        speech.labels,
+        labels,
+        [clip.voice for clip in clips],
+        _before(checkpoint.model, [label.id for label in checkpoint.labels], embeddings, labels),
+        lambda done, total: progress("cross-validation", done, total),
+    )
+    model = Emotion2vec(checkpoint.config, len(labels))
+    weights = {
+        name: value
+        for name, value in checkpoint.model.state_dict().items()
+        if not name.startswith("encoder.head.")
+    }
+    weights["encoder.head.weight"] = torch.from_numpy(fitted.weight)
+    weights["encoder.head.bias"] = torch.from_numpy(fitted.bias)
+    model.load_state_dict(weights)
+    shown = {label.id: label.token for label in checkpoint.labels}
+    with written_whole(output, "model.pt") as new:
+        tokens = [shown.get(label, label) for label in labels]
+        write_checkpoint(new, checkpoint.document, model, tokens)
+        (new / CALIBRATION).write_text(
+            json.dumps(fitted.calibration, indent=2) + "\n", encoding="utf-8"
+        )
+        lines = [f"# {output.name}", "", f"{folder.resolve().name} with a new emotion head.", ""]
+        (new / CARD).write_text("\n".join([*lines, *fitted_lines(fitted), ""]), encoding="utf-8")
+    return fitted
+
+
+def _before(
+    model: Emotion2vec,
+    own: Sequence[str],
+    embeddings: np.ndarray[Any, np.dtype[np.float32]],
+    labels: Sequence[str],
+) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """What the checkpoint's own head answers, as indices of ``labels``; None if they differ."""
+    if model.encoder.head is None or not set(labels) <= set(own):
+        return None
+    with torch.no_grad():
+        found = model.encoder.head(torch.from_numpy(embeddings)).argmax(dim=1).numpy()
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index.get(own[i], -1) for i in found])

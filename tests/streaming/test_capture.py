@@ -1,0 +1,365 @@
+"""`e2v stream`: pipes, pace, stalls, a microphone; and what it prints."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+import soundfile
+from recordings import encoded
+
+from emotion2vec_edge.engine.audio.pcm import PcmFormat
+from emotion2vec_edge.engine.audio.riff import read_wav_header
+from emotion2vec_edge.engine.errors import (
+    AudioError,
+    MissingExtraError,
+    OptionError,
+    UndecodableAudioError,
+)
+from emotion2vec_edge.engine.streaming.capture import CaptureBuffer, start_pipe
+from emotion2vec_edge.engine.streaming.microphone import start_microphone
+
+E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli", "stream"]
+
+
+def e2v(*args, stdin=b""):
+    return subprocess.run([*E2V, *map(str, args)], input=stdin, capture_output=True, check=False)
+
+
+def windows(done):
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def received(content, format_=None):
+    """Everything that a pipe with this content gives."""
+    pipe = io.BufferedReader(io.BytesIO(content))
+    head = b""
+    if format_ is None:
+        format_ = read_wav_header(pipe)
+    arrivals = CaptureBuffer(format_.rate)
+    start_pipe(pipe, format_, head, arrivals)
+    pieces = []
+    while (more := arrivals.take(5.0)) is not None:
+        pieces += [piece.samples for piece in more]
+    return format_, np.concatenate(pieces)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "sample_format"),
+    [
+        ("PCM_U8", "u8"),
+        ("PCM_16", "s16le"),
+        ("PCM_24", "s24le"),
+        ("PCM_32", "s32le"),
+        ("FLOAT", "f32le"),
+    ],
+)
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+def test_a_wav_in_a_pipe(subtype, sample_format, container):
+    from emotion2vec_edge.engine.audio.arrays import to_float
+
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (5_000, 2)).astype(np.float32)
+    content = encoded(samples, 8_000, container, subtype=subtype)
+    format_, found = received(content + b"LIST of no samples")
+    assert (format_.rate, format_.channels, format_.sample_format) == (8_000, 2, sample_format)
+    assert found.shape == (5_000, 2)
+    expected, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+    np.testing.assert_allclose(to_float(found), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_whose_sender_did_not_know_its_length(length):
+    content = bytearray(encoded(np.ones(1_000, np.float32), 16_000, "WAV", subtype="PCM_16"))
+    content[40:44] = length.to_bytes(4, "little")
+    _, found = received(bytes(content))
+    assert len(found) == 1_000
+
+
+def test_what_is_no_wav():
+    raw = io.BytesIO(b"\x01\x00" * 20)
+    assert read_wav_header(raw) == b"\x01\x00" * 6
+    assert len(raw.read()) == 28
+    with pytest.raises(UndecodableAudioError, match="ends before"):
+        read_wav_header(io.BytesIO(b"RIFF\0\0\0\0WAVE"))
+    broken = bytearray(encoded(np.zeros(100, np.float32), 16_000, "WAV", subtype="PCM_16"))
+    broken[24:28] = bytes(4)
+    with pytest.raises(UndecodableAudioError, match="a WAV at 0 Hz"):
+        read_wav_header(io.BytesIO(bytes(broken)))
+    adpcm = encoded(np.zeros(2_000, np.float32), 16_000, "WAV", subtype="IMA_ADPCM")
+    with pytest.raises(UndecodableAudioError, match=r"codec 17.*ffmpeg"):
+        read_wav_header(io.BytesIO(adpcm))
+
+
+def test_raw_samples_may_come_in_any_portions():
+    class Portions:
+        def __init__(self, content, sizes):
+            self.content = content
+            self.sizes = sizes
+
+        def read1(self, most):
+            size = min(most, next(self.sizes, 1_000))
+            piece, self.content = self.content[:size], self.content[size:]
+            return piece
+
+    samples = np.arange(3_000, dtype="<i2").reshape(-1, 2)
+    arrivals = CaptureBuffer(16_000)
+    pipe = Portions(samples.tobytes(), iter([1, 2, 3, 5, 7, 11, 13] * 20))
+    start_pipe(pipe, PcmFormat(16_000, 2), b"", arrivals)
+    pieces = []
+    while (more := arrivals.take(5.0)) is not None:
+        pieces += [piece.samples for piece in more]
+    np.testing.assert_array_equal(np.concatenate(pieces), samples)
+
+
+# Pace.
+
+
+def test_a_fast_source_is_a_file_and_a_slow_one_is_live(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    file, speaker = CaptureBuffer(1_000), CaptureBuffer(1_000)
+    for _ in range(100):
+        file.put(np.zeros(100), wait=False)
+        clock[0] += 0.05
+    for _ in range(100):
+        speaker.put(np.zeros(100), wait=False)
+        clock[0] += 0.1
+    assert not file.live
+    assert speaker.live
+    assert not CaptureBuffer(1_000, live=False).live
+    assert CaptureBuffer(1_000, live=True).live
+
+
+def test_a_sender_waits_while_too_much_is_untaken():
+    arrivals = CaptureBuffer(1_000)
+    sent = []
+
+    def send():
+        for number in range(30):
+            arrivals.put(np.zeros(1_000), wait=True)
+            sent.append(number)
+        arrivals.end()
+
+    threading.Thread(target=send, daemon=True).start()
+    time.sleep(0.3)
+    assert len(sent) == 11  # ten seconds, and the piece that went over them
+    taken = 0
+    while (pieces := arrivals.take(5.0)) is not None:
+        taken += len(pieces)
+    assert taken == 30
+
+
+def test_nothing_for_a_while_and_the_end():
+    arrivals = CaptureBuffer(1_000)
+    assert arrivals.take(0.01) == []
+    arrivals.put(np.zeros(10), wait=True)
+    arrivals.end(AudioError("unplugged"))
+    assert len(arrivals.take(0.01)) == 1
+    with pytest.raises(AudioError, match="unplugged"):
+        arrivals.take(0.01)
+
+
+# The command.
+
+
+@pytest.fixture
+def speech_pcm(example_samples):
+    return (np.resize(example_samples, 96_000) * 32_767).astype("<i2").tobytes()
+
+
+def test_raw_samples_and_wav_give_the_same(speech_pcm):
+    raw = windows(e2v("-", "--rate", 16_000, stdin=speech_pcm))
+    samples = np.frombuffer(speech_pcm, "<i2")
+    wav = windows(e2v("-", stdin=encoded(samples, 16_000, "WAV", subtype="PCM_16")))
+    assert [w["scores"] for w in raw] == [w["scores"] for w in wav]
+    assert [w["end"] for w in raw] == [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0]
+    assert {"start", "emotion", "confidence", "silent", "skipped", "latency"} < set(raw[0])
+
+
+def test_a_file_and_csv(example):
+    done = e2v(example, "--format", "csv", "--window", 1, "--hop", 1)
+    table = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    assert [float(row["end"]) for row in table] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.3]
+    assert float(table[0][table[0]["emotion"]]) == pytest.approx(float(table[0]["confidence"]))
+    assert b"6 windows, 0 left out; latency p50" in done.stderr
+
+
+def begun(speech_pcm, stderr=subprocess.PIPE):
+    """A stream that was given two seconds."""
+    process = subprocess.Popen(
+        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=stderr,
+    )  # fmt: skip
+    process.stdin.write(speech_pcm[: 2 * 32_000])
+    process.stdin.flush()
+    return process
+
+
+def test_each_window_is_told_at_once(speech_pcm):
+    process = begun(speech_pcm, subprocess.DEVNULL)
+    assert json.loads(process.stdout.readline())["end"] == 2.0
+    process.stdin.write(speech_pcm[2 * 32_000 : 2 * 40_000])
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["end"] == 2.5
+    out, _ = process.communicate(timeout=30)
+    assert out == b""
+    assert process.returncode == 0
+
+
+def test_a_reader_that_goes_away_while_nothing_comes(speech_pcm):
+    """The thread that waits for samples must not keep the process from ending."""
+    process = begun(speech_pcm)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(speech_pcm[2 * 32_000 : 2 * 64_000])
+    process.stdin.flush()  # and stdin stays open
+    errors = process.stderr.read()
+    assert process.wait(30) == 1
+    assert b"Fatal" not in errors
+    process.stderr.close()
+    process.stdin.close()
+
+
+def test_ctrl_c_and_a_reader_that_goes_away(speech_pcm):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    processes = [begun(speech_pcm) for _ in range(2)]
+    signal.signal(signal.SIGINT, before)
+    for process in processes:
+        process.stdout.readline()
+    processes[0].send_signal(signal.SIGINT)
+    _, errors = processes[0].communicate(timeout=30)
+    assert processes[0].returncode == 130
+    assert b"1 windows" in errors
+    assert b"Traceback" not in errors
+    processes[1].stdout.close()
+    processes[1].stdin.write(speech_pcm)
+    processes[1].stdin.close()
+    errors = processes[1].stderr.read()
+    processes[1].stderr.close()
+    assert processes[1].wait(30) == 1
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "code", "message"),
+    [
+        ([], b"", 2, "give a source"),
+        (["-", "--mic"], b"", 2, "give a source"),
+        (["-"], b"not a wav at all", 2, "raw samples need --rate"),
+        (["-"], b"", 2, "raw samples need --rate"),
+        (["gone.wav"], b"", 3, "No such file"),
+        (["-", "--rate", "0"], b"\0\0" * 20, 2, "--rate"),
+        (["-", "--rate", "16000", "--channel", "1"], b"\0\0" * 20, 3, "no channel 1"),
+        (["-", "--rate", "16000", "--window", "99"], b"\0\0" * 20, 2, "a window of 99"),
+        (["-", "--rate", "16000", "--model", "gone"], b"\0\0" * 20, 4, "not a model bundle"),
+    ],
+)
+def test_what_is_refused(args, stdin, code, message):
+    done = e2v(*args, stdin=stdin)
+    assert done.returncode == code
+    assert message in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_stall_is_said_once(monkeypatch, capsys):
+    from emotion2vec_edge.engine.cli import stream as verb
+
+    monkeypatch.setattr(verb, "STALL_SECONDS", 0.01)
+    arrivals = CaptureBuffer(16_000)
+    threading.Timer(0.2, lambda: arrivals.put(np.zeros(10), wait=True)).start()
+    assert len(verb._take(arrivals)) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "e2v: no audio for 0.01 s; waiting",
+        "e2v: audio again",
+    ]
+
+
+def test_the_line_of_a_terminal(recognizer, example_samples):
+    from emotion2vec_edge.engine.cli.stream import _LineTeller
+
+    out = io.StringIO()
+    tell = _LineTeller(out)
+    stream = recognizer.stream()
+    for window in stream.push(np.concatenate([np.zeros(32_000, np.float32), example_samples])):
+        tell(window)
+    lines = out.getvalue().split("\r\x1b[K")[1:]
+    assert "(silence)" in lines[0]
+    assert "█" in lines[-1]
+    assert all(len(line) < 79 for line in lines)
+
+
+# The microphone, with a stand-in for sounddevice.
+
+
+@pytest.fixture
+def sounddevice(monkeypatch):
+    module = types.ModuleType("sounddevice")
+
+    class PortAudioError(Exception):
+        pass
+
+    class InputStream:
+        def __init__(self, **settings):
+            if settings["samplerate"] == 1:
+                raise PortAudioError("Invalid sample rate")
+            self.settings = settings
+
+        def start(self):
+            block = np.full((1_600, self.settings["channels"]), 0.25, np.float32)
+            self.settings["callback"](block, 1_600, None, None)
+            block[:] = 9.0  # PortAudio uses its buffer again
+            self.settings["finished_callback"]()
+
+    def query_devices(device, kind):
+        if device == "gone":
+            raise ValueError("No input device matching 'gone'")
+        return {"default_samplerate": 44_100.0}
+
+    module.PortAudioError = PortAudioError
+    module.InputStream = InputStream
+    module.query_devices = query_devices
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module
+
+
+def test_a_microphone(sounddevice):
+    arrivals = start_microphone(None, None, 2, CaptureBuffer)
+    assert arrivals.rate == 44_100
+    (piece,) = arrivals.take(1.0)
+    assert piece.samples.shape == (1_600, 2)
+    assert (piece.samples == 0.25).all()
+    assert arrivals.take(1.0) is None
+    assert start_microphone("3", 16_000, 1, CaptureBuffer).source.settings["device"] == 3
+
+
+def test_no_microphone(sounddevice, monkeypatch):
+    with pytest.raises(OptionError, match="No input device matching"):
+        start_microphone("gone", None, 1, CaptureBuffer)
+    with pytest.raises(AudioError, match="at 1 Hz with 1 channels: Invalid sample rate"):
+        start_microphone(None, 1, 1, CaptureBuffer)
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(MissingExtraError, match=r"\[mic\]"):
+        start_microphone(None, None, 1, CaptureBuffer)
+
+
+def test_sigterm_ends_a_stream_cleanly(speech_pcm):
+    process = subprocess.Popen(
+        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=os.environ,
+    )  # fmt: skip
+    process.stdin.write(speech_pcm[: 2 * 32_000])
+    process.stdin.flush()
+    process.stdout.readline()
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"1 windows" in errors
