@@ -1,14 +1,103 @@
-"""What is installed where: the engine's few dependencies have wheels for Linux aarch64."""
+"""The wheel: its files, its requirements on Linux aarch64 and its answers on Python 3.10."""
 
 import json
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("benchmarks", "engine", "export", "quantize")
+NOT_INSTALLED = ROOT / "benchmarks" / "results"
 GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+
+
+def tree():
+    """Every file of the four folders that the project keeps, relative to the root."""
+    return {
+        path.relative_to(ROOT)
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and NOT_INSTALLED not in path.parents
+        and not path.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of this tree, built in a copy, so that the tree stays as it is."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
+        shutil.copy(ROOT / name, source)
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_four_folders_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = [Path(name) for name in archive.namelist()]
+    installed = {name for name in names if not name.parts[0].endswith(".dist-info")}
+    assert installed == {Path("emotion2vec_edge") / path for path in tree()}
+    suffixes = {path.suffix for path in installed}
+    assert {".py", ".typed", ".onnx", ".json", ".flac", ".md"} <= suffixes
+    licences = [name.parts[2:] for name in names if "licenses" in name.parts]
+    assert licences == [("LICENSE",), ("engine", "models", "LICENSE")]
+
+
+@pytest.fixture(scope="module")
+def python310(tmp_path_factory):
+    """A Python 3.10 in an environment of its own."""
+    if sys.version_info[:2] == (3, 10):
+        found = sys.executable
+    else:
+        kept = sorted((Path.home() / ".pyenv" / "versions").glob("3.10.*/bin/python3.10"))
+        found = kept[-1] if kept else shutil.which("python3.10")
+    if found is None:
+        pytest.skip("SKIPPED LOUDLY: there is no python3.10")
+    folder = tmp_path_factory.mktemp("python310")
+    subprocess.run([found, "-m", "venv", folder], check=True, capture_output=True)
+    return folder / "bin" / "python"
+
+
+def test_python_310_gets_the_last_onnxruntime_made_for_it(wheel, python310, tmp_path):
+    """JetPack 6 has Python 3.10, for which ONNX Runtime 1.24 and later have no wheels."""
+    done = subprocess.run(
+        [python310, "-m", "pip", "install", "-q", f"emotion2vec-edge[cpu] @ {wheel.as_uri()}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if no_index(done.stderr):
+        pytest.skip(f"SKIPPED LOUDLY: no package index could be asked: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+
+    def printed_by(*command):
+        return subprocess.run(
+            command, cwd=tmp_path, env={"E2V_CACHE": str(tmp_path)}, capture_output=True, text=True,
+            check=True,
+        ).stdout  # fmt: skip
+
+    version = printed_by(python310, "-c", "import onnxruntime; print(onnxruntime.__version__)")
+    assert version.startswith("1.23.")
+    printed = printed_by(python310.with_name("e2v"), "recognize", "--examples")
+    assert "neutral" in printed
+    assert "%" in printed
+
+
+def no_index(errors):
+    """True if pip failed because no package index answered."""
+    return "Connection" in errors or "resolution" in errors.lower().split("error:")[0]
 
 
 def requirements():
@@ -31,7 +120,7 @@ def test_every_dependency_of_the_box_has_a_wheel_for_aarch64(tmp_path):
          "--target", str(tmp_path / "none"), *requirements()],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if "Connection" in done.stderr or "resolution" in done.stderr.lower().split("error:")[0]:
+    if no_index(done.stderr):
         pytest.skip(f"SKIPPED LOUDLY: no package index could be asked: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
     found = json.loads(report.read_text())["install"]
