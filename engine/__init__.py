@@ -15,6 +15,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import telemetry as telemetry  # switches it off, before anything imports onnxruntime
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -19,12 +19,13 @@ TOP = {
 }
 """Top folder → the top folders that it may import."""
 
-GROUND = {"errors", "files", "metrics", "progress", "version"}
+GROUND = {"errors", "files", "metrics", "progress", "telemetry", "version"}
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
 READING = SOUND_AND_MODEL | {"runtime", "results"}
 
 ENGINE = {
     "version": set(),
+    "telemetry": set(),
     "errors": set(),
     "progress": set(),
     "metrics": {"errors"},

@@ -36,6 +36,8 @@ def doctor(model: str | None, provider: str, precision: str) -> int:
     click.echo("decoders")
     for line in _decoders():
         click.echo(f"  {line}")
+    click.echo("privacy")
+    click.echo(f"  {_telemetry()}")
     click.echo("execution providers")
     works = False
     for name, works_here, line in _providers():
@@ -59,6 +61,16 @@ def _processor() -> Iterator[str]:
         yield "no VNNI: eight-bit sums overflow, so INT8 made for VNNI gives way to fp32"
     if (gpu := gpu_line()) is not None:
         yield gpu
+
+
+def _telemetry() -> str:
+    from .. import telemetry
+    from ..runtime.session import import_onnxruntime
+
+    problem = telemetry.problem(import_onnxruntime().__version__)
+    if problem is None:
+        return "ok  ONNX Runtime sends no telemetry"
+    return f"--  ONNX Runtime may send telemetry: {problem}"
 
 
 def _decoders() -> Iterator[str]:

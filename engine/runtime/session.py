@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .. import telemetry
 from ..errors import BundleFormatError, OptionError, ProviderError
 from .denormals import denormals_as_zero
 from .hardware import pinned_processors
@@ -238,6 +239,7 @@ def import_onnxruntime() -> Any:
             "onnxruntime is installed incompletely, which happens when two of its builds share a "
             "place: pip uninstall onnxruntime onnxruntime-gpu, then install one of them"
         )
+    telemetry.warn_once(onnxruntime.__version__)
     return onnxruntime
 
 
