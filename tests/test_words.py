@@ -1,0 +1,157 @@
+"""The words of the project: docstrings that are sentences, and texts that speak of it alone."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("benchmarks", "engine", "export", "quantize")
+
+RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
+"""First words of a docstring that is a fragment of an unspoken sentence."""
+
+PENDING = {
+    "benchmarks/__init__.py",
+    "benchmarks/accuracy.py",
+    "benchmarks/baselines.py",
+    "benchmarks/cli.py",
+    "benchmarks/degradations.py",
+    "benchmarks/document.py",
+    "benchmarks/latency.py",
+    "benchmarks/machine.py",
+    "benchmarks/models.py",
+    "benchmarks/recordings.py",
+    "benchmarks/roofline.py",
+    "benchmarks/throughput.py",
+    "benchmarks/timing.py",
+    "engine/audio/convert.py",
+    "engine/audio/decoders.py",
+    "engine/audio/meter.py",
+    "engine/audio/normalized.py",
+    "engine/audio/pcm.py",
+    "engine/audio/recording.py",
+    "engine/audio/sources.py",
+    "engine/batch/discover.py",
+    "engine/batch/processes.py",
+    "engine/batch/run.py",
+    "engine/batch/settings.py",
+    "engine/batch/worker.py",
+    "engine/bundle/bundle.py",
+    "engine/bundle/head.py",
+    "engine/bundle/locate.py",
+    "engine/bundle/manifest.py",
+    "engine/cli/feedback.py",
+    "engine/cli/stream.py",
+    "engine/corpora/feedback.py",
+    "engine/corpora/labelled.py",
+    "engine/files.py",
+    "engine/metrics.py",
+    "engine/recognizer.py",
+    "engine/results/__init__.py",
+    "engine/results/encoding.py",
+    "engine/results/plot.py",
+    "engine/results/types.py",
+    "engine/results/writers/base.py",
+    "engine/runtime/batched.py",
+    "engine/runtime/chunking.py",
+    "engine/runtime/denormals.py",
+    "engine/runtime/hardware.py",
+    "engine/runtime/model.py",
+    "engine/runtime/prepared.py",
+    "engine/runtime/profiling.py",
+    "engine/runtime/providers.py",
+    "engine/runtime/session.py",
+    "engine/runtime/tensorrt.py",
+    "engine/settings.py",
+    "engine/streaming/capture.py",
+    "engine/streaming/stream.py",
+    "export/checkpoint.py",
+    "export/config.py",
+    "export/exporter.py",
+    "export/finetune/augment.py",
+    "export/finetune/card.py",
+    "export/finetune/checks.py",
+    "export/finetune/heads.py",
+    "export/finetune/initialization.py",
+    "export/finetune/learner.py",
+    "export/finetune/recipe.py",
+    "export/finetune/speech.py",
+    "export/finetune/trainer.py",
+    "export/finetune/training.py",
+    "export/graph.py",
+    "export/hub.py",
+    "export/model.py",
+    "quantize/gate.py",
+    "quantize/graph.py",
+    "quantize/int8.py",
+    "quantize/quantizer.py",
+    "quantize/search.py",
+}
+"""Files whose docstrings are still to be brought in order."""
+
+FOREIGN = {
+    "the number of an issue": re.compile(r"\bissue #?\d", re.IGNORECASE),
+    "a path of one machine": re.compile(r"(?<![\w.}])/(?:root|work|tmp/\w|mnt)/"),
+}
+"""Texts that mean nothing to somebody who has the project alone."""
+
+
+def sources():
+    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def docstrings(path):
+    """(line, text) of each docstring, also of those below a field or a constant."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            yield node.lineno, node.value.value
+
+
+def riddles(path):
+    return [(line, text) for line, text in docstrings(path) if RIDDLE.match(text)]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_names_the_thing_first(path):
+    name = str(path.relative_to(ROOT))
+    if name in PENDING:
+        return
+    found = [f"{name}:{line}: {text.splitlines()[0]}" for line, text in riddles(path)]
+    assert not found, "name the thing, then its unit, then the reason:\n" + "\n".join(found)
+
+
+def test_pending_names_files_with_riddles():
+    """A file that was mended, moved or deleted leaves the list."""
+    assert not [name for name in PENDING if not (ROOT / name).exists() or not riddles(ROOT / name)]
+
+
+def texts():
+    """Every text file of the project, but for the figures of measured machines."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("SKIPPED LOUDLY: this is no git checkout")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file() or b"\0" in path.read_bytes()[:8192]:
+            continue
+        yield name, path.read_text(encoding="utf-8", errors="replace")
+
+
+def test_texts_speak_of_the_project_alone():
+    found = [
+        f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {kind}: {match.group()}"
+        for name, text in texts()
+        for kind, pattern in FOREIGN.items()
+        for match in pattern.finditer(text)
+    ]
+    assert not found, "\n".join(found)
