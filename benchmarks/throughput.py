@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
-from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 
 from .baselines import Run, RunnerSettings
@@ -60,10 +59,7 @@ def measure(settings: ThroughputSettings, progress: Callable[[str], None]) -> Do
 
 def _scores(engine: Recognizer, clips: Samples) -> NDArray[np.floating[Any]]:
     """Samples [clips, samples] → probabilities [clips, labels]."""
-    intakes = [engine.take_in(Recording(clip, SAMPLE_RATE)) for clip in clips]
-    encodings = engine.encode_intakes(intakes)
-    for intake in intakes:
-        intake.close()
+    encodings = engine.encode_many(clips, SAMPLE_RATE, batch_size=len(clips))
     return np.array([list(encoding.utterance().scores.values()) for encoding in encodings])
 
 

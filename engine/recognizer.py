@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args, overload
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .audio.meter import AudioWarning
-from .audio.normalized import NormalizedRecording
-from .audio.recording import Recording
 from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
 from .bundle.manifest import Variant
-from .errors import OptionError, ProviderError
+from .errors import E2VError, OptionError, ProviderError
+from .pipeline import OnError, Pipeline
 from .progress import Progress
 from .results.decision import check_reject_below
 from .results.encoding import Encoding
-from .results.types import Timings, Utterance
+from .results.types import Utterance
 from .runtime.chunking import Chunking
 from .runtime.hardware import checked_threads, sums_int8_exactly
 from .runtime.model import Model, noise
 from .runtime.prepared import make_ready, open_encoder
 from .runtime.providers import PROVIDERS, Provider
-from .runtime.session import SessionConfig, choose
+from .runtime.session import Chosen, SessionConfig, choose
+from .settings import IntakeSettings
 from .streaming.stream import Stream
 
 PRECISIONS = ("fp32", "int8", "fp16")
@@ -77,18 +77,18 @@ class Recognizer:
         Args:
             model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
                 embedded default.
-            provider: ``auto`` (TensorRT, else CUDA, else CPU), or the name of one; see
+            provider: ``auto`` (TensorRT, else CUDA, else CPU), or one of
                 :data:`~.runtime.providers.NAMES`.
-            precision: ``auto`` (what suits the provider and is in the bundle), ``fp32``, ``int8``
-                or ``fp16``.
-            threads: processors to use; None takes all that this process may use.
-            chunk_seconds: the longest stretch that the encoder sees at once.
-            context_seconds: what a chunk of longer audio hears beyond what is kept of it.
+            precision: ``fp32``, ``int8``, ``fp16``, or ``auto``: the best one in the bundle that
+                suits the provider.
+            threads: number of processors to use; None takes all that this process may use.
+            chunk_seconds: length of the longest stretch that the encoder sees at once.
+            context_seconds: context on each side of a chunk of longer audio.
             reject_below: confidence under which the answer is ``unknown``.
-            provider_options: of the provider, as ONNX Runtime names them: ``device_id``,
-                ``gpu_mem_limit``, ``user_compute_stream``, …; for a provider that is named.
-            prepare: first make ready what later calls find in the cache folder (see
-                :mod:`~.prepared`): some seconds on the CPU, minutes on TensorRT, which does not
+            provider_options: options of the named provider, as ONNX Runtime calls them:
+                ``device_id``, ``gpu_mem_limit``, ``user_compute_stream``, …
+            prepare: first write to the cache folder what later calls open faster (see
+                :mod:`~.runtime.prepared`): seconds on the CPU, minutes on TensorRT, which does not
                 run without.
 
         Raises:
@@ -99,38 +99,22 @@ class Recognizer:
             OutputError: with ``prepare``, the cache folder cannot be written.
         """
         if precision not in ("auto", *PRECISIONS):
-            raise OptionError(
-                f"precision {precision!r} is not known; give auto, {', '.join(PRECISIONS)}"
-            )
-        check_reject_below(reject_below)
-        threads = checked_threads(threads)
+            known = ", ".join(PRECISIONS)
+            raise OptionError(f"precision {precision!r} is not known; give auto, {known}")
         if provider_options and provider == "auto":
             raise OptionError("options are one provider's own; name it instead of auto")
-        running = SessionConfig(threads, {k: str(v) for k, v in (provider_options or {}).items()})
+        check_reject_below(reject_below)
+        options = {key: str(value) for key, value in (provider_options or {}).items()}
+        config = SessionConfig(checked_threads(threads), options)
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
         chunking = replace(chunking, block=bundle.manifest.block_seconds)
-        head = bundle.head()
-
-        def open_tier(tier: Provider) -> tuple[str, Model]:
-            chosen = _precision_for(bundle, tier, precision)
-            bundle.verify(chosen)
-            if prepare:
-                make_ready(bundle, chosen, tier, running)
-            return chosen, open_encoder(bundle, chosen, tier, running, chunking, head)
-
-        opened = choose(provider, open_tier)
+        opened = _open(bundle, precision, provider, config, chunking, prepare=prepare)
         chosen, encoder = opened.value
         return cls(
-            bundle,
-            chosen,
-            opened.provider.name,
-            opened.skipped,
-            threads,
-            encoder,
-            reject_below,
-            running.options,
-        )
+            bundle, chosen, opened.provider.name, opened.skipped, config.threads, encoder,
+            reject_below, options,
+        )  # fmt: skip
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -165,7 +149,7 @@ class Recognizer:
                 [samples, channels].
             rate: sample rate in Hz, for samples.
             channel: channel to take, from 0; None takes the mean of all.
-            max_seconds: the longest recording that is taken; None takes any.
+            max_seconds: length of the longest recording that is taken; None takes any.
             cut: take the first ``max_seconds`` of a longer one instead of refusing it.
             frames: keep the frame embeddings too.
             progress: called with the seconds that are done and those there are, None if unknown.
@@ -173,72 +157,92 @@ class Recognizer:
         Raises:
             AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.
         """
-        recording = Recording(source, rate, channel=channel, max_seconds=max_seconds, cut=cut)
-        with recording:
-            return self.encode_intake(self.take_in(recording), frames=frames, progress=progress)
+        intake = IntakeSettings(channel, max_seconds, cut)
+        with contextlib.closing(self._pipeline.read(source, rate, intake)) as recording:
+            return self._pipeline.encode([recording], frames=frames, progress=progress)[0]
 
-    def take_in(self, recording: Recording) -> NormalizedRecording:
-        """Read a recording for the first time; may run while another one is encoded.
+    @overload
+    def encode_many(
+        self,
+        sources: Iterable[AudioSource],
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        frames: bool = False,
+        batch_size: int | None = None,
+        errors: Literal["raise"] = "raise",
+    ) -> Generator[Encoding, None, None]: ...
+
+    @overload
+    def encode_many(
+        self,
+        sources: Iterable[AudioSource],
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        frames: bool = False,
+        batch_size: int | None = None,
+        errors: Literal["return"],
+    ) -> Generator[Encoding | E2VError, None, None]: ...
+
+    def encode_many(
+        self,
+        sources: Iterable[AudioSource],
+        rate: int | None = None,
+        *,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        frames: bool = False,
+        batch_size: int | None = None,
+        errors: OnError = "raise",
+    ) -> Generator[Encoding | E2VError, None, None]:
+        """Encode many recordings, each as :meth:`encode` does, in the order of the sources.
+
+        Threads decode a few recordings ahead of the encoder. A GPU encodes several together, and
+        the time of that is shared among them by their lengths; the CPU encodes one after the other.
+        The threads also pull the sources, only a few ahead, and each result is given as soon as it
+        is there: the sources may be endless, and may depend on earlier results. Closing the
+        iterator closes all recordings.
+
+        Args:
+            sources: recordings, each as for :meth:`encode`.
+            rate: sample rate in Hz, for sources that are samples.
+            channel: channel to take, from 0; None takes the mean of all.
+            max_seconds: length of the longest recording that is taken; None takes any.
+            cut: take the first ``max_seconds`` of a longer one instead of refusing it.
+            frames: keep the frame embeddings too.
+            batch_size: number of recordings that a GPU encodes together, at most; None takes the
+                default. The CPU ignores it.
+            errors: ``raise`` ends the iterator at the first recording that fails; ``return`` gives
+                its error in the place of its result, and goes on.
+
+        Yields:
+            an encoding for each source or, with ``errors="return"``, its E2VError.
 
         Raises:
-            AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.
+            OptionError: an argument outside what is allowed.
+            AudioError, ProviderError: with ``errors="raise"``, a recording cannot be used.
         """
-        return NormalizedRecording(recording, normalize=self.bundle.manifest.audio.normalize)
+        if isinstance(sources, str | bytes | bytearray | os.PathLike):
+            raise OptionError("sources is one recording; give several, or call encode")
+        if errors not in get_args(OnError):
+            allowed = " or ".join(get_args(OnError))
+            raise OptionError(f"errors is {errors!r}; give {allowed}")
+        if batch_size is not None and batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size!r}; give at least 1")
+        intake = IntakeSettings(channel, max_seconds, cut)
+        return self._pipeline.encode_many(
+            sources, rate, intake, frames=frames, batch_size=batch_size, errors=errors
+        )
 
-    def encode_intake(
-        self, intake: NormalizedRecording, *, frames: bool = False, progress: Progress | None = None
-    ) -> Encoding:
-        """The second half of :meth:`encode`."""
-        return self.encode_intakes([intake], frames=frames, progress=progress)[0]
-
-    def encode_intakes(
-        self,
-        intakes: Sequence[NormalizedRecording],
-        *,
-        frames: bool = False,
-        progress: Progress | None = None,
-    ) -> list[Encoding]:
-        """The second half of :meth:`encode` for several recordings.
-
-        On a GPU they are encoded together in batches, and the time of that is shared among them by
-        their lengths; on the CPU one after the other.
-        """
-        audio = self.bundle.manifest.audio
-        started = time.perf_counter()
-        decoded = [intake.decode_seconds for intake in intakes]
-        parts = [_Parts() for _ in intakes]
-        for number, piece, logits in self.encoder.pieces_of([one.blocks() for one in intakes]):
-            parts[number].add(piece, logits, keep=frames)
-            if progress is not None:
-                seconds = parts[number].count * audio.hop / audio.sample_rate
-                progress(seconds, intakes[number].seconds)
-        again = [one.decode_seconds - before for one, before in zip(intakes, decoded, strict=True)]
-        taken = time.perf_counter() - started - sum(again)
-        total = sum(one.count for one in parts)
-        return [
-            Encoding(
-                mean_frame=(part.total / part.count).astype(np.float32),
-                logits=np.concatenate(part.logits) if part.logits else None,
-                frames=np.concatenate(part.frames) if frames else None,
-                labels=self.labels,
-                seconds=intake.meter.seconds,
-                outline=intake.meter.outline,
-                audio=audio,
-                warnings=self._warnings(intake),
-                timings=Timings(intake.decode_seconds, taken * part.count / total),
-                normalization=intake.normalization,
-                model=self.bundle.manifest.name,
-                provider=self.provider,
-                calibrated=self.bundle.manifest.calibration is not None,
-                reject_below=self.reject_below,
-            )
-            for intake, part in zip(intakes, parts, strict=True)
-        ]
-
-    def _warnings(self, intake: NormalizedRecording) -> tuple[AudioWarning, ...]:
-        remark = self.encoder.remark(intake.meter.seconds)
-        own = () if remark is None else (AudioWarning("provider", remark),)
-        return (*intake.warnings(), *own)
+    @property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self.encoder, self.bundle.manifest, self.provider, self.reject_below)
 
     def recognize(
         self,
@@ -295,25 +299,26 @@ class Recognizer:
         )
 
 
-@dataclass
-class _Parts:
-    """What has come of one recording."""
+def _open(
+    bundle: Bundle,
+    precision: str,
+    provider: str,
+    config: SessionConfig,
+    chunking: Chunking,
+    *,
+    prepare: bool,
+) -> Chosen[tuple[str, Model]]:
+    """The precision and the model that serve, and the provider that runs them."""
+    head = bundle.head()
 
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    """Sum of the frame embeddings."""
-    count: int = 0
-    frames: list[NDArray[np.float32]] = field(default_factory=list)
-    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    def open_tier(tier: Provider) -> tuple[str, Model]:
+        chosen = _precision_for(bundle, tier, precision)
+        bundle.verify(chosen)
+        if prepare:
+            make_ready(bundle, chosen, tier, config)
+        return chosen, open_encoder(bundle, chosen, tier, config, chunking, head)
 
-    def add(
-        self, frames: NDArray[np.float32], logits: NDArray[np.float32] | None, *, keep: bool
-    ) -> None:
-        self.total = self.total + frames.sum(axis=0, dtype=np.float64)
-        self.count += len(frames)
-        if keep:
-            self.frames.append(frames)
-        if logits is not None:
-            self.logits.append(logits)
+    return choose(provider, open_tier)
 
 
 def _suits_processor(variant: Variant) -> bool:

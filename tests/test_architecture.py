@@ -40,7 +40,8 @@ ENGINE = {
     "fusion": {"errors", "metrics"},
     "streaming": READING,
     "settings": READING | {"streaming", "recognizer"},
-    "recognizer": READING | {"streaming", "settings"},
+    "pipeline": READING | {"settings"},
+    "recognizer": READING | {"streaming", "settings", "pipeline"},
     "batch": READING | {"streaming", "recognizer", "settings"},
     "serve": READING
     | {"streaming", "recognizer", "settings", "batch", "corpora", "embeddings", "fusion"},
@@ -53,7 +54,6 @@ PENDING = {
     "engine/runtime/profiling.py",
     "engine/streaming/stream.py",
     "engine/cli/recognize.py",
-    "engine/recognizer.py",
     "engine/runtime/session.py",
     "export/finetune",
     "export/finetune/augment.py",

@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings
-from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.errors import ProviderError
 from emotion2vec_edge.engine.runtime.profiling import placements
 from emotion2vec_edge.engine.runtime.providers import CUDA, PROVIDERS
@@ -55,10 +54,8 @@ def test_real_speech_of_all_corpora(on_gpu, fp16_bundle, test_clips):
 
 
 def test_a_batch_gives_what_each_gives_alone(on_gpu):
-    intakes = [on_gpu.take_in(Recording(path)) for path in example_recordings() * 3]
-    encodings = on_gpu.encode_intakes(intakes)
-    for intake, encoding, path in zip(intakes, encodings, example_recordings() * 3, strict=True):
-        intake.close()
+    paths = example_recordings() * 3
+    for encoding, path in zip(on_gpu.encode_many(paths), paths, strict=True):
         alone = on_gpu.recognize(path).scores
         assert encoding.utterance().scores == pytest.approx(alone, abs=0.01)
 

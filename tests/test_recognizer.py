@@ -17,7 +17,6 @@ from emotion2vec_edge.engine import (
 )
 from emotion2vec_edge.engine.audio import normalized, sources
 from emotion2vec_edge.engine.audio.meter import Meter
-from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.errors import (
     AudioTooLongError,
     NoHeadError,
@@ -169,12 +168,15 @@ def test_a_file_that_changes_between_the_readings(
 ):
     monkeypatch.setattr(normalized, "HELD_SECONDS", 10.0)
     path = speech_file(tmp_path / "long.wav", example_samples, 20)
-    recording = Recording(path)
-    taken = recognizer.take_in(recording)
-    speech_file(path, example_samples, 15)
+    pieces_of = type(recognizer.encoder).pieces_of
+
+    def change(encoder, clips):
+        speech_file(path, example_samples, 15)
+        return pieces_of(encoder, clips)
+
+    monkeypatch.setattr(type(recognizer.encoder), "pieces_of", change)
     with pytest.raises(UndecodableAudioError, match="changed while it was read"):
-        recognizer.encode_intake(taken)
-    taken.close()
+        recognizer.encode(path)
 
 
 @pytest.fixture

@@ -16,17 +16,18 @@ import subprocess
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .. import errors
+from ..audio.ahead import AHEAD
 from ..errors import E2VError
 from ..settings import IntakeSettings, ModelSettings, ReportSettings
 from .discover import InputFile
 from .settings import BatchSettings
-from .worker import AHEAD, Outcome, Worker, failure
+from .worker import Outcome, Worker, failure
 
 GIVEN = AHEAD + 2
 """Recordings that a process has at a time: one it encodes, some it decodes, one on the way."""
@@ -83,7 +84,7 @@ class Workers:
         }
         self.deaths: Counter[str] = Counter()
 
-    def work(self, items: Sequence[InputFile]) -> Iterator[Outcome]:
+    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
         """The outcome of each item, as they come.
 
         Raises:
@@ -175,7 +176,7 @@ def main() -> None:
         out.flush()
 
     try:
-        # Not sys.stdin: at its end Python waits for a thread that reads there, in vain, and aborts.
+        # Not sys.stdin: at its end Python waits in vain for the thread that reads it, and aborts.
         lines = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the thread's
         start = json.loads(lines.readline())
         given = start["settings"]
@@ -186,35 +187,14 @@ def main() -> None:
             given["embeddings"],
         )
         recognizer = ModelSettings(**start["model"]).load()
-        worker = Worker(recognizer, Path(start["folder"]), settings, start["run"])
+        worker = Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)
         answer({"ready": True})
-        for outcome in worker.work(_Inbox(lines).take):
+        for outcome in worker.work(InputFile(**json.loads(line)) for line in lines):
             answer({"row": outcome.row, "failed": outcome.failed})
     except E2VError as error:
         answer({"fatal": type(error).__name__, "message": str(error)})
     except BrokenPipeError:
         os._exit(1)  # nobody listens any more
-
-
-class _Inbox:
-    """Items as they come in, so that one can ask for the next without waiting for it."""
-
-    def __init__(self, lines: IO[str]) -> None:
-        self._items: queue.SimpleQueue[InputFile | None] = queue.SimpleQueue()
-        self._lines = lines
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def take(self, wait: bool) -> InputFile | None:
-        """The next item; None where there is none, now or, if told to wait, at all."""
-        try:
-            return self._items.get(block=wait)
-        except queue.Empty:
-            return None
-
-    def _read(self) -> None:
-        for line in self._lines:
-            self._items.put(InputFile(**json.loads(line)))
-        self._items.put(None)
 
 
 def _die_with_parent(parent: int) -> None:

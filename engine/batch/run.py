@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from ..errors import OutputError
+from ..errors import AudioError, OutputError
 from ..files import put
 from ..recognizer import Recognizer
 from ..version import __version__
 from .discover import InputFile
 from .folder import OutputFolder, csv_rows
 from .settings import BatchSettings
-from .worker import Outcome, source_of
+from .worker import Executor, Outcome, failure, source_of
 
 CONFIDENT = 0.7
 
@@ -86,16 +87,18 @@ class Progress:
 def run_batch(
     folder: OutputFolder,
     items: Sequence[InputFile],
-    outcomes: Iterable[Outcome],
+    todo: Sequence[InputFile],
+    executor: Executor,
     progress: Progress,
     confident: float = CONFIDENT,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Log each outcome, and at the end, whatever it is, make the tables and the summary.
 
     Args:
         folder: where the results go.
         items: everything that was asked for.
-        outcomes: of the items that remain, from a worker or from several.
+        todo: the items that remain to be done.
+        executor: works on them.
         progress: counts along.
         confident: the confidence from which on a result is counted as confident.
     """
@@ -103,10 +106,11 @@ def run_batch(
     (folder.path / "summary.json").unlink(missing_ok=True)
     state = "stopped"
     try:
-        for outcome in outcomes:
-            (folder.failures if outcome.failed else folder.results).append(outcome.row)
-            progress.add(outcome)
-            yield outcome
+        with contextlib.closing(_outcomes(todo, executor)) as outcomes:
+            for outcome in outcomes:
+                (folder.failures if outcome.failed else folder.results).append(outcome.row)
+                progress.add(outcome)
+                yield outcome
         state = "finished"
     except (KeyboardInterrupt, GeneratorExit):
         state = "interrupted"
@@ -122,6 +126,16 @@ def run_batch(
             (folder.path / "results.csv").unlink(missing_ok=True)  # that of an earlier run
             if state == "finished":
                 raise
+
+
+def _outcomes(todo: Sequence[InputFile], executor: Executor) -> Generator[Outcome, None, None]:
+    for item in todo:
+        if item.problem is not None:
+            message = f"{item.file}: {item.problem}"
+            yield failure(item, AudioError.__name__, message, AudioError.exit_code)
+    usable = [item for item in todo if item.problem is None]
+    with contextlib.closing(executor.work(usable)) as outcomes:
+        yield from outcomes
 
 
 def _write_summary(

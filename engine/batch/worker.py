@@ -1,4 +1,4 @@
-"""Works through recordings: decodes some ahead, encodes one or several, writes their files."""
+"""Works through recordings in this process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import io
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..audio.normalized import NormalizedRecording
-from ..audio.recording import Recording
-from ..errors import AudioError, E2VError, OptionError, ProviderError
+from ..errors import E2VError
 from ..files import put
 from ..recognizer import Recognizer
 from ..results.encoding import Encoding
@@ -25,18 +22,6 @@ from ..results.report import Report, json_text
 from ..results.writers.registry import SEGMENT_WRITERS
 from .discover import InputFile
 from .settings import BatchSettings
-
-AHEAD = 2
-"""Recordings that are decoded while another one is encoded."""
-
-DECODERS = 4
-"""Threads that decode for a GPU."""
-
-TOGETHER = 16
-"""Recordings that a GPU encodes together, where nothing else is said."""
-
-Taken: TypeAlias = "tuple[NormalizedRecording, dict[str, int]]"
-"""A recording that was read once, and what tells whether its file is still the same."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +33,18 @@ class Outcome:
     failed: bool = False
 
 
+class Executor(Protocol):
+    """Works through recordings, in this process or in others."""
+
+    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
+        """The outcome of each item, as it is there.
+
+        Raises:
+            OutputError: results cannot be written.
+            ModelError: the model cannot serve.
+        """
+
+
 def failure(item: InputFile, error: str, message: str, exit_code: int) -> Outcome:
     """A recording that could not be used, and why."""
     row = {"file": item.file, "error": error, "message": message, "exit_code": exit_code}
@@ -55,14 +52,14 @@ def failure(item: InputFile, error: str, message: str, exit_code: int) -> Outcom
 
 
 class Worker:
-    """Works through recordings: decodes some ahead, encodes one or several, writes their files.
+    """Works through recordings in this process: encodes them and writes their files.
 
     Args:
         recognizer: the model.
         folder: path of the output folder.
         settings: what is made of each recording.
         run: the digest of model and settings, noted in each row.
-        together: recordings that are encoded together; more than one where there is a GPU.
+        batch_size: number of recordings that a GPU encodes together; None takes the default.
     """
 
     def __init__(
@@ -71,81 +68,45 @@ class Worker:
         folder: Path,
         settings: BatchSettings,
         run: str,
-        together: int = 1,
+        batch_size: int | None = None,
     ) -> None:
         self.recognizer = recognizer
         self.folder = folder
         self.settings = settings
         self.run = run
-        self.together = together
+        self.batch_size = batch_size
 
-    def work(self, take: Callable[[bool], InputFile | None]) -> Iterator[Outcome]:
+    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
         """The outcome of each item, in order.
 
         Args:
-            take: gives the next item; None if there is none at present or, told to wait, no more.
+            items: what to work on; pulled in another thread, a few items ahead.
 
         Raises:
-            OutputError: results cannot be written; ModelError: the model cannot serve.
+            OutputError: results cannot be written.
+            ModelError: the model cannot serve.
         """
-        waiting: deque[tuple[InputFile, Future[Taken]]] = deque()
-        ahead = AHEAD if self.together == 1 else 2 * self.together
-        # A GPU takes in more than one processor decodes.
-        with ThreadPoolExecutor(1 if self.together == 1 else DECODERS) as decoder:
-            try:
-                while True:
-                    while len(waiting) <= ahead and (item := take(not waiting)):
-                        waiting.append((item, decoder.submit(self._take_in, item)))
-                    if not waiting:
-                        return
-                    for outcome in self._outcomes(list(waiting)[: self.together]):
-                        waiting.popleft()
-                        yield outcome
-            finally:
-                for _, taken in waiting:
-                    if not taken.cancel() and taken.exception() is None:
-                        taken.result()[0].close()
+        pulled: deque[tuple[InputFile, dict[str, int]]] = deque()
 
-    def _take_in(self, item: InputFile) -> Taken:
-        if item.problem is not None:
-            raise AudioError(f"{item.file}: {item.problem}")
-        source = source_of(item)
-        recording = Recording(item.path, **asdict(self.settings.intake))
-        try:
-            return self.recognizer.take_in(recording), source
-        except BaseException:
-            recording.close()
-            raise
+        def paths() -> Iterator[str]:
+            for item in items:
+                pulled.append((item, source_of(item)))
+                yield item.path
 
-    def _outcomes(self, group: list[tuple[InputFile, Future[Taken]]]) -> Iterator[Outcome]:
-        """The outcomes of recordings that are encoded together, in order."""
-        encodings: dict[int, Encoding] = {}
-        usable = [i for i, (_, taken) in enumerate(group) if taken.exception() is None]
-        if len(usable) > 1:
-            # What fails together is tried alone: one of them is no reason to give up the others.
-            with contextlib.suppress(AudioError, OptionError, ProviderError):
-                intakes = [group[i][1].result()[0] for i in usable]
-                encoded = self.recognizer.encode_intakes(intakes)
-                encodings = dict(zip(usable, encoded, strict=True))
-        for number, (item, taken) in enumerate(group):
-            yield self._outcome(item, taken, encodings.get(number))
+        results = self.recognizer.encode_many(
+            paths(), **asdict(self.settings.intake), batch_size=self.batch_size, errors="return"
+        )
+        with contextlib.closing(results):
+            for result in results:
+                yield self._outcome(*pulled.popleft(), result)
 
     def _outcome(
-        self, item: InputFile, taken: Future[Taken], encoding: Encoding | None = None
+        self, item: InputFile, source: dict[str, int], result: Encoding | E2VError
     ) -> Outcome:
-        try:
-            intake, source = taken.result()
-            try:
-                encoding = encoding or self.recognizer.encode_intake(intake)
-                return Outcome(item, self._row(item, encoding, source))
-            finally:
-                intake.close()
-        except (AudioError, OptionError, ProviderError) as error:
-            return failure(item, type(error).__name__, str(error), error.exit_code)
-        except (E2VError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop a night's work
-            return failure(item, type(error).__name__, f"internal error: {error}", 1)
+        if isinstance(result, E2VError):
+            kind = type(result.__cause__ or result).__name__
+            return failure(item, kind, str(result), result.exit_code)
+        return Outcome(item, self._row(item, result, source))
 
     def _row(self, item: InputFile, encoding: Encoding, source: dict[str, int]) -> dict[str, Any]:
         settings = self.settings.report

@@ -81,7 +81,7 @@ def batch(
     from ..batch.processes import Workers
     from ..batch.run import Progress, remaining, run_batch, run_digest
     from ..batch.settings import BatchSettings
-    from ..batch.worker import TOGETHER, Worker
+    from ..batch.worker import Executor, Worker
     from ..errors import OptionError
     from ..runtime.hardware import checked_threads
 
@@ -91,9 +91,8 @@ def batch(
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
     recognizer = model_settings.load()
-    on_gpu = recognizer.tier.device is not None
-    together = (batch_size or TOGETHER) if on_gpu and jobs == 1 else 1
-    if batch_size is not None and batch_size > together:
+    one_by_one = jobs > 1 or recognizer.encoder.batch_size == 1
+    if one_by_one and batch_size is not None and batch_size > 1:
         raise OptionError(
             f"--batch-size {batch_size} is for one process on a GPU; on {recognizer.provider} with "
             f"--jobs {jobs} recordings are encoded one by one, which is as fast"
@@ -103,20 +102,19 @@ def batch(
     with OutputFolder(output) as folder:
         todo = remaining(folder, items, run)
         progress = Progress(len(todo), skipped=len(items) - len(todo))
+        executor: Executor
         if jobs == 1:
-            left = iter(todo)
-            worker = Worker(recognizer, folder.path, settings, run, together)
-            outcomes = worker.work(lambda _wait: next(left, None))
+            executor = Worker(recognizer, folder.path, settings, run, batch_size)
         else:
             del recognizer
             share = max(1, checked_threads(model_settings.threads) // jobs)
             shared = dataclasses.replace(model_settings, threads=share)
-            outcomes = Workers(jobs, shared, folder.path, settings, run).work(todo)
-        with sigterm_interrupts(), contextlib.closing(outcomes):  # type: ignore[type-var]
-            logged = run_batch(folder, items, outcomes, progress, confident)
+            executor = Workers(jobs, shared, folder.path, settings, run)
+        with sigterm_interrupts():
+            outcomes = run_batch(folder, items, todo, executor, progress, confident)
             try:
-                with contextlib.closing(logged):  # type: ignore[type-var]
-                    _follow(logged, progress)
+                with contextlib.closing(outcomes):
+                    _follow(outcomes, progress)
             except (E2VError, KeyboardInterrupt):
                 click.echo(f"e2v: what is done is in {output}; the same -o goes on there", err=True)
                 raise

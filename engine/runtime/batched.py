@@ -28,6 +28,9 @@ BUCKETS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
 BATCH_SECONDS = 120
 """Audio in one batch at most, padding included: attention's memory grows with the length."""
 
+BATCH_SIZE = 16
+"""Recordings that are encoded together by default, at most."""
+
 KEPT_SHAPES = 8
 """Shapes whose buffers stay allocated."""
 
@@ -150,6 +153,11 @@ class BatchedModel(Model):
     def lengths(self) -> tuple[int, ...]:
         """The buckets up to the longest chunk."""
         return tuple(seconds for seconds in BUCKETS if seconds <= self.chunking.seconds)
+
+    @property
+    def batch_size(self) -> int:
+        """As :attr:`Model.batch_size`."""
+        return BATCH_SIZE
 
     def remark(self, seconds: float) -> str | None:
         """That sessions for shorter audio left it to others."""

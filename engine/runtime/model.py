@@ -119,6 +119,11 @@ class Model:
         """Seconds of audio to encode once, so that all later ones are as fast as they can be."""
         return (1,)
 
+    @property
+    def batch_size(self) -> int:
+        """Number of recordings that are encoded together by default, at most."""
+        return 1
+
     def remark(self, seconds: float) -> str | None:  # noqa: ARG002
         """What should be said of how audio of this length is encoded, if anything."""
         return None

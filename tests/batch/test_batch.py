@@ -24,6 +24,7 @@ from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.files import put
+from emotion2vec_edge.engine.pipeline import Pipeline
 from emotion2vec_edge.engine.settings import IntakeSettings, ReportSettings
 
 E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli", "batch"]
@@ -142,9 +143,8 @@ def one_run(recognizer, out, inputs, settings=None, run="r"):
     with OutputFolder(out) as folder:
         todo = remaining(folder, items, run)
         progress = Progress(len(todo), skipped=len(items) - len(todo))
-        left = iter(todo)
         worker = Worker(recognizer, out, settings, run)
-        list(run_batch(folder, items, worker.work(lambda _: next(left, None)), progress))
+        list(run_batch(folder, items, todo, worker, progress))
     return progress
 
 
@@ -340,14 +340,14 @@ def test_a_worker_that_cannot_start_stops_the_batch(calls, tmp_path):
 
 
 def test_a_fault_of_ours_is_one_failure(recognizer, calls, tmp_path, monkeypatch):
-    real = type(recognizer).encode_intake
+    real = Pipeline.encode
 
-    def faulty(self, intake, **settings):
-        if intake.recording.name.endswith("day0/1.wav"):
+    def faulty(self, recordings, **settings):
+        if recordings[0].recording.name.endswith("day0/1.wav"):
             raise ZeroDivisionError("division by zero")
-        return real(self, intake, **settings)
+        return real(self, recordings, **settings)
 
-    monkeypatch.setattr(type(recognizer), "encode_intake", faulty)
+    monkeypatch.setattr(Pipeline, "encode", faulty)
     progress = one_run(recognizer, tmp_path / "out", [calls])
     assert (progress.done, progress.failed) == (7, 2)
     messages = [row["message"] for row in rows(tmp_path / "out" / "failures.jsonl")]

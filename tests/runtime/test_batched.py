@@ -11,7 +11,6 @@ import pytest
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio.normalized import normalized
-from emotion2vec_edge.engine.audio.recording import Recording
 from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
@@ -204,18 +203,14 @@ def test_warming_up_meets_every_bucket(batched):
 
 
 def test_several_recordings_are_encoded_as_each_alone(recognizer, batched):
-    intakes = [batched.take_in(Recording(path)) for path in example_recordings()]
-    for path, encoding in zip(
-        example_recordings(), batched.encode_intakes(intakes, frames=True), strict=True
-    ):
+    paths = example_recordings()
+    for path, encoding in zip(paths, batched.encode_many(paths, frames=True), strict=True):
         alone = recognizer.encode(path, frames=True)
         assert encoding.seconds == alone.seconds
         np.testing.assert_allclose(encoding.frames, alone.frames, atol=5e-5)
         np.testing.assert_allclose(encoding.embedding(), alone.embedding(), atol=5e-5)
         assert encoding.utterance().scores == pytest.approx(alone.utterance().scores, abs=1e-4)
         assert encoding.timings.encode > 0
-    for intake in intakes:
-        intake.close()
 
 
 def test_a_batch_of_files_with_damaged_ones_between(recognizer, batched, tmp_path):
@@ -223,10 +218,10 @@ def test_a_batch_of_files_with_damaged_ones_between(recognizer, batched, tmp_pat
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(b"RIFF nothing")
     paths = [*example_recordings(), damaged, *example_recordings(), tmp_path / "gone.wav"]
-    items = iter([InputFile(str(path), f"place{i}") for i, path in enumerate(paths)])
-    worker = Worker(batched, tmp_path / "out", BatchSettings(), "run", together=4)
+    items = [InputFile(str(path), f"place{i}") for i, path in enumerate(paths)]
+    worker = Worker(batched, tmp_path / "out", BatchSettings(), "run", batch_size=4)
     (tmp_path / "out" / ".work").mkdir(parents=True)
-    outcomes = list(worker.work(lambda _wait: next(items, None)))
+    outcomes = list(worker.work(items))
     assert [outcome.item.path for outcome in outcomes] == [str(path) for path in paths]
     assert [outcome.failed for outcome in outcomes] == [False] * 3 + [True] + [False] * 3 + [True]
     alone = recognizer.recognize(paths[0])
@@ -245,10 +240,10 @@ def test_what_fails_together_is_tried_alone(batched, tmp_path, monkeypatch):
         return run_batch(self, waveforms)
 
     monkeypatch.setattr(BatchedModel, "run_batch", small)
-    items = iter([InputFile(str(p), f"place{i}") for i, p in enumerate(example_recordings())])
+    items = [InputFile(str(p), f"place{i}") for i, p in enumerate(example_recordings())]
     (tmp_path / ".work").mkdir()
-    worker = Worker(batched, tmp_path, BatchSettings(), "run", together=8)
-    assert [o.failed for o in worker.work(lambda _wait: next(items, None))] == [False] * 3
+    worker = Worker(batched, tmp_path, BatchSettings(), "run", batch_size=8)
+    assert [o.failed for o in worker.work(items)] == [False] * 3
 
 
 def fake_cuda():

@@ -1,0 +1,191 @@
+"""Many recordings on their way through the model: decoded ahead, encoded one or several at a time.
+
+A recording that fails takes no other with it: its error stands in the place of its result, and what
+failed together is tried alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+from .audio.ahead import AHEAD, DecodeAhead
+from .audio.meter import AudioWarning
+from .audio.normalized import NormalizedRecording
+from .audio.recording import Recording
+from .audio.types import AudioSource
+from .bundle.manifest import Manifest
+from .errors import E2VError
+from .progress import Progress
+from .results.encoding import Encoding
+from .results.frames import FrameCollector
+from .results.types import Timings
+from .runtime.model import Model
+from .settings import IntakeSettings
+
+OnError: TypeAlias = Literal["raise", "return"]
+"""What becomes of a recording that fails: its error is raised, or returned in its place."""
+
+DECODERS = 4
+"""Threads that decode for a GPU, which encodes faster than one processor decodes."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The way of recordings through one model."""
+
+    model: Model
+    manifest: Manifest
+    provider: str
+    """Name of the provider that runs the model."""
+    reject_below: float
+    """Confidence under which the answer is ``unknown``."""
+
+    def read(
+        self, source: AudioSource, rate: int | None, intake: IntakeSettings
+    ) -> NormalizedRecording:
+        """Open and decode a recording.
+
+        Raises:
+            AudioError: it cannot be used; see :func:`~.audio.recording.load_audio`.
+        """
+        recording = Recording(source, rate, **asdict(intake))
+        try:
+            return NormalizedRecording(recording, normalize=self.manifest.audio.normalize)
+        except BaseException:
+            recording.close()
+            raise
+
+    def encode(
+        self,
+        recordings: Sequence[NormalizedRecording],
+        *,
+        frames: bool,
+        progress: Progress | None = None,
+    ) -> list[Encoding]:
+        """Run the model once over several recordings.
+
+        Args:
+            recordings: what was read, at least one.
+            frames: keep the frame embeddings too.
+            progress: called with the seconds of a recording that are done, and those it has.
+
+        Raises:
+            AudioError: a recording that is read again cannot be.
+            ProviderError: the model failed on them, for want of memory most often.
+        """
+        audio = self.manifest.audio
+        started = time.perf_counter()
+        decoded = [recording.decode_seconds for recording in recordings]
+        collectors = [FrameCollector(keep_frames=frames) for _ in recordings]
+        blocks = [recording.blocks() for recording in recordings]
+        for number, stretch, logits in self.model.pieces_of(blocks):
+            collectors[number].add(stretch, logits)
+            if progress is not None:
+                seconds = collectors[number].count * audio.hop / audio.sample_rate
+                progress(seconds, recordings[number].seconds)
+        again = [
+            recording.decode_seconds - before
+            for recording, before in zip(recordings, decoded, strict=True)
+        ]
+        taken = time.perf_counter() - started - sum(again)
+        total = sum(collector.count for collector in collectors)
+        return [
+            self._encoding(recording, collector, taken * collector.count / total)
+            for recording, collector in zip(recordings, collectors, strict=True)
+        ]
+
+    def encode_many(
+        self,
+        sources: Iterable[AudioSource],
+        rate: int | None,
+        intake: IntakeSettings,
+        *,
+        frames: bool,
+        batch_size: int | None,
+        errors: OnError,
+    ) -> Generator[Encoding | E2VError, None, None]:
+        """Read and encode recordings; arguments as :meth:`.Recognizer.encode_many`."""
+        together = self.model.batch_size
+        if together > 1 and batch_size is not None:
+            together = batch_size
+        threads, ahead = (1, AHEAD) if together == 1 else (DECODERS, 2 * together)
+        with DecodeAhead(
+            sources, lambda source: self.read(source, rate, intake), threads=threads, ahead=ahead
+        ) as decoded:
+            while group := decoded.take(together):
+                with contextlib.ExitStack() as recordings:
+                    for recording in group:
+                        if isinstance(recording, NormalizedRecording):
+                            recordings.callback(recording.close)
+                    for result in self._encode_group(group, frames=frames):
+                        if isinstance(result, Encoding):
+                            yield result
+                        elif errors == "raise":
+                            raise result
+                        else:
+                            yield _as_own(result)
+
+    def _encode_group(
+        self, group: Sequence[NormalizedRecording | Exception], *, frames: bool
+    ) -> Generator[Encoding | Exception, None, None]:
+        """Encode a group together and, if that fails, each recording alone."""
+        # A long pipe passes only once, so it could not be tried again.
+        whole = [r for r in group if isinstance(r, NormalizedRecording) and r.seconds is not None]
+        encodings: dict[NormalizedRecording, Encoding] = {}
+        if len(whole) > 1:
+            with contextlib.suppress(Exception):  # a recording that causes it fails alone too
+                encodings = dict(zip(whole, self.encode(whole, frames=frames), strict=True))
+        for recording in group:
+            if isinstance(recording, Exception):
+                yield recording
+            elif recording in encodings:
+                yield encodings[recording]
+            else:
+                yield self._encode_alone(recording, frames=frames)
+
+    def _encode_alone(
+        self, recording: NormalizedRecording, *, frames: bool
+    ) -> Encoding | Exception:
+        try:
+            return self.encode([recording], frames=frames)[0]
+        except Exception as error:  # noqa: BLE001 - raised, or given in the place of the result
+            return error
+        finally:
+            recording.close()
+
+    def _encoding(
+        self, recording: NormalizedRecording, collector: FrameCollector, encode_seconds: float
+    ) -> Encoding:
+        warnings = recording.warnings()
+        remark = self.model.remark(recording.meter.seconds)
+        if remark is not None:
+            warnings = (*warnings, AudioWarning("provider", remark))
+        return Encoding(
+            mean_frame=collector.mean_frame(),
+            logits=collector.logits(),
+            frames=collector.frames(),
+            labels=tuple(label.id for label in self.manifest.labels),
+            seconds=recording.meter.seconds,
+            outline=recording.meter.outline,
+            audio=self.manifest.audio,
+            warnings=warnings,
+            timings=Timings(recording.decode_seconds, encode_seconds),
+            normalization=recording.normalization,
+            model=self.manifest.name,
+            provider=self.provider,
+            calibrated=self.manifest.calibration is not None,
+            reject_below=self.reject_below,
+        )
+
+
+def _as_own(error: Exception) -> E2VError:
+    """The error itself, or one of ours that it is the cause of."""
+    if isinstance(error, E2VError):
+        return error
+    own = E2VError(f"internal error: {str(error) or type(error).__name__}")
+    own.__cause__ = error
+    return own

@@ -1,0 +1,48 @@
+"""The model's output for one recording, gathered stretch by stretch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FrameCollector:
+    """Sums the frame embeddings and keeps the frame logits of one recording.
+
+    Args:
+        keep_frames: keep the frame embeddings too.
+    """
+
+    def __init__(self, *, keep_frames: bool) -> None:
+        self.count = 0
+        """Frames so far."""
+        self._keep_frames = keep_frames
+        self._sum: NDArray[np.float64] = np.zeros(1)
+        self._frames: list[NDArray[np.float32]] = []
+        self._logits: list[NDArray[np.float32]] = []
+
+    def add(self, frames: NDArray[np.float32], logits: NDArray[np.float32] | None) -> None:
+        """Add the next stretch.
+
+        Args:
+            frames: float32 [frames, dim].
+            logits: float32 [frames, labels]; None for a model without a head.
+        """
+        self._sum = self._sum + frames.sum(axis=0, dtype=np.float64)
+        self.count += len(frames)
+        if self._keep_frames:
+            self._frames.append(frames)
+        if logits is not None:
+            self._logits.append(logits)
+
+    def mean_frame(self) -> NDArray[np.float32]:
+        """Mean of the frame embeddings: float32 [dim]."""
+        return (self._sum / self.count).astype(np.float32)
+
+    def frames(self) -> NDArray[np.float32] | None:
+        """All frame embeddings, float32 [frames, dim]; None if they are not kept."""
+        return np.concatenate(self._frames) if self._keep_frames else None
+
+    def logits(self) -> NDArray[np.float32] | None:
+        """All frame logits, float32 [frames, labels]; None for a model without a head."""
+        return np.concatenate(self._logits) if self._logits else None
