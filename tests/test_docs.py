@@ -1,0 +1,127 @@
+"""What README.md and docs/ show is true: their Python runs, their commands and links exist."""
+
+import doctest
+import importlib
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import soundfile
+
+from emotion2vec_edge.engine import example_recordings, load_audio
+from emotion2vec_edge.engine.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "RELEASING.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path, language):
+    """The fenced blocks of a page in one language: (line, text)."""
+    text = path.read_text(encoding="utf-8")
+    for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield text.count("\n", 0, match.start()) + 2, match[1]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= 8_000
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if [*blocks(p, "python")]], ids=name_of)
+def test_the_python_of_a_page_runs(path, tmp_path, monkeypatch):
+    """All of a page in one go, as a reader would, with the files and samples that it speaks of."""
+    monkeypatch.chdir(tmp_path)
+    samples = load_audio(example_recordings()[0]).samples
+    soundfile.write("call.wav", samples, 16_000)
+    names = {"samples": samples, "microphone": [samples[:20_000], samples[20_000:]]}
+    for line, text in blocks(path, "python"):
+        exec(compile("\n" * (line - 1) + text, path, "exec"), names)  # noqa: S102 - our own pages
+
+
+def commands(path):
+    """Every call of e2v on a page: (line, its arguments)."""
+    text = path.read_text(encoding="utf-8")
+    for match in re.finditer(r"`(e2v [^`\n]+)`", text):
+        yield text.count("\n", 0, match.start()) + 1, match[1]
+    for start, block in blocks(path, "bash"):
+        for number, line in enumerate(block.splitlines()):
+            for match in re.finditer(r"(?:^|\| |')(?:\w+=\S+ )?(e2v [^|']*)", line):
+                yield start + number, match[1]
+
+
+def parsed(arguments):
+    """Parses a call as click would, without running it; fails on what the command does not know."""
+    command, path, rest = cli, "e2v", shlex.split(arguments, comments=True)[1:]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        child = command.get_command(click.Context(command), rest[0])
+        if child is None:
+            raise click.UsageError(f"{path} has no command {rest[0]}")
+        command, path, rest = child, f"{path} {rest[0]}", rest[1:]
+    context = click.Context(command, info_name=path)
+    values, _, _ = command.make_parser(context).parse_args(list(rest))
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Choice) and parameter.name in values:
+            given = values[parameter.name]
+            for value in given if parameter.multiple else [given]:
+                parameter.type.convert(value, parameter, context)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_the_commands_of_a_page_exist(path):
+    for line, arguments in commands(path):
+        if "…" in arguments or "COMMAND" in arguments:
+            continue
+        try:
+            parsed(arguments)
+        except click.UsageError as error:
+            pytest.fail(f"{name_of(path)}:{line}: {arguments}: {error.format_message()}")
+
+
+@pytest.mark.parametrize(
+    "call", ["e2v recognise a.wav", "e2v recognize --granularity word", "e2v bench latency --speed"]
+)
+def test_a_command_that_does_not_exist_is_found(call):
+    with pytest.raises(click.UsageError):
+        parsed(call)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p.parent == ROOT], ids=name_of)
+def test_the_links_of_a_page_lead_somewhere(path):
+    """Sphinx checks those of docs/."""
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (ROOT / target).exists(), target
+
+
+def test_the_reference_of_commands_is_current():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "cli_reference.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), (
+        "run python docs/cli_reference.py"
+    )
+
+
+def with_examples():
+    """Modules whose docstrings hold examples."""
+    for top in ("engine", "export", "quantize", "benchmarks"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            if ">>>" in path.read_text(encoding="utf-8"):
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                yield ".".join(["emotion2vec_edge", *parts]).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("module", list(with_examples()))
+def test_the_examples_of_docstrings_run(module):
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.attempted > 0
+    assert result.failed == 0
