@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.files import reported, write_atomically
+from emotion2vec_edge.engine.files import write_file
 from emotion2vec_edge.engine.version import __version__
 
 from .machine import Machine
@@ -128,13 +128,6 @@ class Document:
     def table(self, title: str) -> Table:
         """The table whose title begins so."""
         return next(table for table in self.tables if table.title.startswith(title))
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole, making its folder; raises OutputError."""
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
 
 
 def read_document(path: Path) -> Document:

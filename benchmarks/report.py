@@ -6,7 +6,9 @@ import base64
 import html
 from pathlib import Path
 
-from .document import Document, write_file
+from emotion2vec_edge.engine.files import write_file
+
+from .document import Document
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }

@@ -1,35 +1,45 @@
-"""Files: written whole or not at all, and errors that name them."""
+"""Output files and folders, written whole or not at all, and the cache folder.
+
+A new file or folder is written beside its place and renamed into it, so that no reader sees half of
+it, whenever the process is stopped. Every failure is an :class:`~.errors.OutputError` that names
+the file.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
-from .errors import OutputError
+from .errors import E2VError, OptionError, OutputError
 
 CACHE_VARIABLE = "E2V_CACHE"
 """Environment variable that moves the cache folder."""
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
 
 def cache_folder() -> Path:
-    """Where what can be computed again is kept: ``$E2V_CACHE``, else the user's cache folder."""
+    """Folder for what can be computed again: ``$E2V_CACHE``, else in the user's cache folder.
+
+    Raises:
+        OutputError: the user has no home folder.
+    """
     if override := os.environ.get(CACHE_VARIABLE):
         return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "emotion2vec-edge"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it: nobody ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise OutputError(
+            f"there is no cache folder: {error}; set {CACHE_VARIABLE} to a folder"
+        ) from None
+    return Path(base) / "emotion2vec-edge"
 
 
 def printable(path: str) -> str:
@@ -37,31 +47,177 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def put(folder: Path, place: str, content: Iterable[bytes]) -> None:
-    """Write one file of an output folder, whole or not at all.
+@contextlib.contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into an OutputError that names ``path``."""
+    try:
+        yield
+    except E2VError:
+        raise
+    except OSError as error:
+        message = f"{printable(str(path))}: cannot be written: {error.strerror or error}"
+        raise OutputError(message) from error
+
+
+@contextlib.contextmanager
+def atomic_file(
+    path: Path, *, scratch: Path | None = None, keep_partial: bool = False
+) -> Iterator[BinaryIO]:
+    """Open a file that replaces ``path`` at the end of the block.
+
+    Links are followed, and a file that is replaced hands on its mode. A device or a pipe is never
+    replaced but written to directly.
+
+    Args:
+        path: the file; its folder must exist.
+        scratch: folder of the temporary file, on the same disk; by default that of ``path``.
+        keep_partial: for a file of records, each of which is worth keeping. If the block is
+            interrupted, the records so far become ``path``; if the disk fails, ``path`` stays as
+            it was and the records go to ``NAME.partial`` beside it.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
-    target = folder / place
-    temporary = folder / ".work" / f"{os.getpid()}.tmp"
-    with reported(target):
+    with reported(path):
+        target = _replaceable(path)
+        if target is None:
+            with path.open("wb") as file:
+                yield file
+            return
+        folder = scratch or target.parent
+        temporary = folder / f".{os.getpid()}-{os.urandom(4).hex()}.tmp"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.writelines(content)
+            with temporary.open("xb") as file:
+                _copy_access(target, file.fileno())
+                yield file
             temporary.replace(target)
-        except BaseException:
+        except BaseException as error:
+            if keep_partial and temporary.exists():
+                _keep(temporary, target, error)
             temporary.unlink(missing_ok=True)
             raise
 
 
 @contextlib.contextmanager
-def reported(path: Path) -> Iterator[None]:
-    """Turns a failure of the disk into an OutputError that names what was being written."""
+def atomic_text(
+    path: Path, *, scratch: Path | None = None, keep_partial: bool = False
+) -> Iterator[TextIO]:
+    """:func:`atomic_file` for UTF-8 text."""
+    with (
+        atomic_file(path, scratch=scratch, keep_partial=keep_partial) as file,
+        io.TextIOWrapper(file, encoding="utf-8") as text,
+    ):
+        yield text
+
+
+def write_file(
+    path: Path, content: bytes | Iterable[bytes], *, scratch: Path | None = None
+) -> None:
+    """Write a file with :func:`atomic_file`, making its folder.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path, scratch=scratch) as file:
+        file.writelines([content] if isinstance(content, bytes) else content)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Make a hidden folder beside ``path``, on the same disk; it is removed after the block.
+
+    Raises:
+        OutputError: it, or what the block writes, cannot be written.
+    """
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:32]}."))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+    """Make an empty folder that becomes, or replaces, ``path`` at the end of the block.
+
+    Args:
+        path: the folder; a link to one is followed.
+        marker: name of a file that a folder must hold to be replaced: no other kind of folder is.
+
+    Raises:
+        OptionError: ``path`` exists and is no folder with the marker.
+        OutputError: the folder cannot be written; what was there is unchanged.
+    """
+    target = Path(os.path.realpath(path))
+    with temporary_folder(target) as temporary, reported(path):
+        new = temporary / "new"
+        new.mkdir()
+        yield new
+        if not target.exists():
+            new.replace(target)
+            return
+        if not (target / marker).is_file():
+            raise OptionError(f"{path} holds no {marker}; it will not be overwritten")
+        new.chmod(stat.S_IMODE(target.stat().st_mode))
+        if not _exchange(new, target):
+            old = temporary / "old"
+            target.replace(old)
+            try:
+                new.replace(target)
+            except BaseException:
+                old.replace(target)
+                raise
+
+
+def _replaceable(path: Path) -> Path | None:
+    """The file behind ``path``, or its place; None for a device, a pipe or an open descriptor."""
+    target = Path(os.path.realpath(path))
     try:
-        yield
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+        found = path.stat()
+    except FileNotFoundError:
+        return target
+    # The file behind /dev/stdout may have lost its name.
+    named = target.exists() and target.samefile(path)
+    return target if stat.S_ISREG(found.st_mode) and named else None
+
+
+def _copy_access(target: Path, file: int) -> None:
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(OSError):  # only root hands files to other users
+        os.fchown(file, found.st_uid, found.st_gid)
+    with contextlib.suppress(OSError):  # FAT has no modes
+        os.fchmod(file, stat.S_IMODE(found.st_mode))
+
+
+def _keep(temporary: Path, target: Path, error: BaseException) -> None:
+    """Keep the records of an interrupted file; raises OutputError if the disk has failed."""
+    if isinstance(error, E2VError) or not isinstance(error, OSError):
+        temporary.replace(target)
+        return
+    partial = target.with_name(f"{target.name}.partial")
+    temporary.replace(partial)
+    raise OutputError(
+        f"{printable(str(target))}: cannot be written: {error.strerror or error}; "
+        f"what could be written is in {printable(str(partial))}"
+    ) from None
+
+
+def _exchange(new: Path, target: Path) -> bool:
+    """Swap two folders in one step; False where the system or the disk cannot."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    swapped: int = renameat2(
+        _AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE
+    )
+    return swapped == 0

@@ -21,6 +21,7 @@ from emotion2vec_edge.engine.bundle.manifest import (
     checked_temperature,
 )
 from emotion2vec_edge.engine.errors import CheckpointError, OptionError
+from emotion2vec_edge.engine.files import atomic_folder, temporary_folder
 from emotion2vec_edge.engine.runtime.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
@@ -28,7 +29,7 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .config import SAMPLE_RATE
 from .graph import OPSET, export_graphs, export_single_file
 from .hub import Source
-from .output import check_free, temporary_folder, written_whole
+from .output import check_free
 from .parity import check_bundle, check_single_file
 
 CALIBRATION = "calibration.json"
@@ -63,7 +64,7 @@ def export_bundle(
     check_free(settings.output, overwrite=settings.overwrite)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(source.folder)
-    with written_whole(settings.output, MANIFEST) as folder:
+    with atomic_folder(settings.output, MANIFEST) as folder:
         variant = folder / "fp32"
         variant.mkdir(parents=True)
         progress("tracing to ONNX")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from emotion2vec_edge.engine.bundle.bundle import Bundle
 from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.bundle.locate import open_bundle
 from emotion2vec_edge.engine.bundle.manifest import MANIFEST, Variant
-from emotion2vec_edge.engine.errors import GateError, OutputError
-from emotion2vec_edge.engine.files import write_atomically
+from emotion2vec_edge.engine.errors import GateError
+from emotion2vec_edge.engine.files import temporary_folder, write_file
 from emotion2vec_edge.engine.runtime.chunking import Chunking
 from emotion2vec_edge.engine.runtime.hardware import cpu_features, usable_threads
 from emotion2vec_edge.engine.runtime.model import Model
@@ -203,31 +202,24 @@ def _write(
         "operators": {name: operators(graph) for name, graph in graphs.items()},
     }
     target = bundle.folder / precision
-    try:
-        with tempfile.TemporaryDirectory(dir=bundle.folder, prefix=".new.") as temporary:
-            new = Path(temporary, precision)
-            new.mkdir()
-            for name, graph in graphs.items():
-                onnx.save_model(graph, new / f"{name}.onnx")
-            variant = Variant(
-                variant_files(Path(temporary), precision), providers, recipe, evidence
-            )
-            variants = {**bundle.manifest.variants, precision: variant}
-            manifest = dataclasses.replace(bundle.manifest, variants=variants)
-            old = Path(temporary, "old")
+    with temporary_folder(target) as temporary:
+        new = temporary / precision
+        new.mkdir()
+        for name, graph in graphs.items():
+            onnx.save_model(graph, new / f"{name}.onnx")
+        variant = Variant(variant_files(temporary, precision), providers, recipe, evidence)
+        variants = {**bundle.manifest.variants, precision: variant}
+        manifest = dataclasses.replace(bundle.manifest, variants=variants)
+        old = temporary / "old"
+        if target.exists():
+            target.replace(old)
+        try:
+            new.replace(target)
+            write_file(bundle.folder / MANIFEST, manifest.to_json().encode())
+        except BaseException:
             if target.exists():
-                target.replace(old)
-            try:
-                new.replace(target)
-                write_atomically(bundle.folder / MANIFEST, manifest.to_json().encode())
-            except BaseException:
-                if target.exists():
-                    target.replace(new)
-                if old.exists():
-                    old.replace(target)
-                raise
-    except OSError as error:
-        raise OutputError(
-            f"{target}: cannot be written: {error.strerror or error}; free space or permission?"
-        ) from error
+                target.replace(new)
+            if old.exists():
+                old.replace(target)
+            raise
     return variant

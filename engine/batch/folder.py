@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..files import put, reported
+from ..files import reported, write_file
 from ..results.writers.base import csv_row
 
 RESERVE_BYTES = 256 << 10
@@ -69,7 +69,7 @@ class Log:
         Raises:
             OutputError: it cannot be written; the log is as it was.
         """
-        put(self.path.parent, self.path.name, self._last_lines(drop))
+        write_file(self.path, self._last_lines(drop), scratch=self.path.parent / ".work")
         self.close()
         self._open()
 

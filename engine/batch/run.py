@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from ..errors import AudioError, OutputError
-from ..files import put
+from ..files import write_file
 from ..recognizer import Recognizer
 from ..version import __version__
 from .discover import InputFile
@@ -121,7 +121,8 @@ def run_batch(
         try:
             folder.results.sort()
             folder.failures.sort()
-            put(folder.path, "results.csv", csv_rows(folder.results.rows(), labels))
+            rows = csv_rows(folder.results.rows(), labels)
+            write_file(folder.path / "results.csv", rows, scratch=folder.work)
         except OutputError:
             (folder.path / "results.csv").unlink(missing_ok=True)  # that of an earlier run
             if state == "finished":
@@ -180,5 +181,5 @@ def _write_summary(
         "version": __version__,
     }
     text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
-    put(folder.path, "summary.json", [text.encode()])
+    write_file(folder.path / "summary.json", text.encode(), scratch=folder.work)
     return list(labels)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import E2VError
-from ..files import put
+from ..files import write_file
 from ..recognizer import Recognizer
 from ..results.encoding import Encoding
 from ..results.report import Report, json_text
@@ -122,21 +122,24 @@ class Worker:
         if report.embedding is not None:
             content = io.BytesIO()
             np.save(content, encoding.embedding())
-            put(self.folder, report.embedding, [content.getvalue()])
+            self._write(report.embedding, [content.getvalue()])
         for format_ in self.settings.formats:
             lines = io.StringIO()
             writer = SEGMENT_WRITERS[format_](lines, several=False)
             writer.write(report)
             writer.close()
             name = f"results/{item.place}{SEGMENT_WRITERS[format_].suffix}"
-            put(self.folder, name, [lines.getvalue().encode()])
+            self._write(name, [lines.getvalue().encode()])
         result = f"results/{item.place}.json"
         text = itertools.chain(json_text(report, 2), "\n")
-        put(self.folder, result, (piece.encode() for piece in text))
+        self._write(result, (piece.encode() for piece in text))
         row = report.to_dict()
         if item.id is not None:
             row["id"] = item.id
         return {**row, "result": result, "source": source, "run": self.run}
+
+    def _write(self, name: str, content: Iterable[bytes]) -> None:
+        write_file(self.folder / name, content, scratch=self.folder / ".work")
 
 
 def source_of(item: InputFile) -> dict[str, int]:

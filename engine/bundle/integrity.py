@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import BundleTamperedError
-from ..files import cache_folder, write_atomically
+from ..files import cache_folder, write_file
 from .manifest import MANIFEST, BundleFile
 
 _REMEDY = "copy or export the bundle again"
@@ -42,8 +42,7 @@ class SeenFiles:
         self.changed = False
         self.path: Path | None = None
         content = None
-        # RuntimeError: a user without a home folder
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with contextlib.suppress(OSError, ValueError):
             self.path = cache_folder() / "verified.json"
             content = json.loads(self.path.read_text(encoding="utf-8"))
         self.digests: dict[str, str] = content if isinstance(content, dict) else {}
@@ -67,8 +66,7 @@ class SeenFiles:
         if self.path is None or not self.changed:
             return
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, json.dumps(self.digests).encode())
+            write_file(self.path, json.dumps(self.digests).encode())
 
 
 def verify_files(folder: Path, files: Iterable[BundleFile]) -> None:

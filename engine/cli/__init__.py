@@ -14,6 +14,7 @@ import click
 
 from ..errors import E2VError
 from ..version import __version__
+from .signals import sigterm_interrupts
 
 VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
@@ -69,7 +70,8 @@ def cli() -> None:
 def main() -> None:
     """Entry point of ``e2v``: turns every foreseeable failure into a message and an exit code."""
     try:
-        code = cli.main(prog_name="e2v", standalone_mode=False)
+        with sigterm_interrupts():
+            code = cli.main(prog_name="e2v", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
         code = exit_request.exit_code
     except click.ClickException as error:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from ..errors import E2VError, OutputError
 from . import fail
 from .options import intake_options, model_options, output_option, report_options
 from .progress import RecordingProgress
@@ -135,7 +132,7 @@ class _EmbeddingSaver:
     def save(self, file: str, encoding: Encoding) -> str:
         import numpy as np
 
-        from ..files import printable, reported, write_atomically
+        from ..files import printable, write_file
 
         stem = "stdin" if file == "-" else Path(file).name
         name, count = stem, 1
@@ -146,29 +143,14 @@ class _EmbeddingSaver:
         path = self.folder / f"{name}.npy"
         content = io.BytesIO()
         np.save(content, encoding.embedding())
-        with reported(path):
-            write_atomically(path, content.getvalue())
+        write_file(path, content.getvalue())
         return printable(str(path))
 
 
-@contextlib.contextmanager
-def _destination(output: Path | None) -> Iterator[IO[str]]:
-    """stdout, or a file that is written beside its place and renamed, even when interrupted."""
+def _destination(output: Path | None) -> contextlib.AbstractContextManager[IO[str]]:
+    """stdout, or the output file, which keeps its results when interrupted."""
+    from ..files import atomic_text
+
     if output is None or str(output) == "-":
-        yield sys.stdout
-        return
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as out:
-            yield out
-    except BaseException as error:
-        if isinstance(error, E2VError) or not isinstance(error, OSError):
-            temporary.replace(output)  # stopped between two results: what is there is whole
-            raise
-        message = f"{output}: cannot be written: {error.strerror or error}"
-        if temporary.exists():
-            partial = output.with_name(f"{output.name}.partial")
-            temporary.replace(partial)
-            message += f"; what could be written is in {partial}"
-        raise OutputError(message) from None
-    temporary.replace(output)
+        return contextlib.nullcontext(sys.stdout)
+    return atomic_text(output, keep_partial=True)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..bundle.manifest import Manifest
 from ..errors import OptionError, OutputError
-from ..files import reported, write_atomically
+from ..files import reported, write_file
 
 STORE_VARIABLE = "E2V_FEEDBACK"
 """Environment variable that moves the store."""
@@ -174,6 +174,4 @@ def write_manifest(corrections: list[Correction], path: Path) -> None:
     for one in corrections:
         embedding = base64.b64encode(one.embedding.astype("<f4").tobytes()).decode()
         writer.writerow([one.path, one.label, one.speaker or "", one.encoder, embedding])
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.getvalue().encode())
+    write_file(path, text.getvalue().encode())

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..audio.meter import OUTLINE_SECONDS
 from ..errors import MissingExtraError, OptionError
-from ..files import reported, write_atomically
+from ..files import atomic_file
 from .encoding import Encoding
 
 COLOURS = {
@@ -101,5 +101,5 @@ def plot_timeline(encoding: Encoding, path: Path, window: float, hop: float, tit
 
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
-    with reported(path):
-        write_atomically(path, picture.getvalue())
+    with atomic_file(path) as file:
+        file.write(picture.getvalue())

@@ -30,7 +30,7 @@ from ..bundle.bundle import Bundle
 from ..bundle.head import Head
 from ..bundle.manifest import GRAPHS, AudioContract
 from ..errors import BundleFormatError, OutputError, ProviderError
-from ..files import cache_folder, write_atomically
+from ..files import cache_folder, write_file
 from .batched import BatchedModel, Device
 from .chunking import Chunking
 from .hardware import cpu_flags, find_gpu, tensorrt_version
@@ -87,7 +87,7 @@ class PreparedEntry:
     def seal(self) -> None:
         """Declare it ready."""
         document = {"facts": dict(self.facts), "files": self._listing()}
-        write_atomically(self.folder / READY, json.dumps(document, indent=2).encode())
+        write_file(self.folder / READY, json.dumps(document, indent=2).encode())
 
     def _listing(self) -> dict[str, list[int]]:
         """Size and time of change of each file.
@@ -143,7 +143,7 @@ def open_encoder(
     """
     graphs, audio = bundle.graphs(precision), bundle.manifest.audio
     place = None
-    with contextlib.suppress(RuntimeError):  # a user without a home folder has no cache
+    with contextlib.suppress(OSError):  # no home folder, or none that may be read: no cache
         # On a CPU most have prepared nothing, and need not ask what it is at every start.
         if provider is not CPU or _folder_of(bundle, precision).is_dir():
             place = entry_of(bundle, precision, provider, running)
@@ -197,10 +197,7 @@ def make_ready(
         ProviderError: the provider cannot serve, or what it made gives other answers.
         OutputError: it cannot be written.
     """
-    try:
-        place = entry_of(bundle, precision, provider, running)
-    except RuntimeError as error:
-        raise OutputError(f"there is no cache folder: {error}; set E2V_CACHE") from None
+    place = entry_of(bundle, precision, provider, running)
     if place is None or place.ready:
         return place
     try:

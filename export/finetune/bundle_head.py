@@ -18,8 +18,9 @@ from emotion2vec_edge.engine.bundle.manifest import CARD, MANIFEST, BundleFile, 
 from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.files import atomic_folder
 
-from ..output import check_free, written_whole
+from ..output import check_free
 from .card import head_card
 from .checks import check_clips, listed
 from .heads import FittedHead, fit_head
@@ -85,7 +86,7 @@ def finetune_bundle(
     )
     shown = {label.id: label for label in bundle.manifest.labels}
     source = {**bundle.manifest.source, "head": {"fitted_on": "own speech", **fitted.evidence}}
-    with written_whole(output, MANIFEST) as folder:
+    with atomic_folder(output, MANIFEST) as folder:
         for variant in bundle.manifest.variants.values():
             for file in variant.files:
                 (folder / file.path).parent.mkdir(parents=True, exist_ok=True)

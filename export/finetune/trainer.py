@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.files import atomic_file
 from emotion2vec_edge.engine.metrics import unweighted_accuracy
 from emotion2vec_edge.export.model import Emotion2vec, normalized_batch
 
@@ -184,12 +184,8 @@ class Run:
             "average": self.average.values,
             "optimizer": self.optimizer.state_dict(),
         }
-        temporary = self.folder / f".{STATE}.{os.getpid()}.tmp"
-        try:
-            torch.save(state, temporary)
-            temporary.replace(self.folder / STATE)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with atomic_file(self.folder / STATE) as file:
+            torch.save(state, file)
 
     def resume(self) -> None:
         """Go on from the folder's state, if it has one.

@@ -15,14 +15,14 @@ import torch
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.engine.files import reported
+from emotion2vec_edge.engine.files import atomic_folder, reported
 from emotion2vec_edge.engine.metrics import expected_calibration_error, fit_temperature
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ..checkpoint import TOKENS, load_checkpoint, parse_label, write_checkpoint
 from ..exporter import CALIBRATION
 from ..model import Emotion2vec
-from ..output import check_free, written_whole
+from ..output import check_free
 from .card import fitted_lines, training_card
 from .checks import check_clips
 from .heads import FittedHead, fit_head
@@ -231,7 +231,7 @@ def finetune_checkpoint(
     weights["encoder.head.bias"] = torch.from_numpy(fitted.bias)
     model.load_state_dict(weights)
     shown = {label.id: label.token for label in checkpoint.labels}
-    with written_whole(output, "model.pt") as new:
+    with atomic_folder(output, "model.pt") as new:
         tokens = [shown.get(label, label) for label in labels]
         write_checkpoint(new, checkpoint.document, model, tokens)
         (new / CALIBRATION).write_text(

@@ -23,7 +23,7 @@ from emotion2vec_edge.engine.batch.run import Progress, remaining, run_batch
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.engine.files import put
+from emotion2vec_edge.engine.files import write_file
 from emotion2vec_edge.engine.pipeline import Pipeline
 from emotion2vec_edge.engine.settings import IntakeSettings, ReportSettings
 
@@ -288,16 +288,16 @@ def test_a_full_disk_keeps_what_is_done(recognizer, calls, tmp_path, monkeypatch
         full["at"] -= 1
         return real(file, line[: len(line) // 2] if not full["at"] else line, at)
 
-    def put_until_full(folder, place, content, real=put):
+    def write_until_full(path, content, *, scratch, real=write_file):
         full["at"] -= 1
         if full["at"] == 0:
-            raise OutputError(f"{folder / place}: cannot be written: No space left on device")
-        real(folder, place, content)
+            raise OutputError(f"{path}: cannot be written: No space left on device")
+        real(path, content, scratch=scratch)
 
     if where == "log":
         monkeypatch.setattr(folder.os, "pwrite", pwrite)
     else:
-        monkeypatch.setattr(worker, "put", put_until_full)
+        monkeypatch.setattr(worker, "write_file", write_until_full)
     with pytest.raises(OutputError, match="No space left on device"):
         one_run(recognizer, out, [calls])
     monkeypatch.undo()

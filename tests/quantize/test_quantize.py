@@ -308,7 +308,7 @@ def test_calibration_takes_the_part_that_a_manifest_names(tmp_path, example_samp
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["variant_files", "write_atomically"])
+@pytest.mark.parametrize("step", ["variant_files", "write_file"])
 def test_a_full_disk_or_an_interruption_leaves_the_bundle_as_it_was(
     fp32_only, speech, monkeypatch, error, step
 ):
