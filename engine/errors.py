@@ -9,6 +9,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     ├── OutputError (OSError)                   1   a result could not be written
     ├── AudioError                              3
     │   ├── AudioNotFoundError (FileNotFoundError)
+    │   ├── AudioReadError (OSError)            the disk or the connection failed while it was read
     │   ├── UndecodableAudioError               not audio, or damaged, or an impossible header
     │   │   └── TruncatedAudioError             ends before its own header says
     │   ├── NoAudioStreamError                  a readable file without sound in it
@@ -60,6 +61,10 @@ class AudioError(E2VError):
 
 class AudioNotFoundError(AudioError, FileNotFoundError):
     """There is no such file, or it may not be read."""
+
+
+class AudioReadError(AudioError, OSError):
+    """The operating system failed to read the audio (a damaged disk, a lost connection)."""
 
 
 class UndecodableAudioError(AudioError):

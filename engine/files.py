@@ -43,8 +43,12 @@ def cache_folder() -> Path:
 
 
 def printable(path: str) -> str:
-    r"""A path whose bytes are no UTF-8, with those bytes as ``\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path as text that can be written: bytes that are not UTF-8 become ``\xff``."""
+    try:
+        content = os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate: no file has such a name, but a user may give it
+        content = path.encode("utf-8", "surrogatepass")
+    return content.decode("utf-8", "backslashreplace")
 
 
 @contextlib.contextmanager

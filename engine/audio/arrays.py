@@ -1,4 +1,4 @@
-"""Samples in memory → blocks of float32 samples, and the check of rate and channels."""
+"""Samples in memory → float32 samples."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import AudioError, InvalidSamplesError, UndecodableAudioError
-from .decoders import BLOCK_SECONDS, Reader
-from .types import MOST_CHANNELS, RATES
+from ..errors import InvalidSamplesError
+from .readers import Reader
+from .types import MOST_CHANNELS, DecoderName
 
 
 class ArrayReader(Reader):
-    """Samples in memory."""
+    """Samples in memory.
 
-    decoder = "array"
-    name = "<samples>"
+    Args:
+        source: [frames] or [frames, channels]: int16, int32, uint8, float32 or float64.
+        rate: sample rate in Hz.
+
+    Raises:
+        InvalidSamplesError: a dtype or shape that is not taken, or a rate that is no whole number.
+    """
+
+    decoder: DecoderName = "array"
 
     def __init__(self, source: ArrayLike, rate: int | None) -> None:
         if rate is None:
@@ -38,21 +45,24 @@ class ArrayReader(Reader):
                 f"samples have {array.shape[1]} channels, at most {MOST_CHANNELS} are taken; "
                 "the channels come last: give samples.T"
             )
-        self.array = array
         _full_scale(array.dtype)
-        self.rate = int(rate)
-        self.channels = array.shape[1]
-        self.promised_seconds = len(array) / self.rate if self.rate > 0 else None
+        seconds = len(array) / int(rate) if rate > 0 else None
+        super().__init__("<samples>", int(rate), array.shape[1], seconds)
+        self.array = array
+        """[frames, channels], of the dtype given."""
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """As :meth:`Reader.blocks`."""
-        size = max(1, int(BLOCK_SECONDS * self.rate))
+        size = self.block_frames
         for start in range(0, len(self.array), size):
             yield to_float(self.array[start : start + size])
 
+    def close(self) -> None:
+        """Let go of nothing: the samples are the caller's."""
+
 
 def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Samples of a dtype that is taken, at full scale ±1 in float32.
+    """Samples of any dtype that is taken as float32 with full scale ±1, of the same shape.
 
     Raises:
         InvalidSamplesError: the dtype is not taken.
@@ -70,22 +80,3 @@ def _full_scale(dtype: np.dtype[Any]) -> float:
             f"samples of dtype {dtype} are not taken; give one of {', '.join(scales)}"
         )
     return scales[dtype.name]
-
-
-def check_header(reader: Reader, channel: int | None) -> None:
-    """Refuse a rate, a number of channels or a channel that cannot be."""
-    if not RATES[0] <= reader.rate <= RATES[1]:
-        raise _header_error(
-            reader, f"a sample rate of {reader.rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
-        )
-    if not 1 <= reader.channels <= MOST_CHANNELS:
-        raise _header_error(reader, f"{reader.channels} channels; 1 to {MOST_CHANNELS} are taken")
-    if channel is not None and not 0 <= channel < reader.channels:
-        raise InvalidSamplesError(
-            f"{reader.name}: no channel {channel}; it has {reader.channels}, counted from 0"
-        )
-
-
-def _header_error(reader: Reader, what: str) -> AudioError:
-    kind = InvalidSamplesError if reader.decoder == "array" else UndecodableAudioError
-    return kind(f"{reader.name}: {what}")

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidSamplesError
-from .types import SAMPLE_RATE, Samples
+from .types import LOUDEST, SAMPLE_RATE, Samples
 
 
 class Converter:
-    """Blocks of one recording, at its own rate and channels → mono at 16 kHz.
+    """Makes mono at 16 kHz of the blocks of one recording or stream.
 
     Args:
         name: of the recording, for messages.
-        rate: Hz, of the blocks.
+        rate: sample rate of the blocks in Hz.
         channel: channel to take, from 0; None takes the mean of all.
     """
 
@@ -24,7 +24,8 @@ class Converter:
         self.name = name
         self.rate = rate
         self.channel = channel
-        self._done = 0
+        self._frames = 0
+        """Frames that were converted."""
         self._resampler: Any = None
         if rate != SAMPLE_RATE:
             import soxr
@@ -34,20 +35,26 @@ class Converter:
             )
 
     def feed(self, block: NDArray[np.float32]) -> Samples:
-        """What a block float32 [samples, channels] adds: float32 [samples].
+        """Convert the next block: float32 [frames, channels] → float32 [samples].
+
+        The resampler keeps some of the block until the next one, or :meth:`flush`.
 
         Raises:
-            InvalidSamplesError: NaN or infinite samples; the block is as if it had never been.
+            InvalidSamplesError: a sample is NaN, infinite or beyond :data:`LOUDEST`. The converter
+                is as it was before, whatever the length of the block.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the place
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the position
             mono = block.mean(axis=1) if self.channel is None else block[:, self.channel]
-        if not np.isfinite(mono).all():
-            at = self._done + int(np.argmin(np.isfinite(mono)))
+            usable = np.abs(mono) <= LOUDEST
+        if not usable.all():
+            first = int(np.argmin(usable))
+            seconds = (self._frames + first) / self.rate
+            found = f"is {mono[first]:g}, full scale is 1" if np.isfinite(mono[first]) else ""
             raise InvalidSamplesError(
-                f"{self.name}: a sample at {at / self.rate:.3f} s is NaN or infinite; "
+                f"{self.name}: a sample at {seconds:.3f} s {found or 'is NaN or infinite'}; "
                 "repair the recording"
             )
-        self._done += len(mono)
+        self._frames += len(mono)
         mono = np.ascontiguousarray(mono, dtype=np.float32)
         if self._resampler is None:
             return mono
@@ -55,7 +62,7 @@ class Converter:
         return resampled
 
     def flush(self) -> Samples:
-        """What the resampler still holds: float32 [samples]."""
+        """End the audio: the samples that the resampler still holds, float32 [samples]."""
         if self._resampler is None:
             return np.zeros(0, np.float32)
         rest: Samples = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)

@@ -1,56 +1,71 @@
-"""What can be heard of a recording before any model runs: its statistics, and warnings to act on.
+"""Statistics of a recording that need no model, and warnings that follow from them.
 
-A :class:`Meter` listens block by block, and what it remembers does not grow with the recording
-(but for the outline that plots draw).
+A :class:`Meter` takes block after block; its memory does not grow with the recording, except for
+the outline that plots draw.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .types import SAMPLE_RATE, Samples
 
+WarningCode = Literal[
+    "short", "long", "silent", "clipped", "noisy", "cut", "incomplete", "provider"
+]
+"""Kind of a warning; ``provider``: another provider than the one asked for did part of the work."""
+
 SHORT_SECONDS = 1.0
 LONG_SECONDS = 30.0
 SILENT_DBFS = -60.0
-"""Root mean square of the whole clip, relative to a full-scale constant."""
+"""Root mean square of the whole recording, relative to a constant at full scale."""
 CLIPPED_LEVEL = 0.999
 CLIPPED_RUN = 3
-"""A flat top is at least this many samples long; a lone peak at full scale is not clipping."""
+"""Least samples of a flat top; a lone peak at full scale is not clipping."""
 CLIPPED_SHARE = 0.001
 NOISY_DB = 20.0
 
 POWER_WIDTH = SAMPLE_RATE // 40
+"""Samples of one frame whose power is measured."""
 POWER_STEP = SAMPLE_RATE // 100
+"""Samples from one such frame to the next."""
 POWER_PART = math.gcd(POWER_WIDTH, POWER_STEP)
+"""Samples of the parts that frames are made of, so that none is summed twice."""
 POWER_FLOOR_DB, POWER_BINS_PER_DB = -150, 10
 POWER_BINS = 250 * POWER_BINS_PER_DB
+"""Bins of the histogram of power, from the floor up to +100 dB."""
 OUTLINE_SECONDS = 0.02
-"""One column of a waveform's outline."""
+"""Seconds of one column of a waveform's outline."""
 OUTLINE_STEP = round(OUTLINE_SECONDS * SAMPLE_RATE)
 
 
 class Meter:
-    """Statistics of a recording: feed it blocks, float32 [samples], 16 kHz mono."""
+    """Statistics of a recording at 16 kHz mono, which is given in blocks of any length."""
 
     def __init__(self) -> None:
         self.count = 0
-        """Samples heard."""
+        """Samples so far."""
         self._sum = 0.0
         self._squares = 0.0
         self._clipped = 0
+        """Samples in flat tops."""
         self._run = 0
-        self._tail = np.zeros(0, np.float32)
-        self._bins = np.zeros((2, POWER_BINS))  # of frames in each step of power: count, sum
+        """Samples of a flat top that may go on in the next block, at most ``CLIPPED_RUN``."""
+        self._bins = np.zeros((2, POWER_BINS))
+        """Histogram of the power of frames: their number, and the sum of their power."""
+        self._power_tail = np.zeros(0, np.float32)
+        """Samples that no frame has begun with yet."""
         self._outline: list[NDArray[np.float32]] = []
         self._outline_tail = np.zeros(0, np.float32)
+        """Samples of the column that is not complete."""
 
     def add(self, block: Samples) -> None:
-        """Listen to the next block."""
+        """Take the next block: float32 [samples]."""
         self.count += len(block)
         self._sum += float(block.sum(dtype=np.float64))
         self._squares += float(np.square(block, dtype=np.float64).sum())
@@ -64,7 +79,7 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Length of what was heard."""
+        """Length so far."""
         return self.count / SAMPLE_RATE
 
     @property
@@ -79,26 +94,26 @@ class Meter:
 
     @property
     def level_dbfs(self) -> float:
-        """Root mean square level in dB relative to full scale; −inf for digital silence."""
+        """Root mean square in dB relative to full scale; −inf for digital silence."""
         power = self._squares / self.count
         return 10 * math.log10(power) if power > 0 else -math.inf
 
     @property
     def clipped_share(self) -> float:
-        """Share of the samples that lie in flat tops at full scale."""
+        """Share of the samples that are in flat tops at full scale, 0 to 1."""
         return self._clipped / self.count
 
     @property
     def outline(self) -> NDArray[np.float32]:
-        """Lowest and highest sample of each 20 ms: float32 [columns, 2]."""
+        """Lowest and highest sample of every 20 ms: float32 [columns, 2]."""
         return np.concatenate([np.zeros((0, 2), np.float32), *self._outline])
 
     def snr(self) -> float | None:
-        """Signal-to-noise ratio in dB, from the pauses of the recording itself.
+        """Signal-to-noise ratio in dB, at most 100, from the pauses of the recording itself.
 
-        The power of 25 ms frames every 10 ms: its 5th percentile is taken as the noise (speech
-        pauses that often), the mean of the frames over the median as speech with noise. None under
-        ``SHORT_SECONDS``, where there may be no pause to measure; at most 100.
+        Of the power of 25 ms frames every 10 ms, the 5th percentile is taken as the noise (speech
+        pauses that often), and the mean of the frames over the median as speech with noise. None
+        under ``SHORT_SECONDS``, where there may be no pause to measure.
         """
         if self.seconds < SHORT_SECONDS:
             return None
@@ -112,7 +127,7 @@ class Meter:
         return float(10 * np.log10(max(speech - noise, 1e-10 * noise) / noise))
 
     def warnings(self) -> tuple[AudioWarning, ...]:
-        """What makes a result for this recording less certain."""
+        """Reasons why a result for this recording is less certain."""
         warnings = []
         if self.seconds < SHORT_SECONDS:
             message = (
@@ -147,19 +162,19 @@ class Meter:
         high = np.abs(block) >= CLIPPED_LEVEL
         if not self._run and not high.any():
             return
-        # A run may have begun in the block before: its last samples stand in front of this one.
+        # A flat top may have begun in the block before: its last samples go in front of this one.
         high = np.concatenate([np.ones(self._run, np.bool_), high])
         edges = np.flatnonzero(np.diff(np.concatenate([[0], high.view(np.int8), [0]])))
         lengths = edges[1::2] - edges[::2]
         self._clipped += int(lengths[lengths >= CLIPPED_RUN].sum())
-        if self._run == CLIPPED_RUN:  # these were counted with their own block
+        if self._run == CLIPPED_RUN:  # they were counted with their own block
             self._clipped -= CLIPPED_RUN
         self._run = min(CLIPPED_RUN, int(lengths[-1])) if high[-1] else 0
 
     def _add_power(self, block: Samples) -> None:
-        samples = np.concatenate([self._tail, block])
+        samples = np.concatenate([self._power_tail, block])
         count = max(0, 1 + (len(samples) - POWER_WIDTH) // POWER_STEP)
-        self._tail = samples[count * POWER_STEP :]
+        self._power_tail = samples[count * POWER_STEP :]
         if not count:
             return
         parts = samples[: (count - 1) * POWER_STEP + POWER_WIDTH].reshape(-1, POWER_PART)
@@ -174,10 +189,8 @@ class Meter:
 
 @dataclass(frozen=True)
 class AudioWarning:
-    """Something about the recording that makes its result less certain."""
+    """A reason why the result for a recording is less certain."""
 
-    code: str
-    """``short``, ``long``, ``silent``, ``clipped``, ``noisy``, ``cut``, ``incomplete``, or
-    ``provider``: part of the work was done elsewhere."""
+    code: WarningCode
     message: str
-    """What was measured, and what to do about it."""
+    """The measured value, and advice."""

@@ -1,8 +1,8 @@
-"""A recording on its way to the encoder, in memory that does not grow with its length.
+"""Recordings normalised for the encoder, in memory that does not grow with their length.
 
-The waveform is normalised by the statistics of the WHOLE recording, so it is read twice: once to
-know it, once to encode it. Up to ``HELD_SECONDS`` it is simply kept in between. A pipe that is
-longer than that passes only once: from there on it is normalised by the statistics so far.
+The waveform is normalised by the statistics of the WHOLE recording, so it is read twice: first to
+measure it, then to encode it. Up to ``HELD_SECONDS`` of audio is kept in between instead. A pipe
+that is longer passes only once: from there on it is normalised by the statistics so far.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from .recording import Recording, check_length
 from .types import Samples
 
 HELD_SECONDS = 60.0
-"""So much of the decoded recording is kept between the two readings."""
+"""Longest recording that is kept between the two readings."""
 
 NORM_EPSILON = 1e-5
 """As in FunASR's ``F.layer_norm`` of the waveform."""
 
 Normalization = Literal["whole", "running"]
+"""Statistics used: those of the whole recording, or those of the audio read so far."""
 
 
 def normalized(samples: Samples, mean: float, variance: float) -> Samples:
@@ -34,11 +35,11 @@ def normalized(samples: Samples, mean: float, variance: float) -> Samples:
 
 
 class NormalizedRecording:
-    """A recording that was read once, and can be read for encoding. Closes the recording.
+    """A recording that was measured, and can be read once for encoding.
 
     Args:
-        recording: the open recording.
-        normalize: whether the model hears the waveform at zero mean and unit variance.
+        recording: the open recording, which is closed with this object.
+        normalize: give the model the waveform at zero mean and unit variance.
 
     Raises:
         AudioError: the recording cannot be used.
@@ -48,13 +49,16 @@ class NormalizedRecording:
         self.recording = recording
         self.normalize = normalize
         self.meter = Meter()
+        """Statistics of the audio read so far."""
         self.normalization: Normalization = "whole"
-        """Whether the statistics are those of the whole recording, or only of what was heard."""
         self.decode_seconds = 0.0
-        """Wall clock spent on reading and decoding."""
+        """Wall-clock seconds spent on reading and decoding."""
         self._held: list[Samples] | None = []
+        """The audio read so far; None if it is too long, and is read again."""
         self._rest: Iterator[Samples] = iter(())
-        self._broken: AudioError | None = None
+        """The audio after ``_held``, of a pipe."""
+        self._interruption: AudioError | None = None
+        """Error that ended a pipe early."""
         blocks = self._timed(recording.blocks())
         for block in blocks:
             self.meter.add(block)
@@ -70,11 +74,15 @@ class NormalizedRecording:
 
     @property
     def seconds(self) -> float | None:
-        """Length of the recording; None while it is not known."""
+        """Length of the recording; None if it is not known until it was encoded."""
         return self.meter.seconds if self.normalization == "whole" else None
 
     def blocks(self) -> Iterator[Samples]:
-        """What the model hears, once: float32 [samples] of a few seconds each."""
+        """The waveform for the model, once: float32 [samples], a few seconds each.
+
+        Raises:
+            AudioError: the file cannot be read again, or changed since it was measured.
+        """
         if self._held is None:
             blocks = self._read_again()
         else:
@@ -86,13 +94,13 @@ class NormalizedRecording:
                 yield block
 
     def warnings(self) -> tuple[AudioWarning, ...]:
-        """What makes a result for this recording less certain; complete after :meth:`blocks`."""
+        """Reasons why a result is less certain; complete after :meth:`blocks`."""
         warnings = list(self.meter.warnings())
         if self.recording.was_cut:
             message = f"only the first {self.meter.seconds:g} s were taken in (--max-seconds)"
             warnings.append(AudioWarning("cut", message))
-        if self._broken is not None:
-            message = f"the result is of what came before the audio broke off: {self._broken}"
+        if self._interruption is not None:
+            message = f"the result is of the audio before it broke off: {self._interruption}"
             warnings.append(AudioWarning("incomplete", message))
         return tuple(warnings)
 
@@ -109,13 +117,13 @@ class NormalizedRecording:
             raise UndecodableAudioError(f"{self.recording.name}: changed while it was read")
 
     def _running(self) -> Iterator[Samples]:
-        """The rest of a long pipe; where it breaks off, what was heard of it still counts."""
+        """The rest of a long pipe; if it breaks off, the audio before that still counts."""
         try:
             for block in self._rest:
                 self.meter.add(block)
                 yield block
         except AudioError as error:
-            self._broken = error
+            self._interruption = error
 
     def _timed(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         while True:

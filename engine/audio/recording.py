@@ -1,6 +1,6 @@
 """The audio door: any file, bytes, stream or array → 16 kHz mono float32, or a clear error.
 
-Decoding and resampling run in blocks: a :class:`Recording` holds no more than one of them, and
+Decoding and resampling run in blocks: a :class:`Recording` holds one of them at a time, and
 :func:`load_audio` joins them.
 """
 
@@ -11,30 +11,36 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
 from ..errors import AudioTooLongError, AudioTooShortError, OptionError
-from .arrays import ArrayReader, check_header
+from .arrays import ArrayReader
 from .convert import Converter
-from .decoders import Reader, open_reader
-from .sources import Pipe, open_binary
-from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, Samples
+from .decoders import open_reader
+from .readers import Reader, check_header
+from .sources import Source, open_source
+from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, DecoderName, Samples
+
+MOST_SECONDS = 1e9
+"""Largest ``max_seconds``: 31 years."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Decoded audio and where it came from."""
+    """Decoded audio and its origin."""
 
     samples: Samples
     """float32 [samples], 16 kHz mono."""
     name: str
-    """The file's path, or what stands for it in messages."""
+    """Path of the file, or what stands for it in messages."""
     source_rate: int
-    """Hz, before resampling."""
+    """Sample rate in Hz before resampling."""
     source_channels: int
-    decoder: str
-    """``libsndfile``, ``ffmpeg`` or ``array``."""
+    """Number of channels before mixing."""
+    decoder: DecoderName
+    """The library that decoded it."""
 
     @property
     def seconds(self) -> float:
@@ -51,13 +57,15 @@ def load_audio(
         source: a path, the bytes of a file, an open binary file, or samples: int16, int32, uint8,
             float32 or float64, [samples] or [samples, channels].
         rate: sample rate in Hz; needed for samples, ignored for files, which say it themselves.
-        channel: which channel to take, from 0; None takes the mean of all.
+        channel: channel to take, from 0; None takes the mean of all.
 
     Raises:
-        AudioNotFoundError, UndecodableAudioError, NoAudioStreamError: the file cannot be read.
+        AudioNotFoundError, AudioReadError: the file cannot be opened or read.
+        UndecodableAudioError, NoAudioStreamError: it cannot be decoded, or has no audio.
         TruncatedAudioError: it ends before its own header says.
         AudioTooShortError: fewer than 400 samples at 16 kHz.
-        InvalidSamplesError: NaN or infinite samples; a dtype, shape or rate that is not taken.
+        InvalidSamplesError: NaN, infinite or absurdly loud samples; a dtype, shape, rate or
+            channel that cannot be.
     """
     with Recording(source, rate, channel=channel) as recording:
         blocks = list(recording.blocks())
@@ -67,7 +75,7 @@ def load_audio(
 
 
 def check_length(samples: int, name: str) -> None:
-    """Refuse a recording without even one frame.
+    """Refuse a recording that is shorter than one frame of the model.
 
     Raises:
         AudioTooShortError: fewer than 400 samples at 16 kHz.
@@ -79,19 +87,34 @@ def check_length(samples: int, name: str) -> None:
         )
 
 
+def check_max_seconds(max_seconds: float | None) -> None:
+    """Refuse a limit that cannot be.
+
+    Raises:
+        OptionError: not a number of seconds above 0 and up to 1e9.
+    """
+    if max_seconds is None:
+        return
+    if not isinstance(max_seconds, Real) or not 0 < max_seconds <= MOST_SECONDS:
+        raise OptionError(
+            f"max_seconds is {max_seconds!r}; give a number of seconds above 0, at most "
+            f"{MOST_SECONDS:g}"
+        )
+
+
 class Recording:
-    """An open recording: what its header says, and its sound in blocks. A context manager.
+    """An open recording: the facts of its header, and its audio in blocks. A context manager.
 
     Args:
         source: as for :func:`load_audio`.
         rate: sample rate in Hz, for samples.
         channel: channel to take, from 0; None takes the mean of all.
-        max_seconds: how much is taken in; None takes all.
+        max_seconds: longest recording that is taken; None takes any.
         cut: take the first ``max_seconds`` of a longer recording instead of refusing it.
 
     Raises:
         AudioError: as :func:`load_audio`.
-        OptionError: ``max_seconds`` is not a positive number.
+        OptionError: ``max_seconds`` or ``channel`` cannot be.
     """
 
     def __init__(
@@ -103,22 +126,20 @@ class Recording:
         max_seconds: float | None = None,
         cut: bool = False,
     ) -> None:
-        if max_seconds is not None and not 0 < max_seconds < np.inf:
-            raise OptionError(f"max_seconds is {max_seconds!r}; give a positive number of seconds")
+        check_max_seconds(max_seconds)
         self.channel = channel
         self.max_seconds = max_seconds
         self.cut = cut
         self.was_cut = False
-        """Whether a longer recording was cut."""
+        """True if a longer recording was cut."""
         self.rereadable = True
-        """Whether :meth:`blocks` may be called again; False for a long pipe."""
+        """True if :meth:`blocks` may be called again; a long pipe passes only once."""
         self._stack = contextlib.ExitStack()
         self._open: Callable[[], Reader]
         if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-            file, name = open_binary(source)
-            self._stack.callback(file.close)
-            self.rereadable = not isinstance(file, Pipe)
-            self._open = functools.partial(open_reader, file, name)
+            opened = self._stack.enter_context(contextlib.closing(open_source(source)))
+            self.rereadable = opened.rereadable
+            self._open = functools.partial(_open_reader, opened)
         else:
             self._open = functools.partial(ArrayReader, source, rate)
         try:
@@ -130,16 +151,17 @@ class Recording:
             raise
         self.name = self._reader.name
         self.rate = self._reader.rate
-        """Hz, of the source."""
+        """Sample rate of the source in Hz."""
         self.channels = self._reader.channels
+        """Number of channels of the source."""
         self.decoder = self._reader.decoder
-        """``libsndfile``, ``ffmpeg`` or ``array``."""
+        """The library that decodes it."""
 
     def blocks(self) -> Iterator[Samples]:
-        """The sound from its start: float32 [samples], mono, 16 kHz, in blocks of a few seconds.
+        """The audio from its start: float32 [samples], mono, 16 kHz, in blocks of a few seconds.
 
         Raises:
-            AudioError: it cannot be decoded, holds NaN, is cut off, or is longer than allowed.
+            AudioError: it cannot be read or decoded, holds NaN, is cut off, or is too long.
         """
         reader, self._reader = self._reader, None
         if reader is None:  # a decoder that was sought to its start need not give the same samples
@@ -176,6 +198,10 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open_reader(source: Source) -> Reader:
+    return open_reader(source.open(), source.name)
 
 
 def _resampled(reader: Reader, channel: int | None) -> Iterator[Samples]:

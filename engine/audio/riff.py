@@ -1,99 +1,197 @@
-"""Headers of RIFF (WAV) and AIFF files."""
+"""Headers of WAV and AIFF, read forwards only, so that a pipe will do."""
 
 from __future__ import annotations
 
 import os
-from typing import IO, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Literal, Protocol
 
-from ..errors import UndecodableAudioError
+from ..errors import AudioReadError, UndecodableAudioError
 from .pcm import PcmFormat, SampleFormat
-from .types import RATES
+from .types import MOST_CHANNELS, RATES
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+"""WAVE_FORMAT_PCM, WAVE_FORMAT_IEEE_FLOAT and WAVE_FORMAT_EXTENSIBLE."""
 
 UNKNOWN_LENGTH = 0x7FFF_F000
-"""From here on, and at 0, the length in a header is that of a sender who could not know it."""
+"""A length of samples from here on, or of 0, is that of a writer who could not know it."""
+
+MOST_CHUNKS = 1_000
+MOST_KEPT_BYTES = 64
+"""Bytes of a format chunk that are kept; the longest format has 40."""
+MOST_SKIPPED_BYTES = 64 << 20
+"""Bytes before the samples in a pipe; tags and pictures take a few MB."""
+SKIP_BYTES = 1 << 16
+
+USE_FFMPEG = "ffmpeg -i … -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000"
+
+
+class Readable(Protocol):
+    """A binary file or pipe."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most ``size`` bytes; none at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class ContainerHeader:
+    """The chunks before the samples of a WAV or AIFF."""
+
+    form: Literal["WAVE", "AIFF"]
+    format: bytes = b""
+    """Start of the ``fmt`` or ``COMM`` chunk; empty if there is none."""
+    data_bytes: int | None = None
+    """Bytes of samples; None if the writer did not know."""
+    at_samples: bool = False
+    """True if the file was read up to the samples of a WAV."""
+
+    @property
+    def codec(self) -> int:
+        """Format tag of a WAV; of an extensible one that at the start of its GUID."""
+        tag = self._number(0, 2)
+        return self._number(24, 2) if tag == EXTENSIBLE else tag
+
+    @property
+    def channels(self) -> int:
+        """Channels of a WAV."""
+        return self._number(2, 2)
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of a WAV in Hz."""
+        return self._number(4, 4)
+
+    @property
+    def bits(self) -> int:
+        """Bits of one sample of a WAV."""
+        return self._number(14, 2)
+
+    @property
+    def frames(self) -> int | None:
+        """Frames that the header promises; None if it does not say."""
+        if self.form == "AIFF":
+            return int.from_bytes(self.format[2:6], "big") or None
+        frame_bytes = self._number(12, 2)  # of a block, which is one frame in plain samples alone
+        if self._number(0, 2) in (PCM, FLOAT, EXTENSIBLE) and frame_bytes and self.data_bytes:
+            return self.data_bytes // frame_bytes
+        return None
+
+    def _number(self, start: int, size: int) -> int:
+        return int.from_bytes(self.format[start : start + size], "little")
+
+
+def read_header(file: Readable, skip: Callable[[int], bool]) -> ContainerHeader | bytes:
+    """Read a WAV up to its samples, or an AIFF up to the end of its ``COMM`` chunk.
+
+    Args:
+        file: a file at its start.
+        skip: passes over a number of bytes of it; False if there are fewer.
+
+    Returns:
+        the header, or the bytes that were read where this is neither WAV nor AIFF.
+    """
+    start = read_exactly(file, 12)
+    form: Literal["WAVE", "AIFF"]
+    if start[:4] + start[8:] == b"RIFFWAVE":
+        form = "WAVE"
+    elif start[:4] + start[8:] in (b"FORMAIFF", b"FORMAIFC"):
+        form = "AIFF"
+    else:
+        return start
+    format_ = b""
+    for _ in range(MOST_CHUNKS):
+        chunk = read_exactly(file, 8)
+        length = int.from_bytes(chunk[4:], "little" if form == "WAVE" else "big")
+        if chunk[:4] == b"data":
+            known = 0 < length < UNKNOWN_LENGTH
+            return ContainerHeader(form, format_, length if known else None, at_samples=True)
+        kept = 0
+        if chunk[:4] in (b"fmt ", b"COMM"):
+            format_ = read_exactly(file, min(length, MOST_KEPT_BYTES))
+            kept = len(format_)
+        if len(chunk) < 8 or chunk[:4] == b"COMM" or not skip(length + length % 2 - kept):
+            break
+    return ContainerHeader(form, format_)
 
 
 def promised_frames(file: IO[bytes], size: int) -> int | None:
-    """Frames that a WAV or AIFF header promises; libsndfile cuts them down to what is there.
+    """Frames that a WAV or AIFF header promises; libsndfile cuts them down to those present.
 
-    None where it is neither, or where the writer did not know (a pipe leaves 0 or all ones).
+    Args:
+        file: a file that can seek; it is at its start afterwards.
+        size: bytes of the file.
+
+    Returns:
+        the frames; None if it is neither WAV nor AIFF, or the writer did not know.
     """
-    head = file.read(12)
-    promised = None
-    if head[:4] + head[8:] in (b"RIFFWAVE", b"FORMAIFF", b"FORMAIFC"):
-        order: Literal["little", "big"] = "little" if head[:4] == b"RIFF" else "big"
-        align = 0
-        while len(chunk := file.read(8)) == 8:
-            name, length = chunk[:4], int.from_bytes(chunk[4:], order)
-            if name == b"fmt ":
-                fmt = file.read(min(length, 64))
-                align = int.from_bytes(fmt[12:14], order) if fmt[:2] in _PCM else 0
-                length -= len(fmt)
-            elif name == b"data":
-                if align and 0 < length < UNKNOWN_LENGTH:
-                    promised = length // align
-                break
-            elif name == b"COMM":
-                promised = int.from_bytes(file.read(6)[2:], order) or None
-                break
-            if file.tell() + length > size:
-                break
-            file.seek(length + length % 2, os.SEEK_CUR)
     file.seek(0)
-    return promised
-
-
-_PCM = (b"\x01\x00", b"\x03\x00", b"\xfe\xff")
-"""WAVE_FORMAT_PCM, _IEEE_FLOAT and _EXTENSIBLE: a frame is block-align bytes."""
+    header = read_header(file, lambda count: file.seek(count, os.SEEK_CUR) <= size)
+    file.seek(0)
+    return header.frames if isinstance(header, ContainerHeader) else None
 
 
 def read_wav_header(pipe: IO[bytes]) -> PcmFormat | bytes:
-    """The format that a WAV at the start of a pipe says, leaving the pipe at its samples.
+    """Read the header of a WAV in a pipe, which is at its first sample afterwards.
 
     Returns:
-        the format, or what was read where it is no WAV.
+        the format of the samples, or the bytes that were read where this is no WAV.
 
     Raises:
-        UndecodableAudioError: a WAV that is damaged, or does not hold plain samples.
+        AudioReadError: the pipe cannot be read.
+        UndecodableAudioError: the WAV is damaged, or does not hold plain samples.
     """
-    head = _exactly(pipe, 12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return head
-    fmt = b""
-    while len(chunk := _exactly(pipe, 8)) == 8:
-        length = int.from_bytes(chunk[4:], "little")
-        if chunk[:4] == b"data":
-            # A sender that cannot know the length writes 0 or the largest number.
-            return _wav_format(fmt, length if 0 < length < UNKNOWN_LENGTH else None)
-        content = _exactly(pipe, length + length % 2)
-        if chunk[:4] == b"fmt ":
-            fmt = content
-    raise UndecodableAudioError("<stdin>: a WAV that ends before its samples")
+    skipped = 0
+
+    def skip(count: int) -> bool:
+        nonlocal skipped
+        skipped += count
+        if skipped > MOST_SKIPPED_BYTES:
+            raise UndecodableAudioError(
+                f"<stdin>: a WAV with {skipped} bytes before its samples, at most "
+                f"{MOST_SKIPPED_BYTES} are taken; send the samples alone: {USE_FFMPEG}"
+            )
+        while count and (piece := pipe.read(min(count, SKIP_BYTES))):
+            count -= len(piece)
+        return not count
+
+    try:
+        header = read_header(pipe, skip)
+    except OSError as error:
+        raise AudioReadError(f"<stdin>: cannot be read: {error.strerror or error}") from None
+    if isinstance(header, bytes):
+        return header
+    if header.form == "AIFF":
+        raise UndecodableAudioError(f"<stdin>: an AIFF; WAV or raw samples are taken: {USE_FFMPEG}")
+    if not header.at_samples:
+        raise UndecodableAudioError(
+            f"<stdin>: a WAV that ends before its samples, or has {MOST_CHUNKS} chunks before them"
+        )
+    return _pcm_format(header)
 
 
-def _wav_format(fmt: bytes, length: int | None) -> PcmFormat:
-    tag, channels = (int.from_bytes(fmt[i : i + 2], "little") for i in (0, 2))
-    bits = int.from_bytes(fmt[14:16], "little")
-    if tag == 0xFFFE:  # extensible: the tag is the start of a GUID
-        tag = int.from_bytes(fmt[24:26], "little")
+def _pcm_format(header: ContainerHeader) -> PcmFormat:
     formats: dict[tuple[int, int], SampleFormat] = {
-        (1, 8): "u8", (1, 16): "s16le", (1, 24): "s24le", (1, 32): "s32le", (3, 32): "f32le",
+        (PCM, 8): "u8", (PCM, 16): "s16le", (PCM, 24): "s24le", (PCM, 32): "s32le",
+        (FLOAT, 32): "f32le",
     }  # fmt: skip
-    if (tag, bits) not in formats or not channels:
+    sample_format = formats.get((header.codec, header.bits))
+    if sample_format is None or not 1 <= header.channels <= MOST_CHANNELS:
         raise UndecodableAudioError(
-            f"<stdin>: a WAV with codec {tag}, {bits} bits, {channels} channels; plain samples are "
-            "taken: ffmpeg -i … -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000"
+            f"<stdin>: a WAV with codec {header.codec}, {header.bits} bits, {header.channels} "
+            f"channels; plain samples are taken: {USE_FFMPEG}"
         )
-    rate = int.from_bytes(fmt[4:8], "little")
-    if not RATES[0] <= rate <= RATES[1]:
+    if not RATES[0] <= header.rate <= RATES[1]:
         raise UndecodableAudioError(
-            f"<stdin>: a WAV at {rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
+            f"<stdin>: a WAV at {header.rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
         )
-    return PcmFormat(rate, channels, formats[tag, bits], length)
+    return PcmFormat(header.rate, header.channels, sample_format, header.data_bytes)
 
 
-def _exactly(pipe: IO[bytes], size: int) -> bytes:
-    content = b""
-    while len(content) < size and (more := pipe.read(size - len(content))):
+def read_exactly(file: Readable, size: int) -> bytes:
+    """Read ``size`` bytes, fewer only at the end; a pipe gives them in portions."""
+    content = bytearray()
+    while len(content) < size and (more := file.read(size - len(content))):
         content += more
-    return content
+    return bytes(content)

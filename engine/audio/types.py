@@ -1,9 +1,9 @@
-"""Types and limits of sound that every room of audio shares."""
+"""Types and limits of sound that the modules of this package share."""
 
 from __future__ import annotations
 
 import os
-from typing import IO, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,17 +14,23 @@ Samples: TypeAlias = NDArray[np.float32]
 AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ArrayLike"
 """A path, the bytes of a file, an open binary file, or samples."""
 
+DecoderName = Literal["libsndfile", "ffmpeg", "array"]
+"""The library that decoded a recording; ``array`` for samples in memory."""
+
 SAMPLE_RATE = 16_000
 LEAST_SAMPLES = 400
-"""One receptive field of the model at 16 kHz: 25 ms."""
+"""Samples of one receptive field of the model at 16 kHz: 25 ms."""
 
 RATES = (1_000, 768_000)
-"""Sample rates in Hz that are taken; anything else is a damaged header."""
+"""Lowest and highest sample rate in Hz; anything else is a damaged header."""
 MOST_CHANNELS = 64
+LOUDEST = 1e30
+"""Largest absolute sample. Full scale is 1, and integers that were never scaled reach 2³¹; the rest
+up to float32's 3e38 is headroom for sums over channels and in the resampler."""
 
 AUDIO_SUFFIXES = frozenset(
     [".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf",
      ".flac", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpga", ".oga",
      ".ogg", ".opus", ".snd", ".sph", ".ts", ".wav", ".wave", ".weba", ".webm", ".wma", ".wv"]
 )  # fmt: skip
-"""Endings that are looked for in a folder; a file that is named itself may have any."""
+"""File name suffixes that are looked for in a folder; a file named by the user may have any."""

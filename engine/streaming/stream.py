@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..audio.arrays import ArrayReader, check_header
+from ..audio.arrays import ArrayReader
 from ..audio.convert import Converter
 from ..audio.meter import SILENT_DBFS
+from ..audio.readers import check_header
 from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
 from ..errors import NoHeadError, OptionError
 from ..results.decision import decide
