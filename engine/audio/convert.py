@@ -49,10 +49,11 @@ class Converter:
         if not usable.all():
             first = int(np.argmin(usable))
             seconds = (self._frames + first) / self.rate
-            found = f"is {mono[first]:g}, full scale is 1" if np.isfinite(mono[first]) else ""
+            found = "is NaN or infinite"
+            if np.isfinite(mono[first]):
+                found = f"is {mono[first]:g}, and {LOUDEST:g} is the most (full scale is 1)"
             raise InvalidSamplesError(
-                f"{self.name}: a sample at {seconds:.3f} s {found or 'is NaN or infinite'}; "
-                "repair the recording"
+                f"{self.name}: a sample at {seconds:.3f} s {found}; repair the recording"
             )
         self._frames += len(mono)
         mono = np.ascontiguousarray(mono, dtype=np.float32)

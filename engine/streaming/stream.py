@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..audio.arrays import ArrayReader
+from ..audio.arrays import ArrayReader, to_float
 from ..audio.convert import Converter
 from ..audio.meter import SILENT_DBFS
 from ..audio.readers import check_header
@@ -152,8 +152,8 @@ class Stream:
         if not reader.array.size:
             return
         check_header(reader, self.channel)
-        for block in reader.blocks():
-            self._append(self._converter.feed(block))
+        # In one block, so that samples that are refused leave the stream as it was.
+        self._append(self._converter.feed(to_float(reader.array)))
         self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
 
     def ripe(self, newest: int | None = None) -> Iterator[StreamWindow]:

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import encoded, tone
 
+from emotion2vec_edge.engine.audio.convert import Converter
 from emotion2vec_edge.engine.audio.recording import load_audio
+from emotion2vec_edge.engine.audio.types import LOUDEST
 from emotion2vec_edge.engine.errors import AudioTooShortError, InvalidSamplesError
 
 
@@ -54,3 +56,39 @@ def test_samples_that_are_not_numbers(value):
         load_audio(samples, 16_000)
     with pytest.raises(InvalidSamplesError, match="NaN or infinite"):
         load_audio(encoded(samples, 16_000, "WAV", subtype="FLOAT"))
+
+
+@pytest.mark.parametrize("rate", [1_000, 8_000, 16_000, 44_100, 48_000, 767_999])
+@pytest.mark.parametrize("channel", [None, 0])
+def test_the_loudest_audio_does_not_overflow(rate, channel):
+    """Finite audio of 1e37 overflowed in the resampler, after the check."""
+    loud = 0.999 * LOUDEST
+    samples = np.where(np.arange(2 * rate) % 7 < 3, loud, -loud).astype(np.float32)
+    samples[: rate // 2] = loud
+    samples = np.repeat(samples[:, None], 3, axis=1)
+    assert np.isfinite(load_audio(samples, rate, channel=channel).samples).all()
+    with pytest.raises(InvalidSamplesError, match="at 0.000 s is 1e[+]37, and 1e[+]30 is the most"):
+        load_audio(np.full((2 * rate, 2), 1e37, np.float32), rate, channel=channel)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_a_block_that_is_refused_leaves_the_converter_as_it_was(rate):
+    speech = np.random.default_rng(0).uniform(-1, 1, (10 * rate, 2)).astype(np.float32)
+    bad = speech.copy()
+    bad[9 * rate] = np.nan
+    disturbed, calm = Converter("a", rate, None), Converter("a", rate, None)
+    first = disturbed.feed(speech)
+    with pytest.raises(InvalidSamplesError, match=r"at 19\.000 s is NaN"):
+        disturbed.feed(bad)
+    np.testing.assert_array_equal(first, calm.feed(speech))
+    np.testing.assert_array_equal(disturbed.feed(speech), calm.feed(speech))
+    np.testing.assert_array_equal(disturbed.flush(), calm.flush())
+
+
+@pytest.mark.parametrize("size", [333, 44_100, 400_000])
+def test_blocks_of_any_length_give_the_same(size):
+    samples = np.random.default_rng(1).uniform(-1, 1, (400_000, 1)).astype(np.float32)
+    whole, pieces = Converter("a", 44_100, None), Converter("a", 44_100, None)
+    expected = np.concatenate([whole.feed(samples), whole.flush()])
+    found = [pieces.feed(samples[i : i + size]) for i in range(0, len(samples), size)]
+    np.testing.assert_array_equal(np.concatenate([*found, pieces.flush()]), expected)

@@ -193,6 +193,11 @@ def test_bad_samples_leave_the_stream_as_it_was(fake, speech):
     bad[500] = np.nan
     with pytest.raises(InvalidSamplesError, match=r"1\.281 s is NaN"):
         stream.push(bad)
+    long = np.resize(speech, 160_000)
+    long[144_000] = np.nan
+    with pytest.raises(InvalidSamplesError, match=r"10\.250 s is NaN"):
+        stream.push(long)
+    assert stream.seconds == 1.25
     with pytest.raises(InvalidSamplesError, match="dtype"):
         stream.push(np.zeros(100, np.int64))
     calm.push(speech[:20_000])
