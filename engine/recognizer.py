@@ -11,6 +11,7 @@ from typing import Literal, get_args, overload
 
 from numpy.typing import ArrayLike
 
+from . import settings
 from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
@@ -18,7 +19,6 @@ from .bundle.manifest import Variant
 from .errors import E2VError, OptionError, ProviderError
 from .pipeline import OnError, Pipeline
 from .progress import Progress
-from .results.decision import check_reject_below
 from .results.encoding import Encoding
 from .results.types import Utterance
 from .runtime.chunking import Chunking
@@ -27,7 +27,7 @@ from .runtime.model import Model, noise
 from .runtime.prepared import make_ready, open_encoder
 from .runtime.providers import PROVIDERS, Provider
 from .runtime.session import Chosen, SessionConfig, choose
-from .settings import IntakeSettings
+from .settings import IntakeSettings, check_probability
 from .streaming.stream import Stream
 
 PRECISIONS = ("fp32", "int8", "fp16")
@@ -66,8 +66,8 @@ class Recognizer:
         provider: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        chunk_seconds: float = 30.0,
-        context_seconds: float = 2.0,
+        chunk_seconds: float = settings.CHUNK_SECONDS,
+        context_seconds: float = settings.CONTEXT_SECONDS,
         reject_below: float = 0.0,
         provider_options: Mapping[str, object] | None = None,
         prepare: bool = False,
@@ -103,7 +103,7 @@ class Recognizer:
             raise OptionError(f"precision {precision!r} is not known; give auto, {known}")
         if provider_options and provider == "auto":
             raise OptionError("options are one provider's own; name it instead of auto")
-        check_reject_below(reject_below)
+        check_probability("reject_below", reject_below)
         options = {key: str(value) for key, value in (provider_options or {}).items()}
         config = SessionConfig(checked_threads(threads), options)
         chunking = Chunking(chunk_seconds, context_seconds)
@@ -278,13 +278,16 @@ class Recognizer:
         self,
         source: Iterable[ArrayLike] | None = None,
         *,
-        window: float = 2.0,
-        hop: float = 0.5,
+        window: float = settings.STREAM_WINDOW_SECONDS,
+        hop: float = settings.STREAM_HOP_SECONDS,
         rate: int = SAMPLE_RATE,
         channel: int | None = None,
     ) -> Stream:
         """Results of audio as it arrives; arguments and errors as :class:`~.Stream`."""
-        return Stream(self, source, window=window, hop=hop, rate=rate, channel=channel)
+        return Stream(
+            self.encoder, self.labels, source, window=window, hop=hop, rate=rate, channel=channel,
+            reject_below=self.reject_below,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         manifest = self.bundle.manifest

@@ -1,74 +1,133 @@
-"""What a user decides: frozen groups of settings, which the command line fills in."""
+"""Settings that a user decides: their defaults, their limits, and frozen groups of them.
+
+This is the one home of each default and each limit; the command line, the Python interface and the
+rooms below take them from here. It imports neither numpy nor a model, so that help texts are quick.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Literal
 
 from .errors import OptionError
 
-if TYPE_CHECKING:
-    from .recognizer import Recognizer
-
 Granularity = Literal["utterance", "frame"]
+"""One result for the whole recording, or also one for each window of it."""
+
+CHUNK_SECONDS = 30.0
+"""Seconds of the longest stretch that the encoder sees at once."""
+CONTEXT_SECONDS = 2.0
+"""Seconds of context on each side of a chunk."""
+WINDOW_SECONDS = 0.1
+"""Seconds of one window of a timeline."""
+HOP_SECONDS = 0.05
+"""Seconds between the starts of two windows of a timeline."""
+STREAM_WINDOW_SECONDS = 2.0
+"""Seconds of one window of a stream."""
+STREAM_HOP_SECONDS = 0.5
+"""Seconds between the starts of two windows of a stream."""
+SEGMENT_SECONDS = 0.5
+"""Seconds of the shortest segment: a subtitle that is shorter cannot be read."""
+TOP = 3
+"""Number of emotions listed, best first."""
+
+LEAST_WINDOW = 0.02
+"""Seconds of one frame of every emotion2vec, the shortest window."""
+LEAST_RECORDING = 0.025
+"""Seconds of one receptive field of the model, 400 samples at 16 kHz."""
+LEAST_HOP = 0.001
+"""Seconds. A finer timeline has no more information and would fill the memory."""
+MOST_SECONDS = 1_000_000.0
+"""Seconds, eleven days: the largest duration that is accepted. Larger ones overflow in samples."""
+
+
+def check_seconds(name: str, value: float, least: float, most: float = MOST_SECONDS) -> None:
+    """Refuse a duration that is out of range, NaN or no number.
+
+    Args:
+        name: the setting, with its article, such as ``a window``.
+        value: seconds.
+        least: the smallest value that is accepted.
+        most: the largest.
+
+    Raises:
+        OptionError: the value is outside of the range.
+    """
+    if not (isinstance(value, Real) and least <= value <= most):
+        raise OptionError(f"{name} of {value} s; give {least:,.10g} to {most:,.10g} s")
+
+
+def check_window(window: float, hop: float) -> None:
+    """Refuse a window shorter than one frame and a hop that is not positive.
+
+    Raises:
+        OptionError: either is out of range.
+    """
+    check_seconds("a window", window, LEAST_WINDOW)
+    check_seconds("a hop", hop, LEAST_HOP)
+
+
+def check_probability(name: str, value: float) -> None:
+    """Refuse a number that is no probability.
+
+    Raises:
+        OptionError: it is not from 0 to 1.
+    """
+    if not (isinstance(value, Real) and 0 <= value <= 1):
+        raise OptionError(f"{name} is {value}; give a probability from 0 to 1")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model, and where it runs; fields as the arguments of :meth:`Recognizer.load`."""
+    """The model and where it runs; fields as the arguments of :meth:`Recognizer.load`."""
 
     model: str | None = None
     provider: str = "auto"
     precision: str = "auto"
     threads: int | None = None
-    chunk_seconds: float = 30.0
-    context_seconds: float = 2.0
+    chunk_seconds: float = CHUNK_SECONDS
+    context_seconds: float = CONTEXT_SECONDS
     reject_below: float = 0.0
     provider_options: Mapping[str, str] = field(default_factory=dict)
-
-    def load(self, *, prepare: bool = False) -> Recognizer:
-        """Open the model; argument and errors as :meth:`Recognizer.load`."""
-        from .recognizer import Recognizer
-
-        return Recognizer.load(**asdict(self), prepare=prepare)
 
 
 @dataclass(frozen=True)
 class IntakeSettings:
-    """What is taken in of a recording; fields as the arguments of :meth:`Recognizer.encode`."""
+    """The part of a recording that is used; fields as the arguments of :meth:`Recognizer.encode`.
+
+    Raises:
+        OptionError: ``max_seconds`` is out of range.
+    """
 
     channel: int | None = None
     max_seconds: float | None = None
     cut: bool = False
 
+    def __post_init__(self) -> None:
+        if self.max_seconds is not None:
+            check_seconds("max_seconds", self.max_seconds, LEAST_RECORDING)
+
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What is told about a recording."""
+    """The contents of the report on a recording.
+
+    Raises:
+        OptionError: a duration is out of range.
+    """
 
     granularity: Granularity = "utterance"
-    window: float = 0.1
+    window: float = WINDOW_SECONDS
     """Seconds of one window of the timeline."""
-    hop: float = 0.05
-    """Seconds from one window to the next."""
-    top: int = 3
-    """How many of the best emotions are listed."""
-    min_segment: float = 0.5
+    hop: float = HOP_SECONDS
+    """Seconds between the starts of two windows."""
+    top: int = TOP
+    """Number of emotions listed, best first."""
+    min_segment: float = SEGMENT_SECONDS
     """Seconds of the shortest segment, in the formats that have segments."""
 
-    def check(self) -> None:
-        """Refuse what cannot be.
-
-        Raises:
-            OptionError: a window shorter than one frame, a hop that is not positive, a segment
-                of less than nothing.
-        """
-        from .results.pooling import check_window
-
-        if self.granularity == "frame":
-            check_window(self.window, self.hop)
-        if not self.min_segment >= 0:
-            raise OptionError(
-                f"a shortest segment of {self.min_segment!r} s; give 0 or more seconds"
-            )
+    def __post_init__(self) -> None:
+        check_window(self.window, self.hop)
+        check_seconds("a shortest segment", self.min_segment, 0)

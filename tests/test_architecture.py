@@ -20,7 +20,7 @@ TOP = {
 }
 """Top folder → the top folders that it may import."""
 
-GROUND = {"errors", "files", "metrics", "progress", "telemetry", "version"}
+GROUND = {"errors", "files", "metrics", "progress", "settings", "telemetry", "version"}
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
 READING = SOUND_AND_MODEL | {"runtime", "results"}
 
@@ -29,6 +29,7 @@ ENGINE = {
     "telemetry": set(),
     "errors": set(),
     "progress": set(),
+    "settings": {"errors"},
     "metrics": {"errors"},
     "files": {"errors"},
     "audio": GROUND,
@@ -39,20 +40,17 @@ ENGINE = {
     "embeddings": {"errors", "files", "metrics"},
     "fusion": {"errors", "metrics"},
     "streaming": READING,
-    "settings": READING | {"streaming", "recognizer"},
-    "pipeline": READING | {"settings"},
-    "recognizer": READING | {"streaming", "settings", "pipeline"},
-    "batch": READING | {"streaming", "recognizer", "settings"},
-    "serve": READING
-    | {"streaming", "recognizer", "settings", "batch", "corpora", "embeddings", "fusion"},
+    "pipeline": READING,
+    "recognizer": READING | {"streaming", "pipeline"},
+    "batch": READING | {"streaming", "recognizer"},
+    "serve": READING | {"streaming", "recognizer", "batch", "corpora", "embeddings", "fusion"},
     "cli": READING
-    | {"streaming", "recognizer", "settings", "batch", "corpora", "embeddings", "fusion", "serve"},
+    | {"streaming", "recognizer", "batch", "corpora", "embeddings", "fusion", "serve"},
 }
 """Room of the engine → the rooms that it may import; ``engine/__init__.py`` names them all."""
 
 PENDING = {
     "engine/runtime/profiling.py",
-    "engine/streaming/stream.py",
     "engine/cli/recognize.py",
     "engine/runtime/session.py",
     "export/finetune",

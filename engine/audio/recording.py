@@ -11,20 +11,17 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
-from ..errors import AudioTooLongError, AudioTooShortError, OptionError
+from ..errors import AudioTooLongError, AudioTooShortError
+from ..settings import LEAST_RECORDING, check_seconds
 from .arrays import ArrayReader
 from .convert import Converter
 from .decoders import open_reader
 from .readers import Reader, check_header
 from .sources import Source, open_source
 from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, DecoderName, Samples
-
-MOST_SECONDS = 1e9
-"""Largest ``max_seconds``: 31 years."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +84,6 @@ def check_length(samples: int, name: str) -> None:
         )
 
 
-def check_max_seconds(max_seconds: float | None) -> None:
-    """Refuse a limit that cannot be.
-
-    Raises:
-        OptionError: not a number of seconds above 0 and up to 1e9.
-    """
-    if max_seconds is None:
-        return
-    if not isinstance(max_seconds, Real) or not 0 < max_seconds <= MOST_SECONDS:
-        raise OptionError(
-            f"max_seconds is {max_seconds!r}; give a number of seconds above 0, at most "
-            f"{MOST_SECONDS:g}"
-        )
-
-
 class Recording:
     """An open recording: the facts of its header, and its audio in blocks. A context manager.
 
@@ -114,7 +96,7 @@ class Recording:
 
     Raises:
         AudioError: as :func:`load_audio`.
-        OptionError: ``max_seconds`` or ``channel`` cannot be.
+        OptionError: ``max_seconds`` or ``channel`` is out of range.
     """
 
     def __init__(
@@ -126,7 +108,8 @@ class Recording:
         max_seconds: float | None = None,
         cut: bool = False,
     ) -> None:
-        check_max_seconds(max_seconds)
+        if max_seconds is not None:
+            check_seconds("max_seconds", max_seconds, LEAST_RECORDING)
         self.channel = channel
         self.max_seconds = max_seconds
         self.cut = cut

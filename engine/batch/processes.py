@@ -24,6 +24,7 @@ from typing import Any
 from .. import errors
 from ..audio.ahead import AHEAD
 from ..errors import E2VError
+from ..recognizer import Recognizer
 from ..settings import IntakeSettings, ModelSettings, ReportSettings
 from .discover import InputFile
 from .settings import BatchSettings
@@ -186,7 +187,7 @@ def main() -> None:
             tuple(given["formats"]),
             given["embeddings"],
         )
-        recognizer = ModelSettings(**start["model"]).load()
+        recognizer = Recognizer.load(**start["model"])
         worker = Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)
         answer({"ready": True})
         for outcome in worker.work(InputFile(**json.loads(line)) for line in lines):

@@ -22,7 +22,6 @@ class BatchSettings:
 
     def check(self) -> None:
         """Refuse what cannot be; raises OptionError."""
-        self.report.check()
         for format_ in self.formats:
             if format_ not in SEGMENT_WRITERS:
                 raise OptionError(

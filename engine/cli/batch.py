@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import E2VError
+from ..errors import E2VError, OptionError
 from .options import intake_options, model_options, report_options
 from .signals import sigterm_interrupts
 
@@ -82,7 +82,7 @@ def batch(
     from ..batch.run import Progress, remaining, run_batch, run_digest
     from ..batch.settings import BatchSettings
     from ..batch.worker import Executor, Worker
-    from ..errors import OptionError
+    from ..recognizer import Recognizer
     from ..runtime.hardware import checked_threads
 
     settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
@@ -90,7 +90,7 @@ def batch(
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
-    recognizer = model_settings.load()
+    recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
     one_by_one = jobs > 1 or recognizer.encoder.batch_size == 1
     if one_by_one and batch_size is not None and batch_size > 1:
         raise OptionError(

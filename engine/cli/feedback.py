@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +49,14 @@ def add(
     """
     from ..corpora.feedback import Correction, FeedbackStore, encoder_id
     from ..corpora.labelled import canonical
+    from ..recognizer import Recognizer
 
     label = canonical(label)
     if not label:
         raise OptionError("--label is empty; give the emotion")
     report = _report(result, file)
     opened = FeedbackStore(store)
-    recognizer = model_settings.load()
+    recognizer = Recognizer.load(**asdict(model_settings))
     manifest = recognizer.bundle.manifest
     if recognizer.labels and label not in recognizer.labels:
         click.echo(

@@ -6,11 +6,22 @@ import functools
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
-from ..settings import IntakeSettings, ModelSettings, ReportSettings
+from ..settings import (
+    CHUNK_SECONDS,
+    CONTEXT_SECONDS,
+    HOP_SECONDS,
+    SEGMENT_SECONDS,
+    TOP,
+    WINDOW_SECONDS,
+    Granularity,
+    IntakeSettings,
+    ModelSettings,
+    ReportSettings,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +65,7 @@ model_options = _grouped(
         multiple=True,
         metavar="KEY=VALUE",
         callback=lambda _context, _parameter, values: dict(map(_pair, values)),
-        help="An option of the named provider, as ONNX Runtime calls it: device_id=1.",
+        help="Option of the named provider, by its name in ONNX Runtime: device_id=1.",
     ),
     click.option(
         "--precision", default="auto", show_default=True, help="auto, fp32, int8 or fp16."
@@ -63,16 +74,16 @@ model_options = _grouped(
     click.option(
         "--chunk-seconds",
         type=float,
-        default=30.0,
+        default=CHUNK_SECONDS,
         show_default=True,
-        help="The longest stretch that is encoded at once.",
+        help="Seconds of the longest stretch that is encoded at once.",
     ),
     click.option(
         "--context-seconds",
         type=float,
-        default=2.0,
+        default=CONTEXT_SECONDS,
         show_default=True,
-        help="What a chunk of longer audio hears beyond what is kept of it.",
+        help="Seconds of context on each side of a chunk of longer audio.",
     ),
     click.option(
         "--reject-below",
@@ -103,7 +114,7 @@ report_options = _grouped(
     ReportSettings,
     click.option(
         "--granularity",
-        type=click.Choice(["utterance", "frame"]),
+        type=click.Choice(get_args(Granularity)),
         default="utterance",
         show_default=True,
         help="One emotion a recording, or also one a window.",
@@ -111,30 +122,30 @@ report_options = _grouped(
     click.option(
         "--window",
         type=float,
-        default=0.1,
+        default=WINDOW_SECONDS,
         show_default=True,
         help="Seconds of one window of the timeline.",
     ),
     click.option(
         "--hop",
         type=float,
-        default=0.05,
+        default=HOP_SECONDS,
         show_default=True,
         help="Seconds from one window to the next.",
     ),
     click.option(
         "--top",
         type=click.IntRange(1),
-        default=3,
+        default=TOP,
         show_default=True,
-        help="How many of the best emotions to list.",
+        help="Number of emotions listed, best first.",
     ),
     click.option(
         "--min-segment",
         type=float,
-        default=0.5,
+        default=SEGMENT_SECONDS,
         show_default=True,
-        help="Shortest segment, in seconds, of the formats that have segments.",
+        help="Seconds of the shortest segment, in the formats that have segments.",
     ),
 )
 

@@ -61,6 +61,7 @@ def recognize(
     from .. import example_recordings
     from ..errors import AudioError, OptionError, ProviderError
     from ..files import printable
+    from ..recognizer import Recognizer
     from ..results.plot import check_plot, plot_timeline
     from ..results.report import Report
     from ..results.writers.registry import SEGMENT_WRITERS, WRITERS
@@ -77,12 +78,11 @@ def recognize(
             f"{what} is of one recording, and {len(files)} were given; for several there is "
             "e2v batch --format"
         )
-    report_settings.check()
     if plot is not None:
         check_plot(plot)
     framed = report_settings.granularity == "frame"
 
-    recognizer = model_settings.load()
+    recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
     saver = _EmbeddingSaver(embedding) if embedding is not None else None
     failures: list[int] = []
     with _destination(output) as out:

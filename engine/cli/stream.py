@@ -8,10 +8,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import IO, TYPE_CHECKING
 
 import click
 
+from ..settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS
 from .options import model_options
 from .signals import sigterm_interrupts
 
@@ -49,8 +51,20 @@ CATCH_UP_SECONDS = 1.0
     help="Of raw samples.",
 )
 @click.option("--channel", type=click.IntRange(0), help="Channel to take; the mean otherwise.")
-@click.option("--window", type=float, default=2.0, show_default=True, help="Seconds of a window.")
-@click.option("--hop", type=float, default=0.5, show_default=True, help="Seconds between windows.")
+@click.option(
+    "--window",
+    type=float,
+    default=STREAM_WINDOW_SECONDS,
+    show_default=True,
+    help="Seconds of one window.",
+)
+@click.option(
+    "--hop",
+    type=float,
+    default=STREAM_HOP_SECONDS,
+    show_default=True,
+    help="Seconds from one window to the next.",
+)
 @click.option(
     "--live/--no-live",
     default=None,
@@ -78,11 +92,13 @@ def stream(
         arecord -f S16_LE -r 16000 -t raw | e2v stream - --rate 16000
         ffmpeg -i rtsp://… -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000
     """
+    from ..recognizer import Recognizer
+
     if mic == (source is not None):
         raise click.UsageError("give a source (- is stdin), or --mic")
     # Audio is taken in from here on, so that what comes while the model loads is on time.
     arrivals = _arrivals(source, device, rate, channels, sample_format, live)
-    recognizer = model_settings.load()
+    recognizer = Recognizer.load(**asdict(model_settings))
     opened = recognizer.stream(window=window, hop=hop, rate=arrivals.rate, channel=channel)
     format_ = format_ or ("line" if sys.stdout.isatty() else "jsonl")
     tell = {"line": _LineTeller, "jsonl": _Teller, "csv": _CsvTeller}[format_](sys.stdout)

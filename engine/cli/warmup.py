@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -28,13 +29,14 @@ def warmup(model_settings: ModelSettings) -> None:
     one version of ONNX Runtime and one processor or GPU, and may be deleted. For CUDA there is
     nothing to keep.
     """
+    from ..recognizer import Recognizer
     from ..runtime.prepared import entry_of
     from ..runtime.providers import TENSORRT
     from ..runtime.session import import_onnxruntime
 
     built = TENSORRT.ort_name in import_onnxruntime().get_available_providers()
     with _clock("preparing; TensorRT's engines take minutes" if built else "preparing"):
-        recognizer = model_settings.load(prepare=True)
+        recognizer = Recognizer.load(**asdict(model_settings), prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
     place = entry_of(recognizer.bundle, recognizer.precision, recognizer.tier, recognizer.running)
     if place is None:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
-
 REJECTED = "unknown"
 """The answer where none is sure enough."""
 
@@ -20,13 +18,3 @@ def decide(
     best = int(scores.argmax())
     confidence = float(scores[best])
     return labels[best] if confidence >= reject_below else REJECTED, confidence
-
-
-def check_reject_below(value: float) -> None:
-    """Refuse a limit that is no probability.
-
-    Raises:
-        OptionError: it is not.
-    """
-    if not 0 <= value <= 1:
-        raise OptionError(f"reject below {value!r}; give a probability from 0 (nothing) to 1")

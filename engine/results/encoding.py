@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..audio.meter import AudioWarning
 from ..bundle.manifest import AudioContract
 from ..errors import NoHeadError
+from ..settings import HOP_SECONDS, WINDOW_SECONDS
 from .decision import decide
 from .pooling import clip_scores, window_scores, window_spans
 from .timeline import Timeline
@@ -65,7 +66,7 @@ class Encoding:
             calibrated=self.calibrated,
         )
 
-    def timeline(self, window: float = 0.1, hop: float = 0.05) -> Timeline:
+    def timeline(self, window: float = WINDOW_SECONDS, hop: float = HOP_SECONDS) -> Timeline:
         """Emotions along the clip, from the same pass.
 
         Args:

@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.manifest import AudioContract
-from ..errors import OptionError
 from ..metrics import softmax
+from ..settings import check_window
 
-LEAST_WINDOW = 0.02
-"""Seconds: one frame of every emotion2vec."""
 WINDOWS_AT_ONCE = 4096
-LEAST_HOP = 0.001
-"""Seconds; a finer timeline has nothing new to say, and would fill the memory."""
+"""Windows pooled in one step, which bounds the memory that a long timeline takes."""
 
 
 def clip_scores(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -36,18 +33,6 @@ def frame_centres(frames: int, audio: AudioContract) -> NDArray[np.float64]:
     """Centre of each frame's receptive field, in seconds: float64 [frames]."""
     samples = audio.hop * np.arange(frames) + audio.receptive_field / 2
     return samples / audio.sample_rate
-
-
-def check_window(window: float, hop: float) -> None:
-    """Refuse a timeline that cannot be.
-
-    Raises:
-        OptionError: a window shorter than one frame, a hop that is not positive.
-    """
-    if not LEAST_WINDOW <= window < np.inf:
-        raise OptionError(f"a window of {window!r} s; give at least one frame, {LEAST_WINDOW} s")
-    if not LEAST_HOP <= hop < np.inf:
-        raise OptionError(f"a hop of {hop!r} s; give at least {LEAST_HOP} s")
 
 
 def window_spans(

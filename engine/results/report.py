@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OptionError
+from ..settings import SEGMENT_SECONDS, TOP
 from .timeline import Timeline
 from .types import Segment, Utterance
-
-MIN_SEGMENT = 0.5
-"""Seconds: a subtitle that is shorter cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +21,10 @@ class Report:
     utterance: Utterance
     timeline: Timeline | None = None
     """The windows, where frames were asked for."""
-    top: int = 3
+    top: int = TOP
     embedding: str | None = None
     """Path of the ``.npy`` that holds the embedding."""
-    min_segment: float = MIN_SEGMENT
+    min_segment: float = SEGMENT_SECONDS
     """Seconds of the shortest segment in the formats that have segments."""
 
     def segments(self) -> list[Segment]:

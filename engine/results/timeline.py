@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..settings import check_seconds
 from .decision import REJECTED, decide
 from .segments import Run, merged
 from .types import Segment, Window
@@ -58,8 +58,7 @@ class Timeline(Sequence[Window]):
         A border between two emotions lies midway between the centres of the windows on its sides.
         Runs shorter than ``min_seconds`` go to the longer of their neighbours, shortest first.
         """
-        if not min_seconds >= 0:
-            raise OptionError(f"min_seconds is {min_seconds!r}; give 0 or more")
+        check_seconds("min_seconds", min_seconds, 0)
         if not len(self):
             return []
         names, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)

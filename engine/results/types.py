@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..audio.meter import AudioWarning
 from ..errors import OptionError
+from ..settings import TOP
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Utterance:
     calibrated: bool = False
     """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
 
-    def top(self, count: int = 3) -> list[tuple[str, float]]:
+    def top(self, count: int = TOP) -> list[tuple[str, float]]:
         """The ``count`` highest (label, score), best first."""
         if count < 1:
             raise OptionError(f"top({count}): give at least 1")
         ranked = sorted(self.scores.items(), key=lambda item: item[1], reverse=True)
         return ranked[:count]
 
-    def to_dict(self, top: int = 3) -> dict[str, Any]:
+    def to_dict(self, top: int = TOP) -> dict[str, Any]:
         """JSON-ready form; the embedding is left out, it belongs in a ``.npy``."""
         return {
             "emotion": self.emotion,

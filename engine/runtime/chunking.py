@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..settings import CHUNK_SECONDS, CONTEXT_SECONDS, check_seconds
 
 BLOCK_SECONDS = 1.0
 """Front-end block where nothing else is known."""
@@ -20,24 +20,19 @@ class Chunking:
     """How long audio is cut for the encoder.
 
     Raises:
-        OptionError: chunks under a second, or a context that leaves less than half of a chunk.
+        OptionError: a chunk under a second, or a context that leaves less than half of it.
     """
 
-    seconds: float = 30.0
+    seconds: float = CHUNK_SECONDS
     """The longest stretch that the encoder sees at once."""
-    context: float = 2.0
-    """Seconds that a chunk hears on either side of the part of it that is kept."""
+    context: float = CONTEXT_SECONDS
+    """Seconds of context on each side of a chunk."""
     block: float = BLOCK_SECONDS
     """Seconds that the front-end is given at once."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.seconds < np.inf:
-            raise OptionError(f"chunks of {self.seconds!r} s; give at least 1")
-        if not 0 <= self.context <= self.seconds / 4:
-            raise OptionError(
-                f"{self.context!r} s of context for chunks of {self.seconds:g} s; give 0 to a "
-                "quarter of a chunk"
-            )
+        check_seconds("a chunk", self.seconds, 1)
+        check_seconds("a context (up to a quarter of a chunk)", self.context, 0, self.seconds / 4)
 
 
 def chunks(

@@ -1,18 +1,18 @@
-"""Audio that arrives in pieces → results as they ripen.
+"""Audio that arrives in pieces → one result for each window, as soon as the window is complete.
 
 Each window is normalised by its own statistics and encoded exactly as it would be alone. To keep
 the front-end's features of the audio that two windows share would save a fifth of the time, but
-they belong to the level of the window that they were made for: on real speech with pauses, 5 % of
-the windows then change their label.
+they depend on the level of the window that they were computed for: on real speech with pauses, 5 %
+of the windows then change their label.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,21 +24,26 @@ from ..audio.readers import check_header
 from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
 from ..errors import NoHeadError, OptionError
 from ..results.decision import decide
-from ..results.pooling import LEAST_WINDOW, check_window, clip_scores
+from ..results.pooling import clip_scores
 from ..results.types import Window
-
-if TYPE_CHECKING:
-    from ..recognizer import Recognizer
+from ..runtime.model import Model
+from ..settings import (
+    LEAST_RECORDING,
+    LEAST_WINDOW,
+    STREAM_HOP_SECONDS,
+    STREAM_WINDOW_SECONDS,
+    check_seconds,
+)
 
 
 @dataclass(frozen=True)
 class StreamWindow(Window):
-    """The emotion of one stretch of a stream, which starts at 0 s."""
+    """The emotion of one window of a stream, whose time starts at 0 s."""
 
     silent: bool
-    """Under −60 dBFS: there is nothing to hear an emotion in."""
+    """True below −60 dBFS, where there is no emotion to recognize."""
     skipped: int
-    """Windows that were left out before this one, to keep up."""
+    """Windows that were left out before this one, to keep up with the audio."""
     latency: float
     """Seconds from the arrival of the window's last sample to its result."""
 
@@ -55,7 +60,8 @@ class StreamWindow(Window):
 class Stream:
     """Emotions of a stream, window by window. For one thread at a time.
 
-    Example:
+    :meth:`Recognizer.stream` makes one::
+
         >>> from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
         >>> samples = load_audio(example_recordings()[0]).samples
         >>> blocks = (samples[i : i + 1600] for i in range(0, len(samples), 1600))
@@ -63,47 +69,49 @@ class Stream:
         ...     [window.end for window in stream]
         [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.3]
 
-    Without ``source``, push what arrives, and flush at the end.
+    Without ``source``, push the audio as it arrives, and flush at the end.
 
     Args:
-        recognizer: the model.
+        model: encodes one window at a time.
+        labels: label ids in the order of the model's logits.
         source: blocks of samples, pulled when the stream is iterated over.
-        window: seconds of one window, at most what the model encodes at once.
-        hop: seconds from one window to the next, at least 0.02. Windows start on multiples of that.
-        rate: sample rate in Hz of what is pushed.
+        window: seconds of one window, at most one chunk of the model.
+        hop: seconds between the starts of two windows, at least 0.02. Windows start at multiples
+            of it.
+        rate: sample rate in Hz of the samples that are pushed.
         channel: channel to take, from 0; None takes the mean of all.
+        reject_below: confidence under which the answer is ``unknown``.
 
     Raises:
-        OptionError: a window or hop that cannot be.
-        InvalidSamplesError: a rate that is not taken.
+        OptionError: a window or hop that is out of range.
+        InvalidSamplesError: a rate that is not supported.
         NoHeadError: the model gives embeddings only.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        model: Model,
+        labels: Sequence[str],
         source: Iterable[ArrayLike] | None = None,
         *,
-        window: float = 2.0,
-        hop: float = 0.5,
+        window: float = STREAM_WINDOW_SECONDS,
+        hop: float = STREAM_HOP_SECONDS,
         rate: int = SAMPLE_RATE,
         channel: int | None = None,
+        reject_below: float = 0.0,
     ) -> None:
-        check_window(window, hop)
-        longest = recognizer.encoder.chunking.seconds
-        if not LEAST_SAMPLES / SAMPLE_RATE <= window <= longest:
-            raise OptionError(
-                f"a window of {window!r} s; a stream takes 0.025 to {longest:g} s "
-                "(what is encoded at once)"
-            )
-        if hop < LEAST_WINDOW:
-            raise OptionError(f"a hop of {hop!r} s; a stream takes at least {LEAST_WINDOW} s")
-        if not recognizer.labels:
+        longest = model.chunking.seconds
+        # A longer window would be cut into chunks, and would not be what it is alone.
+        check_seconds("a stream's window (up to one chunk)", window, LEAST_RECORDING, longest)
+        check_seconds("a stream's hop", hop, LEAST_WINDOW)
+        if not labels:
             raise NoHeadError("a stream gives emotions, and this model has no emotion head")
-        self.recognizer = recognizer
+        self.model = model
+        self.labels = tuple(labels)
         self.source = source
         self.rate = rate
         self.channel = channel
+        self.reject_below = reject_below
         check_header(ArrayReader(np.zeros(1, np.float32), rate), None)
         self._window = round(window * SAMPLE_RATE)
         self._hop = hop * SAMPLE_RATE
@@ -181,7 +189,7 @@ class Stream:
         self._closed = True
         windows = list(self.ripe())
         start = self._start(self._next)
-        hop = self.recognizer.encoder.audio.hop
+        hop = self.model.audio.hop
         left = self._end - max(start, self._covered)
         if left > (hop if self._next else 0) and self._end - start >= LEAST_SAMPLES:
             windows.append(self._encode(start, self._end))
@@ -216,7 +224,7 @@ class Stream:
 
     def _start(self, number: int) -> int:
         """First sample of a window: that of the frame nearest to its place."""
-        frame = self.recognizer.encoder.audio.hop
+        frame = self.model.audio.hop
         return round(number * self._hop / frame) * frame
 
     def _complete(self) -> int:
@@ -229,10 +237,9 @@ class Stream:
     def _encode(self, start: int, end: int) -> StreamWindow:
         samples = self._samples[start - self._first : end - self._first]
         power = float(np.square(samples, dtype=np.float64).mean())
-        _, logits = self.recognizer.encoder.encode(samples)
+        _, logits = self.model.encode(samples)
         scores = clip_scores(cast("NDArray[np.float32]", logits))  # there is a head
-        labels = self.recognizer.labels
-        emotion, confidence = decide(labels, scores, self.recognizer.reject_below)
+        emotion, confidence = decide(self.labels, scores, self.reject_below)
         while len(self._arrivals) > 1 and self._arrivals[0][0] < end:
             self._arrivals.popleft()
         skipped, self._skipped, self._covered = self._skipped, 0, end
@@ -242,7 +249,7 @@ class Stream:
             end=end / SAMPLE_RATE,
             emotion=emotion,
             confidence=confidence,
-            scores=dict(zip(labels, scores.tolist(), strict=True)),
+            scores=dict(zip(self.labels, scores.tolist(), strict=True)),
             silent=power < 10 ** (SILENT_DBFS / 10),
             skipped=skipped,
             latency=time.perf_counter() - self._arrivals[0][1],

@@ -255,7 +255,11 @@ def test_all_bad_files(tmp_path):
         (["recognize", "--examples", "--threads", "0"], 2, "threads is 0"),
         (["recognize", "--examples", "--precision", "int4"], 2, "int4"),
         (["recognize", "--examples", "--provider", "tpu"], 2, "tpu"),
-        (["recognize", "--examples", "--granularity", "frame", "--window", "0"], 2, "one frame"),
+        (
+            ["recognize", "--examples", "--granularity", "frame", "--window", "0"],
+            2,
+            "a window of 0.0 s; give 0.02 to 1,000,000 s",
+        ),
         (["recognize", "gone.wav"], 3, "No such file"),
         (["recognize", "--examples", "--channel", "5"], 3, "no channel 5"),
         (["recognize", "--examples", "--model", "gone"], 4, "not a model bundle"),

@@ -73,7 +73,7 @@ def test_one_window_over_all_is_the_mean():
 
 @pytest.mark.parametrize(("window", "hop"), [(0.019, 0.05), (0.1, 0), (-1, 1), (0.1, float("nan"))])
 def test_impossible_windows_are_refused(window, hop):
-    with pytest.raises(OptionError, match="give at least"):
+    with pytest.raises(OptionError, match=r"give 0\.0"):
         window_spans(1.0, window, hop, AUDIO)
 
 

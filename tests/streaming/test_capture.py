@@ -227,7 +227,12 @@ def test_ctrl_c_and_a_reader_that_goes_away(speech_pcm):
         (["gone.wav"], b"", 3, "No such file"),
         (["-", "--rate", "0"], b"\0\0" * 20, 2, "--rate"),
         (["-", "--rate", "16000", "--channel", "1"], b"\0\0" * 20, 3, "no channel 1"),
-        (["-", "--rate", "16000", "--window", "99"], b"\0\0" * 20, 2, "a window of 99"),
+        (
+            ["-", "--rate", "16000", "--window", "99"],
+            b"\0\0" * 20,
+            2,
+            "window (up to one chunk) of 99",
+        ),
         (["-", "--rate", "16000", "--model", "gone"], b"\0\0" * 20, 4, "not a model bundle"),
     ],
 )

@@ -15,17 +15,12 @@ from emotion2vec_edge.engine.results.pooling import window_spans
 from emotion2vec_edge.engine.runtime.model import Model
 from emotion2vec_edge.engine.streaming.stream import Stream
 
+LABELS = ("a", "b")
 
-class Fake:
-    """A recognizer that takes no time: frames are the mean of what they hear, logits their sum."""
 
-    labels = ("a", "b")
-    reject_below = 0.0
-
-    def __init__(self, recognizer):
-        self.encoder = Model(
-            self, self, dataclasses.replace(recognizer.encoder.audio, normalize=False)
-        )
+class Sessions:
+    """Both sessions of a model that takes no time: a frame is the mean of its samples, its logits
+    are that and its negative."""
 
     def run(self, _, feeds):
         if "waveform" in feeds:
@@ -40,7 +35,8 @@ class Fake:
 
 @pytest.fixture(scope="session")
 def fake(recognizer):
-    return lambda: Fake(recognizer)
+    audio = dataclasses.replace(recognizer.encoder.audio, normalize=False)
+    return lambda **settings: Stream(Model(Sessions(), Sessions(), audio), LABELS, **settings)
 
 
 def alone(recognizer, samples, window):
@@ -77,9 +73,8 @@ def test_windows_ripen_and_are_those_alone(recognizer, speech, size):
     sizes=st.lists(st.integers(1, 9_000), min_size=1, max_size=12),
 )
 def test_any_window_hop_and_pieces_give_what_encoding_alone_gives(fake, window, hop, sizes):
-    one = fake()
     samples = np.random.default_rng(0).normal(size=sum(sizes)).astype(np.float32)
-    stream = Stream(one, window=window, hop=hop)
+    stream = fake(window=window, hop=hop)
     windows, first = [], 0
     for size in sizes:
         windows += stream.push(samples[first : first + size])
@@ -142,7 +137,7 @@ def test_a_stream_shorter_than_a_window(recognizer, speech):
 
 
 def test_windows_that_are_left_out_are_counted(fake):
-    stream = Stream(fake(), window=1.0, hop=0.5)
+    stream = fake(window=1.0, hop=0.5)
     stream.feed(np.ones(16_000 * 5, np.float32))
     windows = list(stream.ripe(newest=2))
     assert [(w.start, w.skipped) for w in windows] == [(3.5, 7), (4.0, 0)]
@@ -152,7 +147,7 @@ def test_windows_that_are_left_out_are_counted(fake):
 
 def test_a_slow_machine_never_falls_further_behind(fake):
     """Each window takes as long as three hops: what waits stays bounded."""
-    stream = Stream(fake(), window=1.0, hop=0.5)
+    stream = fake(window=1.0, hop=0.5)
     heard = 0.0
     behind = []
     arriving = 0.5
@@ -169,7 +164,7 @@ def test_a_slow_machine_never_falls_further_behind(fake):
 def test_latency_counts_from_the_arrival(fake):
     import time
 
-    stream = Stream(fake(), window=1.0, hop=0.5)
+    stream = fake(window=1.0, hop=0.5)
     now = time.perf_counter()
     stream.feed(np.ones(16_000, np.float32), arrived=now - 5.0)
     stream.feed(np.ones(8_000, np.float32), arrived=now - 1.0)
@@ -187,7 +182,7 @@ def test_silence_is_said(recognizer):
 
 
 def test_bad_samples_leave_the_stream_as_it_was(fake, speech):
-    stream, calm = Stream(fake()), Stream(fake())
+    stream, calm = fake(), fake()
     stream.push(speech[:20_000])
     bad = speech[:1_000].copy()
     bad[500] = np.nan
@@ -227,7 +222,7 @@ def test_what_a_stream_cannot_be(recognizer):
 
 
 def test_a_day_takes_no_more_memory_than_a_minute(fake):
-    stream = Stream(fake())
+    stream = fake()
     block = np.random.default_rng(0).normal(size=8_000).astype(np.float32)
 
     def held_after(seconds):
