@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import zlib
 from collections.abc import Iterator
 from typing import Literal
 
@@ -59,17 +60,23 @@ class NormalizedRecording:
         """The audio after ``_held``, of a pipe."""
         self._interruption: AudioError | None = None
         """Error that ended a pipe early."""
+        self._checksum = 0
+        """CRC-32 of the audio, if it is read again."""
         blocks = self._timed(recording.blocks())
         for block in blocks:
             self.meter.add(block)
-            if self._held is not None:
-                self._held.append(block)
-                if self.meter.seconds > HELD_SECONDS:
-                    if not recording.rereadable:
-                        self.normalization = "running"
-                        self._rest = blocks
-                        break
-                    self._held = None
+            if self._held is None:
+                self._checksum = zlib.crc32(block.data, self._checksum)
+                continue
+            self._held.append(block)
+            if self.meter.seconds > HELD_SECONDS:
+                if not recording.rereadable:
+                    self.normalization = "running"
+                    self._rest = blocks
+                    break
+                for held in self._held:
+                    self._checksum = zlib.crc32(held.data, self._checksum)
+                self._held = None
         check_length(self.meter.count, recording.name)
 
     @property
@@ -109,11 +116,11 @@ class NormalizedRecording:
         self.recording.close()
 
     def _read_again(self) -> Iterator[Samples]:
-        count = 0
+        checksum = 0
         for block in self._timed(self.recording.blocks()):
-            count += len(block)
+            checksum = zlib.crc32(block.data, checksum)
             yield block
-        if count != self.meter.count:
+        if checksum != self._checksum:
             raise UndecodableAudioError(f"{self.recording.name}: changed while it was read")
 
     def _running(self) -> Iterator[Samples]:

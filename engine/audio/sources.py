@@ -99,21 +99,21 @@ class FileSource(Source):
     """A regular file. It stays the same one even if another takes its name.
 
     Args:
-        descriptor: of the open file; closed with this object.
+        file: the open file, which is closed with this object.
         name: for messages.
     """
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, file: io.FileIO, name: str) -> None:
         super().__init__(name)
-        self._descriptor = descriptor
+        self._file = file
 
     def open(self) -> SourceFile:
         """As :meth:`Source.open`."""
-        return RegularFile(self._descriptor)
+        return RegularFile(self._file.fileno())
 
     def close(self) -> None:
         """As :meth:`Source.close`."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 class RegularFile(SeekableFile):
@@ -245,7 +245,7 @@ def _open_path(path: Path) -> Source:
     with _naming(name):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return FileSource(descriptor, name)
+        return FileSource(io.FileIO(descriptor), name)
     pipe = os.fdopen(descriptor, "rb")
     try:
         return _open_pipe(pipe, name, owned=True)
@@ -270,7 +270,7 @@ def _open_file(file: Any, name: str) -> Source:
     if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
         regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
         if regular and file.tell() == 0:
-            return FileSource(os.dup(file.fileno()), name)
+            return FileSource(io.FileIO(os.dup(file.fileno())), name)
     if hasattr(file, "seekable") and not file.seekable():
         return _open_pipe(file, name, owned=False)
     content = file.read()
