@@ -16,6 +16,7 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+smartquotes = False  # it makes a dash of the two hyphens of an option
 
 autodoc_member_order = "bysource"
 autodoc_type_aliases = {
@@ -23,6 +24,10 @@ autodoc_type_aliases = {
 }
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
+# Nobody constructs results and recognizers by hand, so a class is shown without its constructor.
+autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__init__", "undoc-members": True}
+toc_object_entries_show_parents = "hide"
 
 nitpicky = True
 # Without the network there is no index of the documentation of Python and numpy to refer to.
