@@ -1,4 +1,4 @@
-"""What can be done to clean recordings to see how a model holds up: noise, level, codec, rate."""
+"""Degradations of clean recordings: noise, level, sample rate, codec."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import OptionError
 
 CODECS = {"opus": ("ogg", "libopus"), "mp3": ("mp3", "libmp3lame"), "aac": ("adts", "aac")}
-"""Name → FFmpeg's container and encoder."""
+"""Codec → FFmpeg's container and encoder."""
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One way of hearing the clips."""
+class Degradation:
+    """One degradation of a clip."""
 
     name: str
     apply: Callable[[Samples], Samples]
+    """float32 [samples] at 16 kHz → the same, degraded."""
 
 
-CLEAN = Condition("clean", lambda samples: samples)
+CLEAN = Degradation("clean", lambda samples: samples)
 
 
-def noise(snr: float) -> Condition:
-    """White noise at a signal-to-noise ratio in dB, the same for the same clip."""
+def noise(snr: float) -> Degradation:
+    """White noise at a signal-to-noise ratio in dB; the same clip gets the same noise."""
 
     def apply(samples: Samples) -> Samples:
         rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
@@ -39,62 +40,77 @@ def noise(snr: float) -> Condition:
         scale = math.sqrt(power / 10 ** (snr / 10))
         return (samples + scale * rng.normal(size=len(samples))).astype(np.float32)
 
-    return Condition(f"noise {snr:g} dB", apply)
+    return Degradation(f"noise {snr:g} dB", apply)
 
 
-def gain(decibel: float) -> Condition:
-    """Louder or quieter; what goes over full scale is clipped, as a converter does."""
+def gain(decibel: float) -> Degradation:
+    """A gain in dB; samples beyond full scale are clipped, as a converter does."""
     factor = 10 ** (decibel / 20)
-    return Condition(
+    return Degradation(
         f"gain {decibel:+g} dB",
         lambda samples: np.clip(factor * samples, -1, 1).astype(np.float32),
     )
 
 
-def narrow(rate: int) -> Condition:
-    """Through a lower sample rate, as of a telephone."""
+def narrow(rate: int) -> Degradation:
+    """A lower sample rate in Hz, such as a telephone's, and back.
+
+    Raises:
+        OptionError: a rate below 1 kHz, or not below 16 kHz.
+    """
 
     def apply(samples: Samples) -> Samples:
         import soxr
 
-        there = soxr.resample(samples, SAMPLE_RATE, rate)
-        back: Samples = np.asarray(soxr.resample(there, rate, SAMPLE_RATE), np.float32)
-        return back
+        low = soxr.resample(samples, SAMPLE_RATE, rate)
+        restored: Samples = np.asarray(soxr.resample(low, rate, SAMPLE_RATE), np.float32)
+        return restored
 
     if not 1_000 <= rate < SAMPLE_RATE:
         raise OptionError(f"--rate {rate}: give 1000 to {SAMPLE_RATE - 1} Hz")
-    return Condition(f"{rate} Hz", apply)
+    return Degradation(f"{rate} Hz", apply)
 
 
-def codec(text: str) -> Condition:
-    """Through a codec and back: ``opus:16k``.
+def codec(text: str) -> Degradation:
+    """A codec at a bit rate, such as ``opus:16k``, and back.
 
     Raises:
         OptionError: an unknown codec or bit rate.
     """
     name, _, rate = text.partition(":")
-    if name not in CODECS or not rate.removesuffix("k").isdigit():
+    digits = rate.removesuffix("k")
+    if name not in CODECS or not digits.isdecimal() or not int(digits):
         raise OptionError(f"--codec {text}: give {', '.join(CODECS)} and a bit rate, as opus:16k")
-    container, encoder = CODECS[name]
-    bits = int(rate.removesuffix("k")) * (1000 if rate.endswith("k") else 1)
+    bits = int(digits) * (1000 if rate.endswith("k") else 1)
 
     def apply(samples: Samples) -> Samples:
         import av
 
-        file = io.BytesIO()
-        with av.open(file, "w", format=container) as out:
-            stream: Any = out.add_stream(encoder, rate=SAMPLE_RATE, layout="mono")
-            stream.bit_rate = bits
-            frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
-            frame.sample_rate = SAMPLE_RATE
-            frame.pts = 0
-            resampler = av.AudioResampler(
-                stream.codec_context.format, "mono", SAMPLE_RATE,
-                frame_size=stream.codec_context.frame_size,
-            )  # fmt: skip
-            for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-                out.mux(stream.encode(piece))
-            out.mux(stream.encode(None))
-        return load_audio(file.getvalue()).samples[: len(samples)]
+        try:
+            return load_audio(_encoded(samples, name, bits)).samples[: len(samples)]
+        except (av.FFmpegError, OverflowError) as error:
+            raise OptionError(f"--codec {text}: the encoder refuses it: {error}") from None
 
-    return Condition(text, apply)
+    return Degradation(text, apply)
+
+
+def _encoded(samples: Samples, name: str, bits: int) -> bytes:
+    """The bytes of a file in one of :data:`CODECS` at ``bits`` a second."""
+    import av
+
+    container, encoder = CODECS[name]
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream: Any = out.add_stream(encoder, rate=SAMPLE_RATE, layout="mono")
+        stream.bit_rate = bits
+        frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = 0
+        resampler = av.AudioResampler(
+            stream.codec_context.format, "mono", SAMPLE_RATE,
+            frame_size=stream.codec_context.frame_size,
+        )  # fmt: skip
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    return file.getvalue()

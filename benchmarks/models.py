@@ -1,120 +1,31 @@
-"""Models to measure: what their weights are, and random ones in any shape."""
+"""Facts of the measured model."""
 
 from __future__ import annotations
-
-import json
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle.manifest import Manifest
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from emotion2vec_edge.export.config import ModelConfig
-
 RANDOM_WEIGHTS = "random weights: nothing to license"
-
-SHAPES = {"base": (768, 12), "plus_large": (1024, 16)}
-"""Name → width and heads; both have 4 + 8 blocks and the front-end of data2vec 2.0."""
+"""Licence text of a bundle that :mod:`.random_models` made."""
 
 
 def weights_of(manifest: Manifest) -> str:
-    """Whether figures of a model say anything about accuracy."""
+    """``RANDOM`` if the model's accuracy means nothing, else ``trained``."""
     return "RANDOM" if manifest.source.get("licence") == RANDOM_WEIGHTS else "trained"
 
 
 def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
-    """Precisions that a bundle has and its provider runs, fp32 first."""
-    one = Recognizer.load(model, provider=provider)
-    have = one.bundle.manifest.variants
-    return [name for name in reversed(one.tier.precisions) if name in have]
+    """Precisions that the bundle has and the provider runs, fp32 first."""
+    recognizer = Recognizer.load(model, provider=provider)
+    variants = recognizer.bundle.manifest.variants
+    return [name for name in reversed(recognizer.tier.precisions) if name in variants]
 
 
 def model_line(recognizer: Recognizer) -> str:
-    """What a model is, in a line."""
+    """One line of text: name, size, kind of weights, provider and threads."""
     manifest = recognizer.bundle.manifest
     parameters = manifest.architecture.get("parameters", 0) / 1e6
     return (
         f"{manifest.name}: {parameters:.1f} M parameters, {weights_of(manifest)} weights; "
         f"{recognizer.provider}, {recognizer.threads} threads"
     )
-
-
-def shape_config(shape: str) -> dict[str, Any]:
-    """A FunASR config.yaml, as a document, of one of :data:`SHAPES`."""
-    from emotion2vec_edge.export.config import config_document
-
-    width, heads = SHAPES[shape]
-    return config_document(embed_dim=width, heads=heads, prenet_depth=4, depth=8)
-
-
-def random_weights(config: ModelConfig, outputs: int, seed: int = 0) -> dict[str, Tensor]:
-    """Weights under FunASR's names: LayerNorms near 1, matrices that keep the variance.
-
-    Args:
-        config: the architecture.
-        outputs: outputs of the emotion head; 0 for none.
-        seed: of torch's generator.
-    """
-    import torch
-
-    from emotion2vec_edge.export.checkpoint import funasr_names
-    from emotion2vec_edge.export.model import Emotion2vec
-
-    generator = torch.Generator().manual_seed(seed)
-    names = funasr_names(config)
-    weights = {}
-    for name, tensor in Emotion2vec(config, outputs).state_dict().items():
-        if not tensor.numel():  # zero extra tokens have no parameter in FunASR
-            continue
-        value = torch.randn(tensor.shape, generator=generator)
-        if "norm" in name:
-            value = 0.1 * value + (1.0 if name.endswith("weight") else 0.0)
-        elif name.endswith("alibi_scale"):
-            value = value + 0.5  # some are negative: those count as 0
-        elif value.dim() > 1:
-            value = value / tensor[0].numel() ** 0.5
-        weights[names[name]] = value
-    return weights
-
-
-def write_random_checkpoint(config: dict[str, Any], folder: Path, seed: int = 0) -> int:
-    """A FunASR checkpoint with random weights; how many there are."""
-    import torch
-
-    from emotion2vec_edge.export.checkpoint import TOKENS
-    from emotion2vec_edge.export.config import read_config
-
-    weights = random_weights(read_config(config), len(TOKENS), seed)
-    folder.mkdir(parents=True)
-    # JSON is YAML, and this way the folder needs nothing to be written
-    (folder / "config.yaml").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
-    torch.save({"model": weights}, folder / "model.pt")
-    return sum(tensor.numel() for tensor in weights.values())
-
-
-def make_random_bundle(
-    shape: str, output: Path, checkpoint: Path | None, progress: Callable[[str], None]
-) -> None:
-    """A bundle of one of :data:`SHAPES` with random weights, and the checkpoint that it is of.
-
-    Args:
-        shape: ``plus_large`` or ``base``.
-        output: folder of the new bundle.
-        checkpoint: folder of the checkpoint, for peers that run it; None keeps none.
-        progress: told what is being done.
-    """
-    from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
-    from emotion2vec_edge.export.hub import resolve
-
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = checkpoint or Path(temporary) / f"{shape}_random"
-        progress("filling the weights")
-        write_random_checkpoint(shape_config(shape), folder)
-        settings = ExportSettings(output, name=f"{shape}_random", licence=RANDOM_WEIGHTS)
-        export_bundle(resolve(str(folder), offline=True), settings, progress)

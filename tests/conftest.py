@@ -68,16 +68,22 @@ def small_bundle(small_checkpoint, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def test_clips():
-    """One labelled recording of each corpus with the small model's test split: paths."""
+def speech_manifest():
+    """CSV of the labelled speech."""
     manifest = SHARED / "speech" / "manifest.csv"
     if not manifest.is_file():
         pytest.skip(f"SKIPPED LOUDLY: no speech at {manifest.parent}")
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def test_clips(speech_manifest):
+    """One labelled recording of each corpus with the small model's test split: paths."""
     clips: dict[str, Path] = {}
-    with manifest.open(encoding="utf-8") as file:
+    with speech_manifest.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["split"] == "test":
-                clips.setdefault(row["path"].split("/")[0], manifest.parent / row["path"])
+                clips.setdefault(row["path"].split("/")[0], speech_manifest.parent / row["path"])
     return [clips[corpus] for corpus in ("ased", "emodb", "nemo", "ravdess")]
 
 

@@ -49,6 +49,24 @@ ENGINE = {
 }
 """Room of the engine → the rooms that it may import; ``engine/__init__.py`` names them all."""
 
+INSTRUMENTS = {"choices", "instruments", "models", "speech"}
+
+BENCHMARKS = {
+    "choices": set(),
+    "instruments": set(),
+    "models": set(),
+    "speech": set(),
+    "degradations": set(),
+    "random_models": {"choices", "models"},
+    "reporting": {"instruments"},
+    "baselines": INSTRUMENTS,
+    "suites": INSTRUMENTS | {"degradations", "reporting", "baselines"},
+    "cli": {"choices", "degradations", "random_models", "reporting", "suites"},
+}
+
+ROOMS = {"engine": ENGINE, "benchmarks": BENCHMARKS}
+"""Top folder → its rooms, and the rooms beside it that each may import."""
+
 PENDING = {
     "engine/runtime/profiling.py",
     "engine/cli/recognize.py",
@@ -59,11 +77,6 @@ PENDING = {
     "export/finetune/heads.py",
     "export/model.py",
     "quantize/quantizer.py",
-    "benchmarks",
-    "benchmarks/accuracy.py",
-    "benchmarks/baselines.py",
-    "benchmarks/cli.py",
-    "benchmarks/roofline.py",
 }
 """Files and packages that are still to be brought in order."""
 
@@ -105,8 +118,8 @@ def imports(path):
 
 def room_of(parts):
     """A file or a dotted name → its room, such as ``engine.audio`` or ``export``."""
-    if parts[0] == "engine" and len(parts) > 1 and parts[1] in ENGINE:
-        return f"engine.{parts[1]}"
+    if len(parts) > 1 and parts[1] in ROOMS.get(parts[0], ()):
+        return f"{parts[0]}.{parts[1]}"
     return parts[0]
 
 
@@ -117,7 +130,7 @@ def name_of(path):
 def allowed_from(room):
     """Rooms that a room may import, by their full names."""
     top, _, own = room.partition(".")
-    return TOP[top] | {f"engine.{name}" for name in ENGINE.get(own, ()) if top == "engine"}
+    return TOP[top] | {f"{top}.{name}" for name in ROOMS.get(top, {}).get(own, ())}
 
 
 def may_import(room, target):
@@ -131,7 +144,8 @@ def may_import(room, target):
 
 def way_out(room, target):
     """Advice for an arrow that is not allowed: the rooms that may hold such code."""
-    rooms = [*TOP, *(f"engine.{name}" for name in ENGINE)]
+    top = room.split(".")[0]
+    rooms = [*TOP, *(f"{top}.{name}" for name in ROOMS.get(top, ()))]
     above = [
         other
         for other in rooms
@@ -168,14 +182,15 @@ def test_a_forbidden_arrow_is_answered_with_a_way_out():
     assert "above them: benchmarks." in way_out("export", "quantize")
 
 
-def test_every_room_of_the_engine_has_its_arrows():
+@pytest.mark.parametrize("top", ROOMS)
+def test_every_room_has_its_arrows(top):
     rooms = {
         entry.stem
-        for entry in (ROOT / "engine").iterdir()
+        for entry in (ROOT / top).iterdir()
         if entry.suffix == ".py" or (entry / "__init__.py").is_file()
     }
-    new = rooms - {"__init__"} - DATA - ENGINE.keys()
-    assert not new, f"{new}: name the rooms that it may import in ENGINE, above"
+    new = rooms - {"__init__"} - DATA - ROOMS[top].keys()
+    assert not new, f"{new}: name the rooms that it may import in {top.upper()}, above"
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)

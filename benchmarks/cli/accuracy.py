@@ -1,0 +1,48 @@
+"""``e2v bench accuracy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .terminal import finish, with_bar
+
+
+@click.command()
+@click.argument("manifests", nargs=-1, required=True, type=options.EXISTING)
+@options.model
+@options.variants
+@click.option(
+    "--split", default="test", show_default=True, help="Split of a CSV; all takes every row."
+)
+@click.option("--noise-snr", multiple=True, type=float, help="Add white noise at this SNR in dB.")
+@click.option("--gain", multiple=True, type=float, help="Change the level by this gain in dB.")
+@click.option("--codec", multiple=True, help="Pass through this codec, such as opus:16k.")
+@click.option("--rate", multiple=True, type=int, help="Pass through this sample rate in Hz.")
+@click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
+@options.output
+def accuracy(
+    manifests: tuple[Path, ...], model: str | None, variants: tuple[str, ...], split: str,
+    noise_snr: tuple[float, ...], gain: tuple[float, ...], codec: tuple[str, ...],
+    rate: tuple[int, ...], most: int | None, output: Path | None,
+) -> None:  # fmt: skip
+    """Measure a model on labelled speech, clean and degraded.
+
+    MANIFESTS are CSVs with the columns path,label (and split), folders with a folder per label, or
+    EmoBox's .jsonl.
+    """
+    from .. import degradations
+    from ..suites.accuracy import AccuracySettings, measure
+
+    degraded = (
+        *map(degradations.noise, noise_snr),
+        *map(degradations.gain, gain),
+        *map(degradations.codec, codec),
+        *map(degradations.narrow, rate),
+    )
+    settings = AccuracySettings(
+        manifests, model, variants, None if split == "all" else split, degraded, most
+    )
+    finish(measure(settings, with_bar), output)

@@ -1,0 +1,46 @@
+"""``e2v bench latency``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..choices import BaselineName
+from . import options
+from .terminal import finish, show_step
+
+
+@click.command()
+@options.model
+@options.variants
+@options.provider
+@options.threads
+@click.option(
+    "--seconds",
+    "-s",
+    multiple=True,
+    type=options.CLIP_SECONDS,
+    default=(1.0, 3.0, 10.0, 30.0),
+    show_default=True,
+    help="Length of the audio; may be given several times.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
+@options.baselines
+@options.checkpoint
+@click.option(
+    "--cold/--no-cold", default=True, show_default=True, help="Time whole processes as well."
+)
+@options.output
+def latency(
+    model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
+    seconds: tuple[float, ...], rounds: int, baselines: tuple[BaselineName, ...],
+    checkpoint: Path | None, cold: bool, output: Path | None,
+) -> None:  # fmt: skip
+    """Time from samples to result: variants of a model, and other software."""
+    from ..suites.latency import LatencySettings, measure
+
+    settings = LatencySettings(
+        model, variants, provider, threads, rounds, baselines, checkpoint, seconds, cold
+    )
+    finish(measure(settings, show_step), output)

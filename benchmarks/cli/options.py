@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from ..choices import BaselineName
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+CLIP_SECONDS = click.FloatRange(0.025, 3600)
+"""Length of a clip: from the shortest that the model takes to an hour."""
+
+model = click.option("--model", help="Path or name of a bundle; the default otherwise.")
+provider = click.option(
+    "--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu."
+)
+threads = click.option("--threads", type=int, help="Processors to use; all by default.")
+checkpoint = click.option(
+    "--checkpoint", type=EXISTING_FOLDER, help="The FunASR folder that the bundle was made from."
+)
+output = click.option(
+    "-o", "--output", type=FOLDER, help="Folder that gets JSON, Markdown and PNG as well."
+)
+baselines = click.option(
+    "--baseline",
+    "-p",
+    "baselines",
+    multiple=True,
+    type=click.Choice(get_args(BaselineName)),
+    help="Other software to time in turns; may be given several times. Needs --checkpoint.",
+)
+variants = click.option(
+    "--variants",
+    "-v",
+    multiple=True,
+    type=click.Choice(["fp32", "int8", "fp16"]),
+    help="Precisions; may be given several times.",
+)

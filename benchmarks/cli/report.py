@@ -1,0 +1,56 @@
+"""``e2v bench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..choices import BaselineName
+from . import options
+from .terminal import show_step, with_bar
+
+
+@click.command()
+@click.option(
+    "--speech",
+    "manifests",
+    multiple=True,
+    type=options.EXISTING,
+    help="Labelled speech, for the accuracy; may be given several times.",
+)
+@click.option(
+    "--large",
+    type=options.EXISTING_FOLDER,
+    help="A second bundle to time, such as one of e2v bench random-model.",
+)
+@click.option(
+    "--large-checkpoint",
+    type=options.EXISTING_FOLDER,
+    help="The checkpoint of the second bundle, for the baselines.",
+)
+@click.option(
+    "--checkpoint",
+    type=options.EXISTING_FOLDER,
+    help="The checkpoint of the default model, for the baselines.",
+)
+@options.baselines
+@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
+@click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
+@click.option("-o", "--output", type=options.FOLDER, required=True, help="Folder of the page.")
+def report(
+    manifests: tuple[Path, ...], large: Path | None, large_checkpoint: Path | None,
+    checkpoint: Path | None, baselines: tuple[BaselineName, ...], rounds: int, most: int | None,
+    output: Path,
+) -> None:  # fmt: skip
+    """Run a standard set and write one page: README.md, report.html, tables and pictures.
+
+    Parts that the folder already has, from a run that was stopped, are not measured again.
+    """
+    from ..suites.standard import StandardSettings, measure
+
+    settings = StandardSettings(
+        manifests, checkpoint, large, large_checkpoint, baselines, rounds, most
+    )
+    measure(settings, output, show_step, with_bar)
+    click.echo(f"written to {output}")

@@ -1,0 +1,25 @@
+"""``e2v bench roofline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .terminal import finish, show_step
+
+
+@click.command()
+@options.model
+@click.option("--precision", default="auto", show_default=True, help="Variant of the bundle.")
+@click.option("--seconds", type=options.CLIP_SECONDS, default=10.0, show_default=True)
+@options.threads
+@options.output
+def roofline(
+    model: str | None, precision: str, seconds: float, threads: int | None, output: Path | None
+) -> None:
+    """Count the model's multiply-adds, and compare their rate with the machine's best."""
+    from ..suites.roofline import RooflineSettings, measure
+
+    finish(measure(RooflineSettings(model, precision, seconds, threads), show_step), output)

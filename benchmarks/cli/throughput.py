@@ -1,0 +1,61 @@
+"""``e2v bench throughput``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from ..choices import BatchedBaseline
+from . import options
+from .terminal import finish, show_step
+
+
+@click.command()
+@options.model
+@options.variants
+@options.provider
+@options.threads
+@click.option(
+    "--seconds",
+    "-s",
+    multiple=True,
+    type=options.CLIP_SECONDS,
+    default=(3.0, 10.0),
+    show_default=True,
+    help="Length of each clip; may be given several times.",
+)
+@click.option(
+    "--batch-size",
+    "-b",
+    "sizes",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(1, 2, 4, 8, 16, 32),
+    show_default=True,
+    help="Number of clips encoded together; may be given several times.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--baseline",
+    "-p",
+    "baselines",
+    multiple=True,
+    type=click.Choice(get_args(BatchedBaseline)),
+    help="Other software to time in turns, on the same device. Needs --checkpoint.",
+)
+@options.checkpoint
+@options.output
+def throughput(
+    model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
+    seconds: tuple[float, ...], sizes: tuple[int, ...], rounds: int,
+    baselines: tuple[BatchedBaseline, ...], checkpoint: Path | None, output: Path | None,
+) -> None:  # fmt: skip
+    """Clips a second, by the number of clips encoded together: the gain of batches on a GPU."""
+    from ..suites.throughput import ThroughputSettings, measure
+
+    settings = ThroughputSettings(
+        model, variants, provider, threads, rounds, baselines, checkpoint, seconds, sizes
+    )
+    finish(measure(settings, show_step), output)

@@ -1,0 +1,1 @@
+"""Measuring instruments: the machine, time in turns, whole processes, operators, bare products."""

@@ -1,0 +1,1 @@
+"""The measurements: each module takes settings and returns a document."""

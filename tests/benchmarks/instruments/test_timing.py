@@ -1,0 +1,45 @@
+"""Timing is checked against sleeps and numpy."""
+
+import time
+
+import numpy as np
+
+from emotion2vec_edge.benchmarks.instruments.timing import interleaved, percentiles, ratio
+
+
+def test_a_sleep_is_measured_as_what_it_sleeps():
+    (runs,) = interleaved([lambda: time.sleep(0.02)], 5)
+    assert len(runs) == 5
+    assert min(runs) >= 0.02
+    assert np.median(runs) < 0.04
+
+
+def test_tasks_take_turns_and_warm_up_is_left_out():
+    order = []
+    runs = interleaved([lambda: order.append("a"), lambda: order.append("b")], 3)
+    assert "".join(order) == "abababab"
+    assert [len(run) for run in runs] == [3, 3]
+
+
+def test_a_slow_first_call_does_not_count():
+    calls = []
+
+    def task():
+        time.sleep(0.0 if calls else 0.2)
+        calls.append(1)
+
+    (runs,) = interleaved([task], 3)
+    assert max(runs) < 0.1
+
+
+def test_percentiles_are_those_of_numpy(rng):
+    runs = rng.exponential(size=101)
+    assert percentiles(runs) == tuple(np.percentile(runs, [50, 90, 99]))
+
+
+def test_a_ratio_is_of_the_rounds():
+    """What slows a whole round does not move it."""
+    fast = np.array([1.0, 1.0, 5.0, 1.0, 1.0])
+    found = ratio(3 * fast, fast)
+    assert (found.median, found.low, found.high) == (3.0, 3.0, 3.0)
+    assert str(ratio([2.0, 4.0, 6.0], [1.0, 1.0, 1.0])) == "4.00 [3.00, 5.00]"

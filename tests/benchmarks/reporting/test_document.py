@@ -1,0 +1,63 @@
+"""Documents as text, Markdown and JSON."""
+
+import json
+
+import pytest
+
+from emotion2vec_edge.benchmarks.instruments import machine
+from emotion2vec_edge.benchmarks.reporting.compare import compare
+from emotion2vec_edge.benchmarks.reporting.document import Document, read_document
+from emotion2vec_edge.benchmarks.reporting.table import Column, Table
+from emotion2vec_edge.engine.errors import OptionError
+
+
+def document(value=10.0, share=0.5):
+    table = Table(
+        "Speed",
+        [
+            Column("what"),
+            Column("ms", ".1f", "lower"),
+            Column("share", ".0%", "higher"),
+            Column("n", "d"),
+        ],
+        [["a", value, share, 3], ["b", None, 0.25, 4]],
+        note="a note",
+    )
+    return Document("speed", {"n": 1}, ["model: random"], machine.describe(), [table])
+
+
+def test_a_document_as_text_markdown_and_json(tmp_path):
+    one = document()
+    assert "a     10.0    50%  3" in one.text()
+    assert "b        –    25%  4" in one.text()
+    assert "| a | 10.0 | 50% | 3 |" in one.markdown()
+    one.write(tmp_path / "new")
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["speed.json", "speed.md"]
+    assert read_document(tmp_path / "new" / "speed.json") == one
+    facts = json.loads((tmp_path / "new" / "speed.json").read_text())
+    assert facts["machine"]["processors"] >= 1
+    assert facts["models"] == ["model: random"]
+
+
+def test_compare(e2v_bench, tmp_path):
+    document().write(tmp_path / "old")
+    document(12.0, 0.6).write(tmp_path / "new")
+    old, new = tmp_path / "old" / "speed.json", tmp_path / "new" / "speed.json"
+    found = compare(old, new, 1.1)
+    assert [row[1:5] for row in found.table.rows] == [
+        ["ms", 10.0, 12.0, pytest.approx(1.2)],
+        ["share", 0.5, 0.6, pytest.approx(0.5 / 0.6)],
+        ["share", 0.25, 0.25, 1.0],
+    ]
+    assert found.worse == ["a, ms: 10 → 12"]
+    assert "WORSE" in e2v_bench("compare", old, new, code=1)
+    e2v_bench("compare", old, new, "--threshold", 1.3)
+    e2v_bench("compare", old, old)
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(OptionError, match="not the JSON of a benchmark"):
+        compare(old, tmp_path / "x.json", 1.1)
+    other = document()
+    other.name = "size"
+    other.write(tmp_path / "new")
+    with pytest.raises(OptionError, match="is of speed"):
+        compare(old, tmp_path / "new" / "size.json", 1.1)
