@@ -27,7 +27,7 @@ from .runtime.model import Model
 from .settings import IntakeSettings
 
 OnError: TypeAlias = Literal["raise", "return"]
-"""What becomes of a recording that fails: its error is raised, or returned in its place."""
+"""Treatment of a recording that fails: its error is raised, or returned in its place."""
 
 DECODERS = 4
 """Threads that decode for a GPU, which encodes faster than one processor decodes."""

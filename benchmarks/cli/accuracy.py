@@ -17,10 +17,19 @@ from .terminal import finish, with_bar
 @click.option(
     "--split", default="test", show_default=True, help="Split of a CSV; all takes every row."
 )
-@click.option("--noise-snr", multiple=True, type=float, help="Add white noise at this SNR in dB.")
-@click.option("--gain", multiple=True, type=float, help="Change the level by this gain in dB.")
-@click.option("--codec", multiple=True, help="Pass through this codec, such as opus:16k.")
-@click.option("--rate", multiple=True, type=int, help="Pass through this sample rate in Hz.")
+@click.option(
+    "--noise-snr",
+    multiple=True,
+    type=float,
+    help="Measure with white noise as well, at this SNR in dB.",
+)
+@click.option("--gain", multiple=True, type=float, help="Measure with this gain in dB as well.")
+@click.option(
+    "--codec", multiple=True, help="Measure through this codec as well, such as opus:16k."
+)
+@click.option(
+    "--rate", multiple=True, type=int, help="Measure through this sample rate in Hz as well."
+)
 @click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
 @options.output
 def accuracy(

@@ -25,7 +25,7 @@ from .terminal import finish, show_step
     show_default=True,
     help="Length of the audio; may be given several times.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
+@options.rounds(9)
 @options.baselines
 @options.checkpoint
 @click.option(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -41,3 +42,14 @@ variants = click.option(
     type=click.Choice(["fp32", "int8", "fp16"]),
     help="Precisions; may be given several times.",
 )
+
+
+def rounds(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--rounds``."""
+    return click.option(
+        "--rounds",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="Runs that count, in turns.",
+    )

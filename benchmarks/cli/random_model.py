@@ -13,7 +13,11 @@ from .terminal import show_step
 
 @click.command("random-model")
 @click.option(
-    "--shape", type=click.Choice(get_args(Shape)), default="plus_large", show_default=True
+    "--shape",
+    type=click.Choice(get_args(Shape)),
+    default="plus_large",
+    show_default=True,
+    help="Size.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the bundle."

@@ -24,11 +24,33 @@ from .terminal import finish, show_step
     show_default=True,
     help="Measure only this; may be given several times.",
 )
-@click.option("--files", type=click.IntRange(1), default=500, show_default=True)
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--live-seconds", type=click.FloatRange(2.5), default=60.0, show_default=True)
-@click.option("--whole-seconds", type=click.FloatRange(2.5), default=300.0, show_default=True)
-@click.option("--kill-rounds", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--files", type=click.IntRange(1), default=500, show_default=True, help="Clips of the batch."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Runs of the batch."
+)
+@click.option(
+    "--live-seconds",
+    type=click.FloatRange(2.5),
+    default=60.0,
+    show_default=True,
+    help="Seconds of audio that arrive in real time.",
+)
+@click.option(
+    "--whole-seconds",
+    type=click.FloatRange(2.5),
+    default=300.0,
+    show_default=True,
+    help="Length of the recording that is chunked.",
+)
+@click.option(
+    "--kill-rounds",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Attempts to kill a batch.",
+)
 @options.output
 def recordings(
     speech: Path | None, model: str | None, parts: tuple[Part, ...], files: int, rounds: int,

@@ -35,7 +35,7 @@ from .terminal import show_step, with_bar
     help="The checkpoint of the default model, for the baselines.",
 )
 @options.baselines
-@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
+@options.rounds(7)
 @click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
 @click.option("-o", "--output", type=options.FOLDER, required=True, help="Folder of the page.")
 def report(

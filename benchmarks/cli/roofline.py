@@ -13,7 +13,13 @@ from .terminal import finish, show_step
 @click.command()
 @options.model
 @click.option("--precision", default="auto", show_default=True, help="Variant of the bundle.")
-@click.option("--seconds", type=options.CLIP_SECONDS, default=10.0, show_default=True)
+@click.option(
+    "--seconds",
+    type=options.CLIP_SECONDS,
+    default=10.0,
+    show_default=True,
+    help="Length of the clip.",
+)
 @options.threads
 @options.output
 def roofline(

@@ -36,7 +36,7 @@ from .terminal import finish, show_step
     show_default=True,
     help="Number of clips encoded together; may be given several times.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@options.rounds(5)
 @click.option(
     "--baseline",
     "-p",

@@ -23,7 +23,7 @@ from .terminal import finish, show_step
 @click.option(
     "--clips", type=click.IntRange(1), default=10, show_default=True, help="Clips to compare."
 )
-@click.option("--rounds", type=click.IntRange(1), default=9, show_default=True)
+@options.rounds(9)
 @options.output
 def windows(
     speech: Path | None, model: str | None, seconds: float, clips: int, rounds: int,
