@@ -14,7 +14,7 @@ from .models import RANDOM_WEIGHTS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from emotion2vec_edge.export.config import ModelConfig
+    from emotion2vec_edge.export.checkpoint.config import ModelConfig
 
 SHAPES: dict[Shape, tuple[int, int]] = {"base": (768, 12), "plus_large": (1024, 16)}
 """Name → width and heads; both have 4 + 8 blocks and the front-end of data2vec 2.0."""
@@ -22,7 +22,7 @@ SHAPES: dict[Shape, tuple[int, int]] = {"base": (768, 12), "plus_large": (1024, 
 
 def shape_config(shape: Shape) -> dict[str, Any]:
     """The document of a FunASR config.yaml for one of :data:`SHAPES`."""
-    from emotion2vec_edge.export.config import config_document
+    from emotion2vec_edge.export.checkpoint.config import config_document
 
     width, heads = SHAPES[shape]
     return config_document(embed_dim=width, heads=heads, prenet_depth=4, depth=8)
@@ -38,8 +38,8 @@ def random_weights(config: ModelConfig, outputs: int, seed: int = 0) -> dict[str
     """
     import torch
 
-    from emotion2vec_edge.export.checkpoint import funasr_names
-    from emotion2vec_edge.export.model import Emotion2vec
+    from emotion2vec_edge.export.checkpoint.names import funasr_names
+    from emotion2vec_edge.export.model.emotion2vec import Emotion2vec
 
     generator = torch.Generator().manual_seed(seed)
     names = funasr_names(config)
@@ -62,14 +62,14 @@ def write_random_checkpoint(config: dict[str, Any], folder: Path, seed: int = 0)
     """Write a FunASR checkpoint with random weights."""
     import torch
 
-    from emotion2vec_edge.export.checkpoint import TOKENS
-    from emotion2vec_edge.export.config import read_config
+    from emotion2vec_edge.export.checkpoint.config import read_config
+    from emotion2vec_edge.export.checkpoint.labels import PLUS_TOKENS
 
-    weights = random_weights(read_config(config), len(TOKENS), seed)
+    weights = random_weights(read_config(config), len(PLUS_TOKENS), seed)
     folder.mkdir(parents=True)
     # JSON is YAML, so nothing but the standard library is needed.
     (folder / "config.yaml").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    (folder / "tokens.txt").write_text("\n".join(PLUS_TOKENS) + "\n", encoding="utf-8")
     torch.save({"model": weights}, folder / "model.pt")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,22 +17,19 @@ from emotion2vec_edge.engine.bundle.manifest import (
     AudioContract,
     Manifest,
     Variant,
-    checked_temperature,
 )
-from emotion2vec_edge.engine.errors import CheckpointError, OptionError
+from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_folder, temporary_folder
 from emotion2vec_edge.engine.runtime.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
-from .checkpoint import Checkpoint, load_checkpoint
-from .config import SAMPLE_RATE
+from .checkpoint.calibration import read_calibration
+from .checkpoint.config import SAMPLE_RATE
+from .checkpoint.folder import Checkpoint, load_checkpoint
 from .graph import OPSET, export_graphs, export_single_file
 from .hub import Source
 from .output import check_free
 from .parity import check_bundle, check_single_file
-
-CALIBRATION = "calibration.json"
-"""Beside a checkpoint that was trained here: the temperature of its answers, and its licence."""
 
 UNSTATED = "not stated by the checkpoint; see where it comes from"
 
@@ -148,20 +144,3 @@ def _manifest(
         created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         calibration=calibration,
     )
-
-
-def read_calibration(folder: Path) -> dict[str, Any] | None:
-    """What lies beside a checkpoint about the confidence of its answers, if anything does.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
-    path = folder / CALIBRATION
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        checked_temperature(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: no calibration can be read there: {error!r}") from None
-    return content

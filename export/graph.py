@@ -21,7 +21,7 @@ from torch import nn
 
 from emotion2vec_edge.engine.bundle.manifest import AudioContract, Label
 
-from .model import Emotion2vec
+from .model.emotion2vec import Emotion2vec
 
 OPSET = 18
 IR_VERSION = 8

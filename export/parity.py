@@ -18,7 +18,8 @@ from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.runtime.providers import CPU
 from emotion2vec_edge.engine.runtime.session import SessionConfig, open_session
 
-from .model import Emotion2vec, normalized
+from .model.emotion2vec import Emotion2vec
+from .model.padding import normalized
 
 FRAMES_LIMIT = 1e-4
 """Largest difference of a frame embedding's element."""

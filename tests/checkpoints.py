@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from emotion2vec_edge.benchmarks.random_models import random_weights
-from emotion2vec_edge.export.config import read_config
+from emotion2vec_edge.export.checkpoint.config import read_config
 
 TOKENS = ["生气/angry", "厌恶/disgusted", "开心/happy", "unuse_0", "<unk>"]
 

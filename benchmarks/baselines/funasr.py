@@ -19,7 +19,7 @@ def build(settings: BaselineSettings) -> Run:
     import yaml
     from funasr.models.emotion2vec.model import Emotion2vec
 
-    from emotion2vec_edge.export.checkpoint import read_weights
+    from emotion2vec_edge.export.checkpoint.weights import read_weights
 
     torch.set_num_threads(settings.threads)
     text = (settings.checkpoint / "config.yaml").read_text(encoding="utf-8")

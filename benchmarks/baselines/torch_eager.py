@@ -28,7 +28,7 @@ def build_int8(settings: BaselineSettings) -> Run:
 
 def load_module(settings: BaselineSettings) -> Any:
     """The checkpoint as a torch module, in evaluation mode."""
-    from emotion2vec_edge.export.checkpoint import load_checkpoint
+    from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 
     return load_checkpoint(settings.checkpoint).model.eval()
 

@@ -32,7 +32,8 @@ def _fused(settings: BaselineSettings) -> Any:
     from torch import Tensor, nn
     from torch.nn.functional import scaled_dot_product_attention
 
-    from emotion2vec_edge.export.model import Attention, frame_counts
+    from emotion2vec_edge.export.model.layers import Attention
+    from emotion2vec_edge.export.model.padding import frame_counts
 
     class Fused(Attention):
         def forward(self, x: Tensor, bias: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from emotion2vec_edge.engine.files import atomic_folder
 from ..output import check_free
 from .card import head_card
 from .checks import check_clips, listed
-from .heads import FittedHead, fit_head
+from .fitting import FittedHead, fit_head
 
 
 def finetune_bundle(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.bundle.manifest import Manifest
 
-    from .heads import FittedHead
+    from .fitting import FittedHead
 
 
 def head_card(manifest: Manifest, fitted: FittedHead) -> str:

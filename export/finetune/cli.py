@@ -98,7 +98,7 @@ def finetune(
         return
     _keep_memory()
     try:
-        from .training import TrainingSettings, train
+        from .training.train import TrainingSettings, train
     except ImportError as error:
         raise MissingExtraError(
             f"training needs torch ({error}): pip install 'emotion2vec-edge[cpu,export,finetune]'"
@@ -129,7 +129,7 @@ def _head(
 
     if (Path(model) / "model.pt").is_file():
         try:
-            from .training import finetune_checkpoint
+            from .checkpoint_head import finetune_checkpoint
         except ImportError as error:
             raise MissingExtraError(
                 f"a checkpoint's head needs torch ({error}): pip install "

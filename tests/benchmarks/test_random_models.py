@@ -4,8 +4,8 @@ import pytest
 
 from emotion2vec_edge.benchmarks import models, random_models
 from emotion2vec_edge.engine import Recognizer, example_recordings
-from emotion2vec_edge.export.checkpoint import load_checkpoint
-from emotion2vec_edge.export.config import read_config
+from emotion2vec_edge.export.checkpoint.config import read_config
+from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 
 
 def test_a_random_model_in_a_real_shape(e2v_bench, tmp_path, monkeypatch):
@@ -31,7 +31,7 @@ def test_funasr_takes_a_random_model_in_a_real_shape(funasr_model, monkeypatch):
 def _meta_weights(config):
     import torch
 
-    from emotion2vec_edge.export.model import Emotion2vec
+    from emotion2vec_edge.export.model.emotion2vec import Emotion2vec
 
     with torch.device("meta"):
         return list(Emotion2vec(config, 9).state_dict().values())

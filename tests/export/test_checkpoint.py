@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.errors import CheckpointError, UnsupportedConfigError
-from emotion2vec_edge.export.checkpoint import load_checkpoint, parse_label, read_weights
-from emotion2vec_edge.export.config import ConvLayer, parse_conv_spec, read_config
+from emotion2vec_edge.export.checkpoint.config import read_config
+from emotion2vec_edge.export.checkpoint.conv_spec import ConvLayer, parse_conv_spec
+from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
+from emotion2vec_edge.export.checkpoint.labels import parse_label
+from emotion2vec_edge.export.checkpoint.weights import read_weights
 
 
 def test_the_real_spec():

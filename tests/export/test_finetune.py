@@ -18,30 +18,33 @@ from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip, read_corpus
 from emotion2vec_edge.engine.errors import CheckpointError, OptionError
-from emotion2vec_edge.export import checkpoint
-from emotion2vec_edge.export.checkpoint import load_checkpoint
+from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
+from emotion2vec_edge.export.checkpoint.folder import write_checkpoint as write_folder
+from emotion2vec_edge.export.checkpoint.labels import PLUS_TOKENS
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
-from emotion2vec_edge.export.finetune import bundle_head, heads, training
-from emotion2vec_edge.export.finetune.augment import (
+from emotion2vec_edge.export.finetune import bundle_head, fitting
+from emotion2vec_edge.export.finetune.checks import check_clips
+from emotion2vec_edge.export.finetune.embeddings import embeddings_of, logits_of
+from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
+from emotion2vec_edge.export.finetune.training import train as training
+from emotion2vec_edge.export.finetune.training.augmentation import (
     Augmentation,
     LogMel,
     augment,
     coded,
     resampled,
 )
-from emotion2vec_edge.export.finetune.checks import check_clips
-from emotion2vec_edge.export.finetune.initialization import (
+from emotion2vec_edge.export.finetune.training.initialization import (
     SHAPES,
     gabor_filters,
     new_document,
     new_model,
 )
-from emotion2vec_edge.export.finetune.learner import Average, Learner, Regularization
-from emotion2vec_edge.export.finetune.recipe import FROM_NOTHING
-from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
-from emotion2vec_edge.export.finetune.trainer import LOG, STATE, Run, embeddings_of, logits_of
+from emotion2vec_edge.export.finetune.training.learner import Average, Learner, Regularization
+from emotion2vec_edge.export.finetune.training.recipe import FROM_NOTHING
+from emotion2vec_edge.export.finetune.training.run import LOG, STATE, Run
 from emotion2vec_edge.export.hub import resolve
-from emotion2vec_edge.export.model import normalized_batch
+from emotion2vec_edge.export.model.padding import normalized_batch
 
 E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli"]
 
@@ -138,7 +141,7 @@ def test_a_label_of_one_speaker_cannot_be_held_out(rng):
     truth = np.array([0] * 10 + [1] * 10)
     speakers = ["a"] * 5 + ["b"] * 5 + ["a"] * 10
     with pytest.raises(OptionError, match=r"single speaker: sad \(only a\)"):
-        heads.fit_head(rng.standard_normal((20, 4)), truth, ["angry", "sad"], speakers)
+        fitting.fit_head(rng.standard_normal((20, 4)), truth, ["angry", "sad"], speakers)
 
 
 def test_recordings_that_cannot_be_decoded_are_all_named(corpus, tmp_path):
@@ -176,9 +179,9 @@ def test_a_head_is_measured_on_speakers_that_it_did_not_learn_from(rng):
     # A dimension that tells the label, in another way for each speaker: worthless on a new one.
     cheat = np.array([(label + int(name[1:])) % 3 for name, label in zip(who, truth, strict=True)])
     cheating = np.column_stack([np.float32(rng.standard_normal(len(truth))), 5.0 * cheat])
-    fitted = heads.fit_head(np.float32(cheating), truth, list("abc"), who)
+    fitted = fitting.fit_head(np.float32(cheating), truth, list("abc"), who)
     assert fitted.evidence["ua"] < 0.5
-    fitted = heads.fit_head(points, truth, list("abc"), who, before=np.zeros(len(truth), int))
+    fitted = fitting.fit_head(points, truth, list("abc"), who, before=np.zeros(len(truth), int))
     assert fitted.evidence["ua"] > 0.9
     assert fitted.evidence["ua_before"] == pytest.approx(1 / 3, abs=1e-4)
     assert fitted.evidence["speakers"] == 6
@@ -189,7 +192,7 @@ def test_a_head_is_measured_on_speakers_that_it_did_not_learn_from(rng):
 
 def test_two_labels_and_unknown_speakers(rng):
     points, truth, _ = cloud(rng, labels=2)
-    fitted = heads.fit_head(points, truth, ["calm", "tense"], [None] * len(truth))
+    fitted = fitting.fit_head(points, truth, ["calm", "tense"], [None] * len(truth))
     assert fitted.weight.shape == (2, 6)
     assert ((points @ fitted.weight.T + fitted.bias).argmax(axis=1) == truth).mean() > 0.95
     assert fitted.evidence["speakers"] is None
@@ -197,9 +200,9 @@ def test_two_labels_and_unknown_speakers(rng):
 
 def test_a_label_that_a_fold_lacks_is_never_its_answer(rng):
     points, truth, who = cloud(rng, speakers=2, clips=5)
-    fitted = heads.fit_head(points, truth, list("abc"), who)
+    fitted = fitting.fit_head(points, truth, list("abc"), who)
     assert fitted.evidence["folds"] == 2
-    weight, bias = heads._fit(points[truth < 2], truth[truth < 2], 3, 1.0)
+    weight, bias = fitting._fit(points[truth < 2], truth[truth < 2], 3, 1.0)
     assert (weight[2] == 0).all()
     assert (points @ weight.T + bias).argmax(axis=1).max() == 1
 
@@ -445,11 +448,11 @@ def test_shapes_that_are_none(tmp_path):
 def test_the_default_shape_runs_in_funasr(funasr_model, tmp_path):
     document = new_document("small")
     model = new_model(document, 9, 0).eval()
-    checkpoint.write_checkpoint(tmp_path, document, model, checkpoint.TOKENS)
+    write_folder(tmp_path, document, model, PLUS_TOKENS)
     weights = torch.load(tmp_path / "model.pt", weights_only=True)["model"]
-    theirs = oracle(funasr_model, document, weights, checkpoint.TOKENS)
+    theirs = oracle(funasr_model, document, weights, PLUS_TOKENS)
     samples = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
-    expected = funasr_answer(theirs, samples, checkpoint.TOKENS)["scores"]
+    expected = funasr_answer(theirs, samples, PLUS_TOKENS)["scores"]
     with torch.no_grad():
         *_, found = model(torch.from_numpy(samples)[None], torch.tensor([24_000]))
     np.testing.assert_allclose(found[0], expected, atol=1e-5)

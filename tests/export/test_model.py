@@ -9,8 +9,9 @@ import torch
 from checkpoints import TOKENS, document, write_checkpoint
 
 from emotion2vec_edge.engine import Recognizer, load_audio
-from emotion2vec_edge.export.checkpoint import load_checkpoint
-from emotion2vec_edge.export.model import alibi_slopes, normalized
+from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
+from emotion2vec_edge.export.model.alibi import alibi_slopes
+from emotion2vec_edge.export.model.padding import normalized
 
 FORMS = {
     "base": {},

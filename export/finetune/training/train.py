@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +14,25 @@ import torch
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.engine.files import atomic_folder, reported
+from emotion2vec_edge.engine.files import reported
 from emotion2vec_edge.engine.metrics import expected_calibration_error, fit_temperature
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
-from ..checkpoint import TOKENS, load_checkpoint, parse_label, write_checkpoint
-from ..exporter import CALIBRATION
-from ..model import Emotion2vec
-from ..output import check_free
-from .card import fitted_lines, training_card
-from .checks import check_clips
-from .heads import FittedHead, fit_head
+from ...checkpoint.calibration import write_calibration
+from ...checkpoint.folder import load_checkpoint, write_checkpoint
+from ...checkpoint.labels import PLUS_TOKENS, parse_label
+from ...model.emotion2vec import Emotion2vec
+from ...output import check_free
+from ..card import training_card
+from ..checks import check_clips
+from ..embeddings import logits_of
+from ..speech import held_out_speakers, load_speech
 from .initialization import new_document, new_model
 from .learner import Learner
 from .plot import plot_log
+from .precision import bfloat16_is_faster
 from .recipe import FINETUNING, FROM_NOTHING, Recipe
-from .speech import held_out_speakers, load_speech
-from .trainer import STATE, Run, bfloat16_is_faster, embeddings_of, logits_of
+from .run import STATE, Run
 
 Progress = Callable[[str, int, int], object]
 """Is told the step, and how many of how many are done."""
@@ -131,7 +132,7 @@ def train(
 def _start(order: TrainingSettings, state: Path) -> _Start:
     if order.shape is not None:
         document = new_document(order.shape)
-        tokens: tuple[str, ...] = TOKENS
+        tokens: tuple[str, ...] = PLUS_TOKENS
         base = FROM_NOTHING
         origin = "A small emotion2vec, trained from nothing."
     else:
@@ -185,73 +186,7 @@ def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
             "ece": facts["ece"],
             "licence": licence,
         }
-        (order.output / CALIBRATION).write_text(
-            json.dumps(calibration, indent=2) + "\n", encoding="utf-8"
-        )
+        write_calibration(order.output, calibration)
         (order.output / CARD).write_text(training_card(name, facts, licence), encoding="utf-8")
         plot_log(order.output)
     return facts
-
-
-def finetune_checkpoint(
-    folder: Path,
-    clips: Sequence[LabelledClip],
-    output: Path,
-    *,
-    overwrite: bool = False,
-    progress: Progress = lambda _step, _done, _all: None,
-) -> FittedHead:
-    """Write a checkpoint like ``folder`` with a head fitted on labelled speech.
-
-    Arguments and errors as :func:`~.finetune.bundle_head.finetune_bundle`.
-    """
-    check_free(output, overwrite=overwrite)
-    labels = check_clips(clips, None)
-    checkpoint = load_checkpoint(folder)
-    torch.set_num_threads(usable_threads())
-    speech = load_speech(clips, labels)
-    embeddings = embeddings_of(
-        checkpoint.model, speech, lambda done: progress("embeddings", done, len(clips))
-    )
-    fitted = fit_head(
-        embeddings,
-        speech.labels,
-        labels,
-        [clip.voice for clip in clips],
-        _before(checkpoint.model, [label.id for label in checkpoint.labels], embeddings, labels),
-        lambda done, total: progress("cross-validation", done, total),
-    )
-    model = Emotion2vec(checkpoint.config, len(labels))
-    weights = {
-        name: value
-        for name, value in checkpoint.model.state_dict().items()
-        if not name.startswith("encoder.head.")
-    }
-    weights["encoder.head.weight"] = torch.from_numpy(fitted.weight)
-    weights["encoder.head.bias"] = torch.from_numpy(fitted.bias)
-    model.load_state_dict(weights)
-    shown = {label.id: label.token for label in checkpoint.labels}
-    with atomic_folder(output, "model.pt") as new:
-        tokens = [shown.get(label, label) for label in labels]
-        write_checkpoint(new, checkpoint.document, model, tokens)
-        (new / CALIBRATION).write_text(
-            json.dumps(fitted.calibration, indent=2) + "\n", encoding="utf-8"
-        )
-        lines = [f"# {output.name}", "", f"{folder.resolve().name} with a new emotion head.", ""]
-        (new / CARD).write_text("\n".join([*lines, *fitted_lines(fitted), ""]), encoding="utf-8")
-    return fitted
-
-
-def _before(
-    model: Emotion2vec,
-    own: Sequence[str],
-    embeddings: np.ndarray[Any, np.dtype[np.float32]],
-    labels: Sequence[str],
-) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    """What the checkpoint's own head answers, as indices of ``labels``; None if they differ."""
-    if model.encoder.head is None or not set(labels) <= set(own):
-        return None
-    with torch.no_grad():
-        found = model.encoder.head(torch.from_numpy(embeddings)).argmax(dim=1).numpy()
-    index = {label: i for i, label in enumerate(labels)}
-    return np.array([index.get(own[i], -1) for i in found])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_file
 from emotion2vec_edge.engine.metrics import unweighted_accuracy
-from emotion2vec_edge.export.model import Emotion2vec, normalized_batch
 
-from .augment import augment, coded, resampled
+from ...model.emotion2vec import Emotion2vec
+from ...model.padding import normalized_batch
+from ..embeddings import logits_of, padded
+from ..speech import Speech
+from .augmentation import augment, coded, resampled
 from .learner import Average, Learner
 from .recipe import Recipe
-from .speech import Speech
 
 STATE = "training.pt"
 """Everything that a run goes on from."""
@@ -111,7 +113,7 @@ class Run:
         count = max(2, round(recipe.batch_seconds / seconds))
         size = round(seconds * SAMPLE_RATE)
         picked = rng.choice(len(speech), count, p=self._weights)
-        waves, lengths = _padded([self._crop(speech.waves[i], size, rng) for i in picked])
+        waves, lengths = padded([self._crop(speech.waves[i], size, rng) for i in picked])
         waves = normalized_batch(waves, lengths)
         waves, partner, share = augment(waves, lengths, recipe.augmentation, generator)
         labels = self.learner.model.encoder.head.out_features  # type: ignore[union-attr]
@@ -214,50 +216,3 @@ class Run:
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if json.loads(line)["step"] <= self.step]
             log.write_text("".join(kept), encoding="utf-8")
-
-
-def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
-    """What a model answers to whole clips: float32 [clips, labels]."""
-    with torch.no_grad():
-        answers: Tensor = model.encoder.head(torch.from_numpy(embeddings_of(model, speech)))  # type: ignore[misc]
-    return answers.numpy()
-
-
-def embeddings_of(
-    model: Emotion2vec, speech: Speech, progress: Callable[[int], object] = lambda _: None
-) -> NDArray[np.float32]:
-    """Mean frames of whole clips: float32 [clips, dim]; ``progress`` is told how many are done."""
-    order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
-    means = np.zeros((len(speech), model.config.embed_dim), np.float32)
-    with torch.no_grad():
-        for start in range(0, len(order), 16):
-            picked = order[start : start + 16]
-            waves, lengths = _padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
-            means[picked] = model(waves, lengths)[1].numpy()
-            progress(start + len(picked))
-    return means
-
-
-def _padded(waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """A batch of clips [batch, samples], zero beyond their lengths [batch]."""
-    tensors = [torch.from_numpy(wave) for wave in waves]
-    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-    return padded, torch.tensor([len(wave) for wave in waves])
-
-
-def bfloat16_is_faster() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32.
-
-    Measured: one may have the instructions and still be slower with them.
-    """
-
-    def seconds(dtype: torch.dtype) -> float:
-        a, b = torch.randn(2048, 256).to(dtype), torch.randn(256, 768).to(dtype)
-        times = []
-        for _ in range(12):
-            started = time.perf_counter()
-            a @ b
-            times.append(time.perf_counter() - started)
-        return float(np.median(times))
-
-    return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)

@@ -17,10 +17,10 @@ from torch import nn
 
 from emotion2vec_edge.engine.errors import OptionError
 
-from ..checkpoint import read_yaml
-from ..config import SAMPLE_RATE, config_document, read_config
-from ..model import Emotion2vec
-from .augment import mel_spaced
+from ...checkpoint.config import SAMPLE_RATE, config_document, read_config
+from ...checkpoint.folder import read_yaml
+from ...model.emotion2vec import Emotion2vec
+from .augmentation import mel_spaced
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {

@@ -6,23 +6,15 @@ and this package does not support is refused by name, and nothing of it is ever 
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import Any
 
 from emotion2vec_edge.engine.errors import CheckpointError, UnsupportedConfigError
 
+from .conv_spec import CONV_SPEC, ConvLayer, parse_conv_spec
+
 SAMPLE_RATE = 16_000
 """emotion2vec hears 16 kHz mono (``frontend_conf.fs``)."""
-
-
-@dataclass(frozen=True)
-class ConvLayer:
-    """One layer of the front-end."""
-
-    channels: int
-    kernel: int
-    stride: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,11 @@ class ModelConfig:
     num_alibi_heads: int
     alibi_scale_per_layer: bool
     alibi_scale_per_head: bool
+
+    @property
+    def mlp_dim(self) -> int:
+        """Width of the hidden layer of each block's MLP."""
+        return int(self.embed_dim * self.mlp_ratio)
 
     @property
     def conv_pos_kernel(self) -> int:
@@ -80,10 +77,6 @@ class ModelConfig:
             rate /= layer.stride
             widest = max(widest, layer.channels * rate)
         return round(widest)
-
-
-CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
-"""The front-end of data2vec 2.0, and of emotion2vec's published models."""
 
 
 def config_document(
@@ -122,50 +115,6 @@ def config_document(
             "end_of_block_targets": False, "clone_batch": 8, "modalities": {"audio": audio},
         },
     }  # fmt: skip
-
-
-def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:
-    """Read ``[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)]`` without evaluating it.
-
-    The grammar is lists of integer triples, joined by ``+`` and repeated by ``*``; FunASR runs
-    ``eval`` on the same text (``funasr/models/emotion2vec/audio.py``).
-    """
-
-    def read(node: ast.expr) -> list[ConvLayer]:
-        match node:
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return read(left) + read(right)
-            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))):
-                layers = read(left)
-                if not 0 <= times * len(layers) <= 64:
-                    raise ValueError("more than 64 layers")
-                return layers * times
-            case ast.List(elts=elements):
-                return [read_layer(element) for element in elements]
-        raise ValueError(f"{ast.unparse(node)!r} is not a list of (channels, kernel, stride)")
-
-    def read_layer(node: ast.expr) -> ConvLayer:
-        match node:
-            case ast.Tuple(
-                elts=[
-                    ast.Constant(value=int(channels)),
-                    ast.Constant(value=int(kernel)),
-                    ast.Constant(value=int(stride)),
-                ]
-            ) if min(channels, kernel, stride) >= 1:
-                return ConvLayer(channels, kernel, stride)
-        raise ValueError(f"{ast.unparse(node)!r} is not a triple of positive integers")
-
-    try:
-        layers = read(ast.parse(text.strip(), mode="eval").body)
-        if not layers:
-            raise ValueError("it names no layer")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UnsupportedConfigError(
-            f"feature_encoder_spec {text[:200]!r} cannot be read: {error}; expected something like "
-            "'[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2'"
-        ) from None
-    return tuple(layers)
 
 
 class _Section:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
-from .augment import Augmentation
+from .augmentation import Augmentation
 from .learner import Regularization
 
 
@@ -28,7 +28,7 @@ class Recipe:
     weight_decay: float = 0.05
     average_decay: float = 0.999
     bfloat16: bool = False
-    """Autocast. Only where it is faster: see :func:`~.trainer.bfloat16_is_faster`."""
+    """Autocast. Only where it is faster: see :func:`~.precision.bfloat16_is_faster`."""
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularization: Regularization = field(default_factory=Regularization)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .trainer import LOG
+from .run import LOG
 
 PICTURE = "training.png"
 

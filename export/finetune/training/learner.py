@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
 
-from emotion2vec_edge.export.model import Block, ConvBlock, Emotion2vec, frame_counts, within
-
-from .augment import LogMel
+from ...model.emotion2vec import Emotion2vec
+from ...model.frontend import ConvBlock
+from ...model.layers import Block
+from ...model.padding import frame_counts, within
+from .augmentation import LogMel
 
 
 @dataclass(frozen=True)

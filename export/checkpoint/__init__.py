@@ -1,0 +1,1 @@
+"""FunASR checkpoints: read without executing anything in them, and written."""

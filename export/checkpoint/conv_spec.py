@@ -1,0 +1,64 @@
+"""The front-end's ``feature_encoder_spec``, read without evaluating it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from emotion2vec_edge.engine.errors import UnsupportedConfigError
+
+CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
+"""The front-end of data2vec 2.0, and of emotion2vec's published models."""
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """One layer of the front-end."""
+
+    channels: int
+    kernel: int
+    stride: int
+
+
+def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:
+    """Read ``[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)]`` without evaluating it.
+
+    The grammar is lists of integer triples, joined by ``+`` and repeated by ``*``; FunASR runs
+    ``eval`` on the same text (``funasr/models/emotion2vec/audio.py``).
+    """
+
+    def read(node: ast.expr) -> list[ConvLayer]:
+        match node:
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return read(left) + read(right)
+            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))):
+                layers = read(left)
+                if not 0 <= times * len(layers) <= 64:
+                    raise ValueError("more than 64 layers")
+                return layers * times
+            case ast.List(elts=elements):
+                return [read_layer(element) for element in elements]
+        raise ValueError(f"{ast.unparse(node)!r} is not a list of (channels, kernel, stride)")
+
+    def read_layer(node: ast.expr) -> ConvLayer:
+        match node:
+            case ast.Tuple(
+                elts=[
+                    ast.Constant(value=int(channels)),
+                    ast.Constant(value=int(kernel)),
+                    ast.Constant(value=int(stride)),
+                ]
+            ) if min(channels, kernel, stride) >= 1:
+                return ConvLayer(channels, kernel, stride)
+        raise ValueError(f"{ast.unparse(node)!r} is not a triple of positive integers")
+
+    try:
+        layers = read(ast.parse(text.strip(), mode="eval").body)
+        if not layers:
+            raise ValueError("it names no layer")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UnsupportedConfigError(
+            f"feature_encoder_spec {text[:200]!r} cannot be read: {error}; expected something like "
+            "'[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2'"
+        ) from None
+    return tuple(layers)

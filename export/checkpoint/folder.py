@@ -1,0 +1,104 @@
+"""A FunASR checkpoint folder: ``config.yaml``, ``model.pt`` and, with a head, ``tokens.txt``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from emotion2vec_edge.engine.bundle.integrity import sha256_of
+from emotion2vec_edge.engine.bundle.manifest import Label
+from emotion2vec_edge.engine.errors import CheckpointError
+
+from ..model.emotion2vec import Emotion2vec
+from .config import ModelConfig, read_config
+from .labels import HeadLabels, read_labels
+from .names import funasr_names
+from .weights import fill, read_weights, renamed
+
+CONFIG = "config.yaml"
+WEIGHTS = "model.pt"
+TOKENS = "tokens.txt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    document: Mapping[str, Any]
+    """The content of its ``config.yaml``."""
+    config: ModelConfig
+    labels: tuple[Label, ...]
+    """Emotions in the order of the head's outputs; empty for a model without a head."""
+    model: Emotion2vec
+    files: Mapping[str, str]
+    """File name → sha256 of each file that was read."""
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a FunASR checkpoint folder.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the weights do not fit the config.
+        UnsupportedConfigError: the config asks for something that is not supported.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; a checkpoint is a folder with {WEIGHTS}")
+    paths = {name: folder / name for name in (CONFIG, WEIGHTS, TOKENS)}
+    for name in (CONFIG, WEIGHTS):
+        if not paths[name].is_file():
+            raise CheckpointError(f"{folder}: {name} is missing; FunASR checkpoints have one")
+    document = read_yaml(paths[CONFIG])
+    config = read_config(document)
+    weights = renamed(read_weights(paths[WEIGHTS]), config)
+
+    head = HeadLabels((), ())
+    if "encoder.head.weight" in weights:
+        head = read_labels(paths[TOKENS], weights["encoder.head.weight"].shape[0])
+        for name in ("encoder.head.weight", "encoder.head.bias"):
+            if name in weights:
+                weights[name] = weights[name][list(head.outputs)]
+
+    model = Emotion2vec(config, len(head.labels))
+    fill(model, weights)
+    files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
+    return Checkpoint(document, config, head.labels, model.eval(), files)
+
+
+def read_yaml(path: Path) -> Any:
+    """The document in a YAML file.
+
+    Raises:
+        CheckpointError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: not readable as YAML: {error}") from None
+
+
+def write_checkpoint(
+    folder: Path, document: Mapping[str, Any], model: Emotion2vec, tokens: Sequence[str]
+) -> None:
+    """Write a checkpoint folder that FunASR and :func:`load_checkpoint` read.
+
+    Args:
+        folder: an existing folder.
+        document: the content of ``config.yaml``, with all the fields that FunASR requires.
+        model: the weights.
+        tokens: lines of ``tokens.txt``, in the order of the head's outputs.
+    """
+    names = funasr_names(model.config)
+    weights = {
+        names[name]: tensor
+        for name, tensor in model.state_dict().items()
+        if tensor.numel()  # zero extra tokens have no parameter in FunASR
+    }
+    text = yaml.safe_dump(dict(document), allow_unicode=True, sort_keys=False)
+    (folder / CONFIG).write_text(text, encoding="utf-8")
+    (folder / TOKENS).write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    torch.save({"model": weights}, folder / WEIGHTS)

@@ -1,0 +1,42 @@
+"""Embeddings and answers of a torch model for whole clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..model.emotion2vec import Emotion2vec
+from .speech import Speech
+
+
+def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
+    """What a model answers to whole clips: float32 [clips, labels]."""
+    with torch.no_grad():
+        answers: Tensor = model.encoder.head(torch.from_numpy(embeddings_of(model, speech)))  # type: ignore[misc]
+    return answers.numpy()
+
+
+def embeddings_of(
+    model: Emotion2vec, speech: Speech, progress: Callable[[int], object] = lambda _: None
+) -> NDArray[np.float32]:
+    """Mean frames of whole clips: float32 [clips, dim]; ``progress`` is told how many are done."""
+    order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
+    means = np.zeros((len(speech), model.config.embed_dim), np.float32)
+    with torch.no_grad():
+        for start in range(0, len(order), 16):
+            picked = order[start : start + 16]
+            waves, lengths = padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
+            means[picked] = model(waves, lengths)[1].numpy()
+            progress(start + len(picked))
+    return means
+
+
+def padded(waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """A batch of clips [batch, samples], zero beyond their lengths [batch]."""
+    tensors = [torch.from_numpy(wave) for wave in waves]
+    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+    return padded, torch.tensor([len(wave) for wave in waves])
