@@ -31,16 +31,36 @@ from .terminal import finish, show_step
 @click.option(
     "--cold/--no-cold", default=True, show_default=True, help="Time whole processes as well."
 )
+@click.option(
+    "--varied",
+    nargs=2,
+    type=options.CLIP_SECONDS,
+    multiple=True,
+    metavar="SHORTEST LONGEST",
+    help="Also clips of another length in each round, in seconds; may be given several times.",
+)
+@options.busy
 @options.output
 def latency(
     model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
     seconds: tuple[float, ...], rounds: int, baselines: tuple[BaselineName, ...],
-    checkpoint: Path | None, cold: bool, output: Path | None,
+    checkpoint: Path | None, cold: bool, varied: tuple[tuple[float, float], ...], busy: int,
+    output: Path | None,
 ) -> None:  # fmt: skip
     """Time from samples to result: variants of a model, and other software."""
     from ..suites.latency import LatencySettings, measure
 
     settings = LatencySettings(
-        model, variants, provider, threads, rounds, baselines, checkpoint, seconds, cold
+        model,
+        variants,
+        provider,
+        threads,
+        rounds,
+        baselines,
+        checkpoint,
+        seconds,
+        cold,
+        varied,
+        busy,
     )
     finish(measure(settings, show_step), output)

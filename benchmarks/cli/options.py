@@ -24,6 +24,12 @@ threads = click.option("--threads", type=int, help="Processors to use; all by de
 checkpoint = click.option(
     "--checkpoint", type=EXISTING_FOLDER, help="The FunASR folder that the bundle was made from."
 )
+busy = click.option(
+    "--busy",
+    type=click.IntRange(0),
+    default=0,
+    help="Measure also while other processes keep this number of processors busy.",
+)
 output = click.option(
     "-o", "--output", type=FOLDER, help="Folder that gets JSON, Markdown and PNG as well."
 )

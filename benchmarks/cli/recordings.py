@@ -51,10 +51,11 @@ from .terminal import finish, show_step
     show_default=True,
     help="Attempts to kill a batch.",
 )
+@options.busy
 @options.output
 def recordings(
     speech: Path | None, model: str | None, parts: tuple[Part, ...], files: int, rounds: int,
-    live_seconds: float, whole_seconds: float, kill_rounds: int, output: Path | None,
+    live_seconds: float, whole_seconds: float, kill_rounds: int, busy: int, output: Path | None,
 ) -> None:  # fmt: skip
     """Measure long recordings, folders, live audio, and the damage of a kill.
 
@@ -62,5 +63,7 @@ def recordings(
     """
     from ..suites.recordings import RecordingsSettings, measure
 
-    settings = RecordingsSettings(parts, files, rounds, live_seconds, whole_seconds, kill_rounds)
+    settings = RecordingsSettings(
+        parts, files, rounds, live_seconds, whole_seconds, kill_rounds, busy
+    )
     finish(measure(speech, model, settings, show_step), output)

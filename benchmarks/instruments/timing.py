@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
+
 PAUSE_SECONDS = 0.05
 """Pause before each run, because threads of the run before may spin for a while."""
+
+
+def in_turns(
+    tasks: Sequence[Callable[[T], object]],
+    inputs: Sequence[T],
+    surroundings: Sequence[Callable[[], AbstractContextManager[None]]] = (nullcontext,),
+) -> list[list[float]]:
+    """Seconds of each run of each task; the tasks take turns with every input.
+
+    Args:
+        tasks: functions to time.
+        inputs: argument of each round; the first is a warm-up that is not counted.
+        surroundings: contexts in which the tasks run, also in turns.
+
+    Returns:
+        Seconds of each counted round: for each surrounding, for each task.
+    """
+    seconds: list[list[float]] = [[] for _ in surroundings for _ in tasks]
+    for number, given in enumerate(inputs):
+        runs = iter(seconds)
+        for surrounding in surroundings:
+            with surrounding():
+                for task in tasks:
+                    time.sleep(PAUSE_SECONDS)
+                    started = time.perf_counter()
+                    task(given)
+                    taken = time.perf_counter() - started
+                    next(runs).extend([taken] if number else [])
+    return seconds
 
 
 def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
@@ -19,15 +53,11 @@ def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list
         tasks: functions to time.
         rounds: runs of each task that count.
     """
-    seconds: list[list[float]] = [[] for _ in tasks]
-    for number in range(rounds + 1):
-        for taken, task in zip(seconds, tasks, strict=True):
-            time.sleep(PAUSE_SECONDS)
-            started = time.perf_counter()
-            task()
-            if number:
-                taken.append(time.perf_counter() - started)
-    return seconds
+
+    def run(task: Callable[[], object], _: int) -> None:
+        task()
+
+    return in_turns([functools.partial(run, task) for task in tasks], range(rounds + 1))
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,26 @@ import functools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ..baselines.settings import Run
+from ..instruments.load import check_busy, paused_load
 from ..instruments.machine import describe
 from ..instruments.process import E2V, run
-from ..instruments.timing import interleaved, percentiles, ratio
+from ..instruments.timing import in_turns, percentiles, ratio
 from ..models import model_line
 from ..reporting.charts import bars
 from ..reporting.document import Document
@@ -30,6 +36,8 @@ from .runners import RunnerSettings
 COLD_SECONDS = 3.0
 """Length of the clip of the cold starts."""
 COLD_RUNS = 5
+SEED = 0
+"""Seed of the varied lengths."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,30 @@ class LatencySettings(RunnerSettings):
     """Lengths of the clips."""
     cold: bool = True
     """True if whole processes are timed too."""
+    varied: tuple[tuple[float, float], ...] = ()
+    """Shortest and longest of clips whose length is drawn anew in each round."""
+    busy: int = 0
+    """Processors kept busy by other processes, in turns with a quiet machine; 0 for none."""
+
+    def check(self) -> None:
+        """Raises OptionError if the options contradict each other or the machine."""
+        super().check()
+        check_busy(self.busy)
+        for shortest, longest in self.varied:
+            if shortest >= longest:
+                raise OptionError(
+                    f"--varied {shortest:g} {longest:g}: give the shortest length, then a longer "
+                    "one"
+                )
+
+    def clips(self, speech: Samples) -> Iterator[tuple[str, list[Samples]]]:
+        """The length as text, and the clip of each round: first that of the warm-up."""
+        for seconds in self.seconds:
+            yield f"{seconds:g} s", [of_length(speech, seconds)] * (self.rounds + 1)
+        rng = np.random.default_rng(SEED)
+        for shortest, longest in self.varied:
+            lengths = rng.uniform(shortest, longest, self.rounds + 1)
+            yield f"{shortest:g} to {longest:g} s", [of_length(speech, x) for x in lengths]
 
 
 @dataclass(frozen=True)
@@ -73,14 +105,19 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
     runs: dict[str, Run] = {name: functools.partial(_scores, e) for name, e in engines.items()}
     document = Document(
         "latency",
-        {"seconds": list(settings.seconds), **settings.document_settings(engines)},
+        {
+            "seconds": list(settings.seconds),
+            "varied": list(map(list, settings.varied)),
+            "busy": settings.busy,
+            **settings.document_settings(engines),
+        },
         [model_line(first)],
         machine,
         draw=draw,
     )
     with tempfile.TemporaryDirectory() as folder:
         runs |= settings.build_baselines(first, Path(folder), progress)
-        document.tables = [_warm(runs, next(reversed(engines)), speech, settings, progress)]
+        document.tables = _warm(runs, next(reversed(engines)), speech, settings, progress)
     if settings.cold:
         progress("whole processes")
         document.tables.append(_cold(engines, starts, speech, settings))
@@ -102,8 +139,8 @@ def _scores(engine: Recognizer, samples: Samples) -> np.ndarray:
 def _warm(
     runs: dict[str, Run], reference: str, speech: Samples, settings: LatencySettings,
     progress: Callable[[str], None],
-) -> Table:  # fmt: skip
-    """Every length, all runners in turns."""
+) -> list[Table]:  # fmt: skip
+    """Every length, all runners in turns; a second table if processors are kept busy."""
     table = Table(
         "Latency, samples in, result out",
         [Column("audio"), Column("runner"), Column("p50 ms", ".1f", "lower"),
@@ -113,20 +150,62 @@ def _warm(
         f"{reference} are taken round by round. max Δp: largest difference of a probability to "
         f"{next(iter(runs))}.",
     )  # fmt: skip
-    for seconds in settings.seconds:
-        progress(f"{seconds:g} s of audio")
-        samples = of_length(speech, seconds)
-        tasks = [functools.partial(run, samples) for run in runs.values()]
-        answers = [run(samples) for run in runs.values()]
-        taken = dict(zip(runs, interleaved(tasks, settings.rounds), strict=True))
-        for name, answer in zip(runs, answers, strict=True):
-            p50, p90, p99 = (1000 * value for value in percentiles(taken[name]))
+    loaded = Table(
+        f"Under load: {settings.busy} of {usable_threads()} processors busy",
+        [Column("audio"), Column("runner"), Column("quiet p50 ms", ".1f", "lower"),
+         Column("busy p50 ms", ".1f", "lower"), Column("busy p90 ms", ".1f"),
+         Column("times quiet [quartiles]")],
+        note="Quiet and busy rounds in turns; the times quiet are taken round by round.",
+    )  # fmt: skip
+    for audio, clips in settings.clips(speech):
+        progress(f"{audio} of audio")
+        times = _timed(runs, clips, settings.busy)
+        durations = np.array([len(clip) for clip in clips[1:]]) / SAMPLE_RATE
+        first = times.answers[next(iter(runs))]
+        for name, quiet in times.quiet.items():
+            p50, p90, p99 = (1000 * value for value in percentiles(quiet))
+            far = max(np.abs(a - b).max() for a, b in zip(times.answers[name], first, strict=True))
             table.rows.append(
-                [f"{seconds:g} s", name, p50, p90, p99, 1000 * seconds / p50,
-                 str(ratio(taken[name], taken[reference])),
-                 float(np.abs(answer - answers[0]).max())]
+                [audio, name, p50, p90, p99, float(np.median(durations / quiet)),
+                 str(ratio(quiet, times.quiet[reference])), float(far)]
             )  # fmt: skip
-    return table
+        for name, busy in times.busy.items():
+            quiet_p50, _, _ = percentiles(times.quiet[name])
+            p50, p90, _ = percentiles(busy)
+            loaded.rows.append(
+                [audio, name, 1000 * quiet_p50, 1000 * p50, 1000 * p90,
+                 str(ratio(busy, times.quiet[name]))]
+            )  # fmt: skip
+    return [table, loaded] if settings.busy else [table]
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Seconds of each counted round of each runner, and its answers."""
+
+    quiet: dict[str, list[float]]
+    busy: dict[str, list[float]]
+    answers: dict[str, list[NDArray[np.floating[Any]]]]
+
+
+def _timed(runs: dict[str, Run], clips: list[Samples], busy: int) -> _Times:
+    """Run every runner on every clip, in turns, quiet and with ``busy`` processors busy."""
+    answers: dict[str, list[NDArray[np.floating[Any]]]] = {name: [] for name in runs}
+
+    def run_and_keep(name: str, clip: Samples) -> None:
+        answers[name].append(runs[name](clip))
+
+    tasks = [functools.partial(run_and_keep, name) for name in runs]
+    for task in tasks:
+        task(clips[0])  # the first run of a shape plans its memory
+    if not busy:
+        return _Times(dict(zip(runs, in_turns(tasks, clips), strict=True)), {}, answers)
+    with paused_load(busy) as load:
+        times = in_turns(tasks, clips, [nullcontext, load])
+    quiet, loaded = times[: len(runs)], times[len(runs) :]
+    return _Times(
+        dict(zip(runs, quiet, strict=True)), dict(zip(runs, loaded, strict=True)), answers
+    )
 
 
 def _cold(
@@ -169,6 +248,6 @@ def draw(document: Document) -> bytes:
     lengths = list(dict.fromkeys(str(row[0]) for row in table.rows))
     series: dict[str, list[float | None]] = {}
     for row in table.rows:
-        share = float(row[2] or 0) / 1000 / float(str(row[0]).split()[0])
-        series.setdefault(str(row[1]), []).append(1000 * share)
+        real_time = float(row[5] or 0)
+        series.setdefault(str(row[1]), []).append(1000 / real_time if real_time else None)
     return bars(lengths, series, "Cost of one second of audio, by length of the clip", "ms")

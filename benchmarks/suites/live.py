@@ -8,26 +8,36 @@ import numpy as np
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
+from ..instruments.load import paused_load
 from ..reporting.table import Value
 
 BLOCKS_A_SECOND = 50
 """Blocks of audio that arrive in a second."""
 
 
-def stream(samples: Samples, model: str | None, seconds: float) -> list[list[Value]]:
+def stream(samples: Samples, model: str | None, seconds: float, busy: int = 0) -> list[list[Value]]:
     """Latency of windows as audio arrives in real time, and agreement with windows of the file.
 
     Args:
         samples: float32 [samples] at 16 kHz.
         model: path or name of a bundle; None takes the default.
         seconds: length of the part that arrives in real time.
+        busy: processors kept busy by other processes, in a second run; 0 for no such run.
     """
     recognizer = Recognizer.load(model)
-    return [*_latency(recognizer, samples, seconds), *_agreement(recognizer, samples)]
+    rows = _latency(recognizer, samples, seconds, "in real time")
+    if busy:
+        with paused_load(busy) as load, load():
+            case = f"in real time, {busy} of {usable_threads()} processors busy"
+            rows += _latency(recognizer, samples, seconds, case)
+    return [*rows, *_agreement(recognizer, samples)]
 
 
-def _latency(recognizer: Recognizer, samples: Samples, seconds: float) -> list[list[Value]]:
+def _latency(
+    recognizer: Recognizer, samples: Samples, seconds: float, pace: str
+) -> list[list[Value]]:
     recognizer.recognize(samples[: 2 * SAMPLE_RATE], SAMPLE_RATE)  # the first call is slower
     live = recognizer.stream()
     started = time.perf_counter()
@@ -38,7 +48,7 @@ def _latency(recognizer: Recognizer, samples: Samples, seconds: float) -> list[l
         time.sleep(max(0.0, due - time.perf_counter()))
         live.feed(samples[first : first + step], arrived=due)
         latencies.extend(1000 * window.latency for window in live.ripe())
-    case = f"{len(latencies)} windows of 2 s every 0.5 s, in real time"
+    case = f"{len(latencies)} windows of 2 s every 0.5 s, {pace}"
     return [
         ["stream", case, float(np.percentile(latencies, p)), f"ms latency p{p}"]
         for p in (50, 95, 99)

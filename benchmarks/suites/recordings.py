@@ -12,6 +12,7 @@ from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 
 from ..choices import Part
+from ..instruments.load import check_busy
 from ..instruments.machine import describe
 from ..models import model_line
 from ..reporting.document import Document
@@ -35,6 +36,8 @@ class RecordingsSettings:
     """Length of the recording for chunks against one pass."""
     kill_rounds: int = 20
     """Attempts to kill a batch."""
+    busy: int = 0
+    """Processors kept busy by other processes in a second run of the live audio."""
 
 
 def measure(
@@ -48,7 +51,12 @@ def measure(
         model: path or name of a bundle; None takes the default.
         settings: parts and sizes.
         progress: called with the name of each part.
+
+    Raises:
+        OptionError: no recording can be read, or fewer processors than should be busy.
+        ModelError: the model cannot be used.
     """
+    check_busy(settings.busy)
     machine = describe()
     recognizer = Recognizer.load(model)
     seconds = max(settings.whole_seconds, settings.live_seconds, 60.0)
@@ -64,7 +72,7 @@ def measure(
             "memory": lambda: long_audio.memory(samples, folder, model),
             "chunks": lambda: long_audio.chunks(whole, model),
             "batch": lambda: folders.batch(samples, folder, model, settings.files, settings.rounds),
-            "stream": lambda: live.stream(samples, model, settings.live_seconds),
+            "stream": lambda: live.stream(samples, model, settings.live_seconds, settings.busy),
             "kill": lambda: folders.kill(samples, folder, model, settings.kill_rounds),
         }
         for part in settings.parts:

@@ -16,6 +16,8 @@ from . import accuracy, latency, roofline, windows
 
 WINDOW_CLIPS, WINDOW_SECONDS = 10, 10.0
 """Clips of the timelines, and the length of each."""
+VARIED = ((1.5, 6.0), (8.0, 30.0))
+"""Shortest and longest of the clips of varied length."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def _latency_settings(
     return latency.LatencySettings(
         model,
         rounds=settings.rounds,
+        varied=VARIED,
         baselines=settings.baselines if checkpoint else (),
         checkpoint=checkpoint,
     )

@@ -1,10 +1,11 @@
 """Timing is checked against sleeps and numpy."""
 
+import contextlib
 import time
 
 import numpy as np
 
-from emotion2vec_edge.benchmarks.instruments.timing import interleaved, percentiles, ratio
+from emotion2vec_edge.benchmarks.instruments.timing import in_turns, interleaved, percentiles, ratio
 
 
 def test_a_sleep_is_measured_as_what_it_sleeps():
@@ -43,3 +44,33 @@ def test_a_ratio_is_of_the_rounds():
     found = ratio(3 * fast, fast)
     assert (found.median, found.low, found.high) == (3.0, 3.0, 3.0)
     assert str(ratio([2.0, 4.0, 6.0], [1.0, 1.0, 1.0])) == "4.00 [3.00, 5.00]"
+
+
+def test_each_input_is_given_in_each_surrounding():
+    told = []
+
+    @contextlib.contextmanager
+    def loud():
+        told.append("(")
+        yield
+        told.append(")")
+
+    tasks = [lambda given: told.append(f"a{given}"), lambda given: told.append(f"b{given}")]
+    runs = in_turns(tasks, [0, 1, 2], [contextlib.nullcontext, loud])
+    assert "".join(told) == "a0b0(a0b0)a1b1(a1b1)a2b2(a2b2)"
+    assert [len(run) for run in runs] == [2, 2, 2, 2]
+
+
+def test_runs_belong_to_their_task_and_surrounding():
+    slow = {"now": False}
+
+    @contextlib.contextmanager
+    def loaded():
+        slow["now"] = True
+        yield
+        slow["now"] = False
+
+    tasks = [lambda _: time.sleep(0.05 if slow["now"] else 0.0), lambda _: time.sleep(0.02)]
+    quick, steady, slowed, steady_too = in_turns(tasks, range(3), [contextlib.nullcontext, loaded])
+    assert max(quick) < 0.05 <= min(slowed)
+    assert min(steady + steady_too) >= 0.02

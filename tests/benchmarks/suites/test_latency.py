@@ -14,7 +14,7 @@ def test_a_fake_model_that_sleeps_is_told_as_such(monkeypatch):
     runs = {"slow": lambda _: time.sleep(0.03) or np.array([0.4]),
             "fast": lambda _: time.sleep(0.01) or np.array([0.5])}  # fmt: skip
     settings = latency.LatencySettings(seconds=(0.5,), rounds=5)
-    table = latency._warm(runs, "fast", np.zeros(100, np.float32), settings, lambda _: None)
+    (table,) = latency._warm(runs, "fast", np.zeros(100, np.float32), settings, lambda _: None)
     slow, fast = table.rows
     assert 30 <= slow[2] < 45
     assert 10 <= fast[2] < 20
@@ -43,3 +43,38 @@ def test_latency_with_baselines(e2v_bench, small_checkpoint, small_bundle, tmp_p
     assert max(far.values()) < 0.3
     assert [row[0] for row in cold.rows] == ["fp32", "int8"]
     assert all(0.1 < row[3] < 10 and 50 < row[4] < 500 for row in cold.rows)
+
+
+def test_varied_lengths_are_drawn_anew_in_each_round():
+    settings = latency.LatencySettings(seconds=(1.0,), varied=((1.5, 6.0),), rounds=20)
+    speech = np.zeros(16_000, np.float32)
+    (fixed, same), (varied, clips) = settings.clips(speech)
+    assert (fixed, {len(clip) for clip in same}) == ("1 s", {16_000})
+    assert varied == "1.5 to 6 s"
+    lengths = [len(clip) for clip in clips]
+    assert len(set(lengths)) == len(lengths) == 21
+    assert 24_000 <= min(lengths) < 30_000
+    assert 90_000 < max(lengths) <= 96_000
+    assert lengths == [len(clip) for clip in list(settings.clips(speech))[1][1]]
+    with pytest.raises(OptionError, match="--varied 6 1.5"):
+        latency.LatencySettings(varied=((6.0, 1.5),)).check()
+
+
+def test_varied_lengths_and_a_busy_processor(e2v_bench, tmp_path):
+    e2v_bench("latency", "-s", 1, "--varied", 0.5, 1, "--busy", 1, "--rounds", 2, "--no-cold",
+              "-o", tmp_path)  # fmt: skip
+    warm, loaded = read_document(tmp_path / "latency.json").tables
+    names = [["1 s", "fp32"], ["1 s", "int8"], ["0.5 to 1 s", "fp32"], ["0.5 to 1 s", "int8"]]
+    assert [row[:2] for row in warm.rows] == [row[:2] for row in loaded.rows] == names
+    assert all(row[7] < 0.3 for row in warm.rows)
+    assert loaded.title.startswith("Under load: 1 of ")
+    assert [row[2] for row in warm.rows] == [row[2] for row in loaded.rows]
+    assert all(row[3] > 0 for row in loaded.rows)
+
+
+def test_real_time_of_varied_lengths_is_that_of_each_clip():
+    clips = [np.zeros(n, np.float32) for n in (800, 800, 1_600, 800)]
+    runs = {"fake": lambda clip: time.sleep(len(clip) / 16_000) or np.array([1.0])}
+    times = latency._timed(runs, clips, 0)
+    assert [len(answers) for answers in times.answers.values()] == [5]  # and the first run of all
+    assert times.quiet["fake"][1] > times.quiet["fake"][0] * 1.5

@@ -1,6 +1,7 @@
 """Long recordings, folders, live audio and kills."""
 
 from emotion2vec_edge.benchmarks.reporting.document import read_document
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 
 def test_long_recordings_batches_and_streams(e2v_bench, tmp_path):
@@ -10,6 +11,7 @@ def test_long_recordings_batches_and_streams(e2v_bench, tmp_path):
         "--live-seconds": 3,
         "--whole-seconds": 61,
         "--kill-rounds": 1,
+        "--busy": 1,
     }
     flat = [part for item in options.items() for part in item]
     parts = [part for name in ("chunks", "batch", "stream", "kill") for part in ("--part", name)]
@@ -20,6 +22,8 @@ def test_long_recordings_batches_and_streams(e2v_bench, tmp_path):
     assert facts["kill -9", "results lost"] == 0
     assert facts["kill -9", "files half-written"] == 0
     assert facts["kill -9", "results unlike an undisturbed run's"] == 0
+    live = {row[1].split(", ", 1)[1] for row in table.rows if row[3] == "ms latency p50"}
+    assert live == {"in real time", f"in real time, 1 of {usable_threads()} processors busy"}
     alone = [row for row in table.rows if "encoded alone" in row[1]]
     assert alone[0][2] == 100.0
     assert alone[2][2] < 0.01
