@@ -14,11 +14,6 @@ RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
 
 PENDING = {
-    "engine/batch/discover.py",
-    "engine/batch/processes.py",
-    "engine/batch/run.py",
-    "engine/batch/settings.py",
-    "engine/batch/worker.py",
     "engine/bundle/bundle.py",
     "engine/bundle/head.py",
     "engine/bundle/locate.py",
@@ -28,7 +23,6 @@ PENDING = {
     "engine/corpora/feedback.py",
     "engine/corpora/labelled.py",
     "engine/metrics.py",
-    "engine/recognizer.py",
     "engine/results/__init__.py",
     "engine/results/encoding.py",
     "engine/results/plot.py",

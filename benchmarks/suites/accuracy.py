@@ -19,7 +19,6 @@ from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samp
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip, read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.metrics import confusion, mcnemar, recalls, score
-from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..degradations import CLEAN, Degradation
 from ..instruments.machine import describe
@@ -39,7 +38,7 @@ class AccuracySettings:
     """Corpora as :func:`~emotion2vec_edge.engine.corpora.labelled.read_corpus` takes them."""
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
-    variants: tuple[PrecisionChoice, ...] = ()
+    variants: tuple[str, ...] = ()
     """Precisions, the first of which the others are compared with; empty takes all that run."""
     split: str | None = "test"
     """Split of a manifest; None takes all rows."""
@@ -109,7 +108,7 @@ def measure(
 
 def _answers(
     clips: Iterable[LabelledClip],
-    recognizers: Mapping[PrecisionChoice, Recognizer],
+    recognizers: Mapping[str, Recognizer],
     degradations: Sequence[Degradation],
 ) -> tuple[dict[str, _Corpus], Counter[str]]:
     """Answers by corpus, and the number of clips that were left out by reason."""

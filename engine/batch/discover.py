@@ -1,52 +1,66 @@
-"""What a batch is to work on: folders, globs, lists, and the recordings that they name."""
+"""Discovery of recordings: folders, glob patterns and lists, and the files that they name."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import IO
 
 from ..audio.types import AUDIO_SUFFIXES
 from ..errors import OptionError
 from ..files import printable
+from ..results.writers.registry import SEGMENT_WRITERS
 
 LIST_SUFFIXES = frozenset([".list", ".lst", ".txt"])
+KALDI_SUFFIX = ".scp"
+
+RESULT_SUFFIXES = (".json", ".npy", *(writer.suffix for writer in SEGMENT_WRITERS.values()))
+"""Endings of the files of one recording, after its place."""
+
 MOST_NAME_BYTES = 200
 MOST_PLACE_BYTES = 1_000
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One recording to work on."""
+    """One recording of a batch."""
 
     path: str
-    """As it is opened."""
+    """Path to open."""
     place: str
-    """Where its results belong, relative to the folder of results, with forward slashes."""
+    """Place of its results, relative to the folder of results, with forward slashes."""
     id: str | None = None
-    """Its utterance id, from a Kaldi list."""
+    """Utterance id, from a Kaldi list."""
     problem: str | None = None
-    """Why it cannot be worked on, where that is known already."""
+    """Reason why it cannot be used, if it is known already."""
 
     @property
     def file(self) -> str:
-        """The path as text that can be written down, whatever bytes it is made of."""
+        """The path as text that can be encoded, whatever bytes it is made of."""
         return printable(self.path)
+
+    @property
+    def printable_id(self) -> str | None:
+        """The id as text that can be encoded."""
+        return None if self.id is None else printable(self.id)
 
 
 def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
-    """Find the recordings behind what a user named; each once, in order.
+    """Find the recordings that a user named; each once, in order.
+
+    Only regular files are read: a pipe may never end. Others are listed with the problem.
 
     Args:
-        inputs: folders (searched through and through for the usual endings, hidden files left
-            out), glob patterns, lists of paths (``.txt``, ``.lst``, ``.list``), Kaldi's ``wav.scp``
-            (``.scp``), recordings, and ``-``: a list on stdin. A relative path in a list starts
-            from the current folder, else from that of the list.
-        stdin: where ``-`` is read from.
+        inputs: folders (searched with all folders below for the usual endings, without hidden
+            files), glob patterns, lists of paths (``.txt``, ``.lst``, ``.list``), Kaldi's
+            ``wav.scp`` (``.scp``), recordings, and ``-``: a list on stdin. A relative path in a
+            list starts from the current folder, else from that of the list.
+        stdin: the list for ``-``.
 
     Raises:
         OptionError: an input that is not there, or holds no recording.
@@ -56,33 +70,35 @@ def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
         seen = False
         for item in _items(name, stdin):
             seen = True
-            items.setdefault(os.path.abspath(item.path), item)
+            items.setdefault(os.path.abspath(item.path), _checked(item))
         if not seen:
             raise OptionError(f"{printable(name)}: no recordings {_where(name)}")
     return _placed(items.values())
 
 
 def _where(name: str) -> str:
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return f"in this folder; endings looked for: {' '.join(sorted(AUDIO_SUFFIXES))}"
-    return "in this list" if name == "-" or Path(name).is_file() else "match this pattern"
+    return "in this list" if name == "-" or os.path.isfile(name) else "match this pattern"
 
 
 def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
-    path = Path(name)
+    suffix = os.path.splitext(name)[1].lower()
     if name == "-":
         yield from _listed(stdin, None)
-    elif path.is_dir():
+    elif os.path.isdir(name):
         yield from _walked(name)
-    elif path.suffix.lower() in LIST_SUFFIXES or path.suffix.lower() == ".scp":
+    elif suffix in LIST_SUFFIXES or suffix == KALDI_SUFFIX:
         try:
-            with path.open(encoding="utf-8", errors="surrogateescape") as file:
-                yield from _kaldi(file) if path.suffix == ".scp" else _listed(file, path.parent)
-        except OSError as error:
-            raise OptionError(f"{printable(name)}: cannot be read: {error.strerror}") from None
-    elif any(sign in name for sign in "*?[") and not path.exists():
+            with open(name, encoding="utf-8", errors="surrogateescape") as file:
+                folder = os.path.dirname(name)
+                yield from _kaldi(file) if suffix == KALDI_SUFFIX else _listed(file, folder)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OptionError(f"{printable(name)}: cannot be read: {reason}") from None
+    elif any(sign in name for sign in "*?[") and not os.path.exists(name):
         for found in sorted(glob.glob(name, recursive=True)):
-            if os.path.isfile(found):
+            if not os.path.isdir(found):
                 yield InputFile(found, found)
     else:
         yield InputFile(name, name)
@@ -102,21 +118,20 @@ def _walked(folder: str) -> Iterator[InputFile]:
         yield InputFile(str(error.filename), str(error.filename), problem=f"{error.strerror}")
 
 
-def _listed(lines: Iterable[str], folder: Path | None) -> Iterator[InputFile]:
+def _listed(lines: Iterable[str], folder: str | None) -> Iterator[InputFile]:
     for line in lines:
         path = line.strip("\r\n")
         if not path.strip() or path.startswith("#"):
             continue
-        beside = path if folder is None else str(folder / path)
-        yield InputFile(path if folder is None or Path(path).exists() else beside, path)
+        here = folder is None or os.path.exists(path)
+        yield InputFile(path if here else os.path.join(folder or "", path), path)
 
 
 def _kaldi(lines: Iterable[str]) -> Iterator[InputFile]:
     for line in lines:
         if not line.strip():
             continue
-        key, _, path = line.strip().partition(" ")
-        path = path.strip()
+        key, path = (*line.strip().split(None, 1), "")[:2]
         problem = None
         if not path:
             problem = "a line of wav.scp is an id and a path"
@@ -125,17 +140,44 @@ def _kaldi(lines: Iterable[str]) -> Iterator[InputFile]:
         yield InputFile(path or key, key, id=key, problem=problem)
 
 
+def _checked(item: InputFile) -> InputFile:
+    """The item, with the problem that it is no regular file."""
+    try:
+        mode = os.stat(item.path).st_mode
+    except (OSError, ValueError):  # said when it is opened
+        return item
+    if item.problem is not None or stat.S_ISREG(mode):
+        return item
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    return replace(item, problem=f"is {kind}; a batch reads regular files")
+
+
 def _placed(items: Iterable[InputFile]) -> list[InputFile]:
     """Give every item a place of its own, inside the folder of results whatever its name holds."""
-    taken: set[str] = set()
+    items = [replace(item, place=safe_place(item.place)) for item in items]
+    taken = _folders_as_places(items)
     placed = []
     for item in items:
-        place = safe_place(item.place)
+        place = item.place
         if place.casefold() in taken:  # some file systems know no case
             place = f"{place}~{_digest(os.path.abspath(item.path))}"
         taken.add(place.casefold())
-        placed.append(InputFile(item.path, place, item.id, item.problem))
+        placed.append(replace(item, place=place))
     return placed
+
+
+def _folders_as_places(items: Iterable[InputFile]) -> set[str]:
+    """Places whose files would have the name of a folder: ``a.wav`` beside ``a.wav.json/``."""
+    folders = {
+        str(folder).casefold() for item in items for folder in PurePosixPath(item.place).parents
+    }
+    return {
+        folder.removesuffix(suffix)
+        for folder in folders
+        for suffix in map(str.casefold, RESULT_SUFFIXES)
+        if folder.endswith(suffix)
+    }
 
 
 def safe_place(path: str) -> str:
@@ -158,4 +200,4 @@ def _safe_name(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+    return hashlib.sha256(printable(text).encode()).hexdigest()[:8]

@@ -1,18 +1,19 @@
-"""The folder that a batch writes: results that are whole or absent, and a log to go on from.
+"""The folder that a batch writes: whole files, and logs to go on from.
 
 ::
 
     OUT/
-      results/PLACE.json      all of one recording; beside it .srt and the like, where asked for
+      results/PLACE.json      the report on one recording; .srt and the like beside it, if asked for
       embeddings/PLACE.npy    float32 [dim]
-      results.jsonl           a line for each recording, written as it is done: what is here is done
+      results.jsonl           a line for each recording, written when it is done
       results.csv             the same as a table, made at the end
-      failures.jsonl          a line for each recording that could not be used, with the reason
+      failures.jsonl          a line for each recording without a result, with the reason
       summary.json            counts, speed, labels, confidence
-      .work/                  what is being written, and a lock; swept at the start and at the end
+      .work/                  files that are being written, and a lock
 
-A file appears in its place by renaming, so a process that is killed at any moment leaves none that
-is half-written. A line of a log is one write, and a log is cut back to its last whole line.
+A file appears in its place by renaming, so a process that is killed at any moment leaves no
+half-written one. A line of a log is one write, and a log is cut back to its last whole line. Lines
+that are no rows of a batch are moved to ``results.jsonl.foreign``: they may be somebody's.
 """
 
 from __future__ import annotations
@@ -20,35 +21,87 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
+import functools
+import itertools
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import OutputError
 from ..files import reported, write_file
-from ..results.writers.base import csv_row
+from .rows import FailureRow, ResultRow, Row, RowError, parse_line, row_line
+
+WORK = ".work"
+"""Name of the folder of files that are being written."""
 
 RESERVE_BYTES = 256 << 10
-"""Set aside, so that a disk that is full still takes the summary."""
+"""Bytes set aside, so that a disk that is full still takes the summary."""
+
+MOST_LINE_BYTES = 1 << 20
+"""Length of the longest line that can be a row."""
+
+R = TypeVar("R", bound=Row)
 
 
-class Log:
-    """A file of JSON lines that only grows."""
+class _Span(NamedTuple):
+    """Bytes of a log, a row most often."""
 
-    def __init__(self, path: Path) -> None:
+    start: int
+    length: int
+    labels: tuple[str, ...] = ()
+    """Labels of the row."""
+
+
+class Log(Generic[R]):
+    """A file of JSON lines that only grows; for each recording its last line counts.
+
+    Args:
+        path: the file; its folder holds ``.work``.
+        parse: makes a row of an object, or raises RowError.
+
+    Raises:
+        OutputError: the file cannot be opened and written.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[Mapping[str, Any]], R]) -> None:
         self.path = path
-        self._open()
+        self._parse = parse
+        self._spans: dict[str, _Span] = {}
+        """The last row of each recording, by its ``file``."""
+        self._label_sets: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """The labels of rows, of which most have the same."""
+        self.foreign_lines = 0
+        """Number of lines that are no rows."""
+        self._foreign: list[_Span] = []
+        """Stretches of such lines."""
+        with reported(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                self._size = self._last_whole_line()
+                os.ftruncate(self._file, self._size)
+                self._index()
+            except BaseException:
+                os.close(self._file)
+                raise
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Add a line, or nothing.
+    @property
+    def foreign_path(self) -> Path:
+        """File that :meth:`sort` moves them to."""
+        return self.path.with_name(f"{self.path.name}.foreign")
+
+    def __len__(self) -> int:
+        """Number of recordings."""
+        return len(self._spans)
+
+    def append(self, row: R) -> None:
+        """Add a row, or nothing.
 
         Raises:
             OutputError: it cannot be written.
         """
-        line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+        line = row_line(row)
         with reported(self.path):
             try:
                 if os.pwrite(self._file, line, self._size) < len(line):
@@ -56,45 +109,100 @@ class Log:
             except BaseException:
                 os.ftruncate(self._file, self._size)
                 raise
+        self._note(row, self._size, len(line))
         self._size += len(line)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The last line of each file, in the order of the files."""
-        for line in self._last_lines():
-            yield json.loads(line)
+    def rows(self) -> Iterator[R]:
+        """The last row of each recording, in the order of their files."""
+        for name in sorted(self._spans):
+            try:
+                row = self._parse(parse_line(self._read(self._spans[name])))
+            except RowError:  # somebody has changed the file meanwhile
+                continue
+            yield row
+
+    def labels(self) -> list[str]:
+        """Labels of all rows, in the order of their first rows."""
+        sets = dict.fromkeys(self._spans[name].labels for name in sorted(self._spans))
+        return list(dict.fromkeys(itertools.chain.from_iterable(sets)))
 
     def sort(self, drop: frozenset[str] = frozenset()) -> None:
-        """Keep the last line of each file, in the order of the files, without those in ``drop``.
+        """Keep the last row of each recording, in the order of their files.
+
+        Args:
+            drop: files whose rows are left out.
 
         Raises:
             OutputError: it cannot be written; the log is as it was.
         """
-        write_file(self.path, self._last_lines(drop), scratch=self.path.parent / ".work")
-        self.close()
-        self._open()
-
-    def _open(self) -> None:
+        if self._foreign:
+            self._set_aside()
+        names = sorted(self._spans.keys() - drop)
+        self._replace(self.path, (self._read(self._spans[name]) for name in names))
         with reported(self.path):
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            self._size = self._last_whole_line()
-            os.ftruncate(self._file, self._size)
-
-    def _last_lines(self, drop: frozenset[str] = frozenset()) -> Iterator[bytes]:
-        spans: dict[str, tuple[int, int]] = {}
-        with self.path.open("rb") as file:
-            start = 0
-            for line in file:
-                # A line that somebody else wrote is no row of ours.
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    spans[json.loads(line)["file"]] = (start, len(line))
-                start += len(line)
-            for name in sorted(spans.keys() - drop):
-                file.seek(spans[name][0])
-                yield file.read(spans[name][1])
+            file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        os.close(self._file)
+        self._file = file
+        self._size = 0
+        old, self._spans = self._spans, {}
+        for name in names:
+            self._spans[name] = old[name]._replace(start=self._size)
+            self._size += old[name].length
+        self._foreign = []
+        self.foreign_lines = 0
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+    def _replace(self, path: Path, lines: Iterable[bytes]) -> None:
+        write_file(path, lines, scratch=path.parent / WORK)
+
+    def _note(self, row: R, start: int, length: int) -> None:
+        labels = self._label_sets.setdefault(row.labels, row.labels)
+        self._spans[row.file] = _Span(start, length, labels)
+
+    def _read(self, span: _Span) -> bytes:
+        with reported(self.path):
+            return os.pread(self._file, span.length, span.start)
+
+    def _index(self) -> None:
+        start = 0
+        with open(self._file, "rb", closefd=False) as file:
+            while line := file.readline(MOST_LINE_BYTES):
+                length = len(line)
+                row: R | None = None
+                if line.endswith(b"\n"):
+                    with contextlib.suppress(RowError):
+                        row = self._parse(parse_line(line))
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(MOST_LINE_BYTES)
+                    length += len(line)
+                if row is None:
+                    self.foreign_lines += 1
+                    self._foreign.append(_Span(start, length))
+                else:
+                    self._note(row, start, length)
+                start += length
+
+    def _set_aside(self) -> None:
+        """Add the foreign lines to their file, unless a run that was killed has just done so."""
+        size = sum(span.length for span in self._foreign)
+        with reported(self.foreign_path), self.foreign_path.open("a+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - size))
+            if end >= size and all(file.read(len(piece)) == piece for piece in self._pieces()):
+                return
+            file.seek(0)
+            old = iter(functools.partial(file.read, MOST_LINE_BYTES), b"")
+            self._replace(self.foreign_path, itertools.chain(old, self._pieces()))
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The foreign lines, in pieces that fit the memory."""
+        for span in self._foreign:
+            end = span.start + span.length
+            for start in range(span.start, end, MOST_LINE_BYTES):
+                yield self._read(_Span(start, min(MOST_LINE_BYTES, end - start)))
 
     def _last_whole_line(self) -> int:
         end = os.fstat(self._file).st_size
@@ -107,8 +215,29 @@ class Log:
         return 0
 
 
+def write_result(folder: Path, place: str, content: Iterable[bytes]) -> None:
+    """Write a file of an output folder whole or not at all.
+
+    Args:
+        folder: path of the output folder, which a run holds.
+        place: path of the file relative to it, with forward slashes.
+        content: bytes of the file, in pieces.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    target = folder / place
+    with reported(target):
+        if target.exists() and not target.is_file():
+            raise FileExistsError(errno.EEXIST, "something that is no file is in the way")
+    write_file(target, content, scratch=folder / WORK)
+
+
 class OutputFolder:
     """A folder of results, held by one run at a time. A context manager.
+
+    Args:
+        path: the folder, which is made if it is not there.
 
     Raises:
         OutputError: it cannot be made or written, or another run is writing to it.
@@ -116,51 +245,57 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.work = path / ".work"
-        with reported(path):
+        self.work = path / WORK
+        with contextlib.ExitStack() as opened, reported(path):
             self.work.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise OutputError(
-                f"{path}: another run is writing there; wait for it, or give another folder"
-            ) from None
-        with reported(path):
+            lock = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            opened.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(
+                    f"{path}: another run is writing there; wait for it, or give another folder"
+                ) from None
+            opened.callback(shutil.rmtree, self.work, ignore_errors=True)
             for left in self.work.iterdir():
-                if left.name != "lock":
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                elif left.name != "lock":
                     left.unlink()
             (self.work / "reserve").write_bytes(bytes(RESERVE_BYTES))
-        self.results = Log(path / "results.jsonl")
-        self.failures = Log(path / "failures.jsonl")
+            self.results = Log(path / "results.jsonl", ResultRow.from_dict)
+            opened.callback(self.results.close)
+            self.failures = Log(path / "failures.jsonl", FailureRow.from_dict)
+            opened.callback(self.failures.close)
+            self._opened = opened.pop_all()
+
+    def write(self, place: str, content: Iterable[bytes]) -> None:
+        """Write a file whole or not at all.
+
+        Args:
+            place: path relative to the folder, with forward slashes.
+            content: its bytes, in pieces.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_result(self.path, place, content)
+
+    def remove(self, place: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        with reported(self.path / place):
+            (self.path / place).unlink(missing_ok=True)
 
     def free_reserve(self) -> None:
-        """Give back the room that was set aside; the last files follow."""
-        (self.work / "reserve").unlink(missing_ok=True)
+        """Give back the bytes that were set aside; the last file follows."""
+        self.remove(f"{WORK}/reserve")
 
     def __enter__(self) -> OutputFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.results.close()
-        self.failures.close()
-        shutil.rmtree(self.work, ignore_errors=True)
-        os.close(self._lock)
-
-
-def csv_rows(rows: Iterable[dict[str, Any]], labels: list[str]) -> Iterator[bytes]:
-    """Rows of the log as CSV: one a recording, one column a label."""
-    names = ["file", "id", "seconds", "emotion", "confidence", *labels, "warnings", "model",
-             "provider", "result"]  # fmt: skip
-    yield csv_row(names).encode()
-    for row in rows:
-        scores = row.get("scores") or {}
-        values = {
-            **row,
-            **{label: f"{scores[label]:.6f}" for label in labels if label in scores},
-            "seconds": f"{row['seconds']:.3f}",
-            "confidence": f"{row['confidence']:.6f}",
-            "warnings": " ".join(warning["code"] for warning in row["warnings"]),
-        }
-        yield csv_row(values.get(name, "") for name in names).encode()
+        self._opened.close()

@@ -1,4 +1,4 @@
-"""Worker processes for a batch: both ends of the pipe between them.
+"""Worker processes of a batch on this machine: both ends of the pipe between them.
 
 Each process has a model of its own and a share of the processors. One that dies (a decoder that
 crashes on a damaged file, a lack of memory) is replaced; a recording that was in two that died is a
@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,19 @@ from ..errors import E2VError
 from ..recognizer import Recognizer
 from ..settings import IntakeSettings, ModelSettings, ReportSettings
 from .discover import InputFile
+from .outcome import Outcome, failure_row
+from .rows import FailureRow, ResultRow
 from .settings import BatchSettings
-from .worker import Outcome, Worker, failure
+from .worker import Worker
 
 GIVEN = AHEAD + 2
 """Recordings that a process has at a time: one it encodes, some it decodes, one on the way."""
 
 MOST_DEATHS = 2
+"""Processes that may die over a recording before it is a failure."""
+
+MOST_STARTS = 3
+"""Attempts to start a process, in a row."""
 
 
 @dataclass(eq=False)
@@ -41,11 +48,13 @@ class _Process:
     """One worker process, as the parent sees it."""
 
     popen: subprocess.Popen[bytes]
+    start: int
+    """Number of this attempt to start it."""
     items: deque[InputFile] = field(default_factory=deque)
-    """What it was given and has not answered, in order."""
+    """Recordings that it was given and has not answered, in order."""
     reader: threading.Thread = field(init=False)
     ready: bool = False
-    """Whether it has loaded the model."""
+    """True once it has loaded the model."""
 
     def send(self, message: Any) -> None:
         """Pass on a message; a process that is gone is noticed where it is read."""
@@ -55,22 +64,27 @@ class _Process:
                 self.popen.stdin.flush()
 
     def stop(self) -> None:
-        """End it, whatever it does."""
+        """End it at once."""
         self.popen.kill()
         self.reader.join()
         with contextlib.suppress(OSError):
             self.popen.__exit__(None, None, None)
+
+    def death(self) -> str:
+        """Wait for its end; the signal or the exit code that it ended with."""
+        code = self.popen.wait()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 class Workers:
     """Several processes that work on one batch.
 
     Args:
-        jobs: how many.
-        model: which model; ``threads`` is what each of them uses.
+        jobs: number of processes.
+        model: the model; ``threads`` is the number of processors for each of them.
         folder: path of the output folder.
-        settings: what is made of each recording.
-        run: the digest of model and settings.
+        settings: the files to make of each recording.
+        run: digest of the model and the settings.
     """
 
     def __init__(
@@ -83,87 +97,129 @@ class Workers:
             "settings": asdict(settings),
             "run": run,
         }
-        self.deaths: Counter[str] = Counter()
 
     def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
         """The outcome of each item, as they come.
 
         Raises:
-            E2VError: what a worker could not go on from, such as a full disk.
+            E2VError: an error that ended a worker, such as a full disk; or no process starts.
         """
-        todo = deque(items)
-        answers: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
-        processes = [self._spawn(answers) for _ in range(min(self.jobs, len(todo)))]
-        left = len(todo)
+        pool = _Pool(self.start, deque(items))
         try:
-            for process in processes:
-                self._feed(process, todo)
-            while left:
-                process, answer = answers.get()
-                if answer is None:
-                    processes.remove(process)
-                    for outcome in self._after_death(process, todo):
-                        left -= 1
-                        yield outcome
-                    if todo:
-                        processes.append(self._spawn(answers))
-                        self._feed(processes[-1], todo)
-                elif "fatal" in answer:
-                    raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
-                elif "ready" in answer:
-                    process.ready = True
-                else:
-                    item = process.items.popleft()
-                    left -= 1
-                    self._feed(process, todo)
-                    yield Outcome(item, answer["row"], answer["failed"])
+            pool.start_processes(self.jobs)
+            while pool.left:
+                for outcome in pool.next_outcomes():
+                    pool.left -= 1
+                    yield outcome
         finally:
-            for process in processes:
-                process.stop()
+            pool.stop()
 
-    def _spawn(self, answers: queue.SimpleQueue[tuple[_Process, Any]]) -> _Process:
+
+class _Pool:
+    """The processes of one batch, and the recordings that they have and have not.
+
+    Args:
+        start: first message to each process.
+        todo: the recordings.
+    """
+
+    def __init__(self, start: Mapping[str, Any], todo: deque[InputFile]) -> None:
+        self.start = start
+        self.todo = todo
+        """Recordings that no process has."""
+        self.left = len(todo)
+        """Recordings without an outcome."""
+        self.processes: list[_Process] = []
+        self.deaths: Counter[str] = Counter()
+        """Processes that died over each recording, by its path."""
+        self.answers: queue.SimpleQueue[tuple[_Process, Mapping[str, Any] | None]]
+        self.answers = queue.SimpleQueue()
+        """Messages of the processes; None at the end of one."""
+
+    def start_processes(self, jobs: int) -> None:
+        """Start them, and share out the first recordings evenly."""
+        for _ in range(min(jobs, self.left)):
+            self._spawn()
+        for most in range(1, GIVEN + 1):
+            for process in self.processes:
+                self._feed(process, most)
+
+    def next_outcomes(self) -> Iterator[Outcome]:
+        """Wait for a message; the outcomes that it brings."""
+        process, answer = self.answers.get()
+        if answer is None:
+            self.processes.remove(process)
+            yield from self._after_death(process)
+            if self.todo:
+                self._feed(self._spawn(1 if process.ready else process.start + 1))
+        elif "fatal" in answer:
+            raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
+        elif "ready" in answer:
+            process.ready = True
+        else:
+            item = process.items.popleft()
+            self._feed(process)
+            yield Outcome(item, _row(answer))
+
+    def stop(self) -> None:
+        """End all processes at once."""
+        for process in self.processes:
+            process.stop()
+
+    def _spawn(self, start: int = 1) -> _Process:
         popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is the parent's to handle
         )
-        process = _Process(popen)
-        process.send(self.start)
+        process = _Process(popen, start)
+        self.processes.append(process)
 
         def read() -> None:
             for line in popen.stdout or ():
-                answers.put((process, json.loads(line)))
-            answers.put((process, None))
+                self.answers.put((process, json.loads(line)))
+            self.answers.put((process, None))
 
         process.reader = threading.Thread(target=read, daemon=True)
         process.reader.start()
+        process.send(self.start)
         return process
 
-    def _feed(self, process: _Process, todo: deque[InputFile]) -> None:
-        while todo and len(process.items) < GIVEN:
-            if self.deaths[todo[0].path] and process.items:
-                return  # what may have killed a process is given alone
-            item = todo.popleft()
+    def _feed(self, process: _Process, most: int = GIVEN) -> None:
+        while self.todo and len(process.items) < most:
+            if self.deaths[self.todo[0].path] and process.items:
+                return  # a recording that may have killed a process is given alone
+            item = self.todo.popleft()
             process.items.append(item)
             process.send(asdict(item))
             if self.deaths[item.path]:
                 return
 
-    def _after_death(self, process: _Process, todo: deque[InputFile]) -> Iterator[Outcome]:
-        """What it was given is tried again, but for what two processes have died over."""
-        code = process.popen.wait()
+    def _after_death(self, process: _Process) -> Iterator[Outcome]:
+        """Queue its recordings again; failures of those that two processes have died over."""
+        reason = process.death()
         process.stop()
-        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if not process.ready:
-            raise E2VError(f"a worker process died before it was ready ({reason})")
+            if process.start == MOST_STARTS:
+                raise E2VError(
+                    f"a worker process died before it was ready ({reason}), {MOST_STARTS} times in "
+                    "a row; with less --jobs each has more memory"
+                )
+            self.todo.extendleft(reversed(process.items))
+            return
         for number, item in enumerate(process.items):
             self.deaths[item.path] += number <= AHEAD  # the others it has not touched
             if self.deaths[item.path] >= MOST_DEATHS:
                 message = f"{item.file}: a worker process died over it ({reason})"
-                yield failure(item, "WorkerDied", message, 1)
+                yield Outcome(item, failure_row(item, "WorkerDied", message, 1))
             else:
-                todo.append(item)
+                self.todo.append(item)
+
+
+def _row(answer: Mapping[str, Any]) -> ResultRow | FailureRow:
+    kind = FailureRow if answer["failed"] else ResultRow
+    return kind.from_dict(answer["row"])
 
 
 def main() -> None:
@@ -172,36 +228,38 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not come between the lines
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
 
-    def answer(message: dict[str, Any]) -> None:
+    def answer(message: Mapping[str, Any]) -> None:
         out.write(json.dumps(message) + "\n")
         out.flush()
 
     try:
         # Not sys.stdin: at its end Python waits in vain for the thread that reads it, and aborts.
         lines = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the thread's
-        start = json.loads(lines.readline())
-        given = start["settings"]
-        settings = BatchSettings(
-            IntakeSettings(**given["intake"]),
-            ReportSettings(**given["report"]),
-            tuple(given["formats"]),
-            given["embeddings"],
-        )
-        recognizer = Recognizer.load(**start["model"])
-        worker = Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)
+        worker = _worker(json.loads(lines.readline()))
         answer({"ready": True})
         for outcome in worker.work(InputFile(**json.loads(line)) for line in lines):
-            answer({"row": outcome.row, "failed": outcome.failed})
+            failed = isinstance(outcome.row, FailureRow)
+            answer({"row": outcome.row.to_dict(), "failed": failed})
     except E2VError as error:
         answer({"fatal": type(error).__name__, "message": str(error)})
     except BrokenPipeError:
         os._exit(1)  # nobody listens any more
 
 
-def _die_with_parent(parent: int) -> None:
-    """A parent that was killed can stop nobody."""
-    import time
+def _worker(start: Mapping[str, Any]) -> Worker:
+    """The worker that a parent describes."""
+    settings = BatchSettings(
+        IntakeSettings(**start["settings"]["intake"]),
+        ReportSettings(**start["settings"]["report"]),
+        tuple(start["settings"]["formats"]),
+        start["settings"]["embeddings"],
+    )
+    recognizer = Recognizer.load(**start["model"])
+    return Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)
 
+
+def _die_with_parent(parent: int) -> None:
+    """End this process after its parent, which may be killed before it can do so."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

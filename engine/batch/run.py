@@ -1,29 +1,27 @@
-"""One run of a batch: what remains to be done, the log, and the summary at the end."""
+"""One run of a batch: the recordings that remain, their outcomes, and the tables at the end."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import time
-from collections import Counter
-from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, field
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict
 
 from ..errors import AudioError, OutputError
-from ..files import write_file
 from ..recognizer import Recognizer
-from ..version import __version__
 from .discover import InputFile
-from .folder import OutputFolder, csv_rows
+from .folder import OutputFolder
+from .outcome import Executor, Outcome, failure
+from .rows import FailureRow, FileState, ResultRow
 from .settings import BatchSettings
-from .worker import Executor, Outcome, failure, source_of
-
-CONFIDENT = 0.7
+from .summary import CONFIDENT, RunProgress, State, Summary, Tally, csv_lines
+from .worker import result_place
 
 
 def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:
-    """What makes results of two runs comparable: the model's files and the settings."""
+    """Digest of the model's files and the settings: results under the same one are comparable."""
     variant = recognizer.bundle.variant(recognizer.precision)
     identity = {
         "files": [file.sha256 for file in variant.files],
@@ -37,149 +35,150 @@ def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:
 
 
 def remaining(folder: OutputFolder, items: Sequence[InputFile], run: str) -> list[InputFile]:
-    """The items that are still to be done: not in the log as they are now, under this run."""
+    """The items without a result that was made under this run, from the file as it is now."""
     wanted = {item.file: item for item in items}
-    done: set[str] = set()
+    done = set()
     for row in folder.results.rows():
-        item = wanted.get(str(row.get("file")))
-        if item is None:
-            continue
-        whole = row.get("run") == run and row.get("source") == source_of(item)
-        if whole and row.get("result") == f"results/{item.place}.json":
-            present = (folder.path / row["result"]).is_file()
-            (done.add if present else done.discard)(item.file)
-        else:
-            done.discard(item.file)
+        item = wanted.get(row.file)
+        if item is not None and _is_current(row, item, run, folder):
+            done.add(row.file)
     return [item for item in items if item.file not in done]
 
 
-@dataclass
-class Progress:
-    """How far a run is."""
-
-    total: int
-    """Recordings that it has to do."""
-    skipped: int = 0
-    """Recordings that an earlier run has done."""
-    done: int = 0
-    failed: int = 0
-    audio_seconds: float = 0.0
-    started: float = field(default_factory=time.time)
-    """Seconds since the epoch."""
-    exit_codes: list[int] = field(default_factory=list)
-    """Of the failures."""
-
-    @property
-    def seconds(self) -> float:
-        """Wall clock since the start."""
-        return time.time() - self.started
-
-    def add(self, outcome: Outcome) -> None:
-        """Count an outcome."""
-        if outcome.failed:
-            self.failed += 1
-            self.exit_codes.append(outcome.row["exit_code"])
-        else:
-            self.done += 1
-            self.audio_seconds += outcome.row["seconds"]
+def _is_current(row: ResultRow, item: InputFile, run: str, folder: OutputFolder) -> bool:
+    return (
+        row.run == run
+        and row.source is not None
+        and row.source == FileState.of(item.path)
+        and row.result == result_place(item)
+        and (folder.path / row.result).is_file()
+    )
 
 
-def run_batch(
-    folder: OutputFolder,
-    items: Sequence[InputFile],
-    todo: Sequence[InputFile],
-    executor: Executor,
-    progress: Progress,
-    confident: float = CONFIDENT,
-) -> Generator[Outcome, None, None]:
-    """Log each outcome, and at the end, whatever it is, make the tables and the summary.
+class BatchRun:
+    """One run of a batch in its output folder.
 
     Args:
-        folder: where the results go.
+        folder: the output folder.
         items: everything that was asked for.
-        todo: the items that remain to be done.
-        executor: works on them.
-        progress: counts along.
-        confident: the confidence from which on a result is counted as confident.
+        run: digest of the model and the settings.
+        confident_from: confidence from which a result counts as confident.
     """
-    folder.failures.sort(drop=frozenset(item.file for item in items))  # they are tried again
-    (folder.path / "summary.json").unlink(missing_ok=True)
-    state = "stopped"
-    try:
-        with contextlib.closing(_outcomes(todo, executor)) as outcomes:
-            for outcome in outcomes:
-                (folder.failures if outcome.failed else folder.results).append(outcome.row)
-                progress.add(outcome)
-                yield outcome
-        state = "finished"
-    except (KeyboardInterrupt, GeneratorExit):
-        state = "interrupted"
-        raise
-    finally:
-        folder.free_reserve()
-        labels = _write_summary(folder, progress, state, confident)
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        items: Sequence[InputFile],
+        run: str,
+        confident_from: float = CONFIDENT,
+    ) -> None:
+        self.folder = folder
+        self.items = items
+        self.confident_from = confident_from
+        self.todo = remaining(folder, items, run)
+        """The items that an earlier run has not done."""
+        self.progress = RunProgress(len(self.todo), skipped=len(items) - len(self.todo))
+        self.summary: Summary | None = None
+        """Set at the end of the run."""
+
+    def outcomes(self, executor: Executor) -> Generator[Outcome, None, None]:
+        """Log each outcome and, whatever ends the run, make the tables and the summary.
+
+        Args:
+            executor: works on the recordings.
+
+        Raises:
+            E2VError: what ends the run early, such as a full disk; the results so far are kept.
+        """
+        # Failures are tried again.
+        self.folder.failures.sort(drop=frozenset(item.file for item in self.items))
+        self.folder.remove("summary.json")
+        state: State = "stopped"
+        try:
+            with contextlib.closing(self._outcomes(executor)) as outcomes:
+                for outcome in outcomes:
+                    if isinstance(outcome.row, FailureRow):
+                        self.folder.failures.append(outcome.row)
+                    else:
+                        self.folder.results.append(outcome.row)
+                    self.progress.add(outcome)
+                    yield outcome
+            state = "finished"
+        except (KeyboardInterrupt, GeneratorExit):
+            state = "interrupted"
+            raise
+        finally:
+            error = _to_the_end(lambda: self._finish(state))
+            if error is not None and state == "finished":
+                raise error
+
+    def _outcomes(self, executor: Executor) -> Generator[Outcome, None, None]:
+        for item in self.todo:
+            if item.problem is not None:
+                yield failure(item, AudioError(f"{item.file}: {item.problem}"))
+        usable = [item for item in self.todo if item.problem is None]
+        with contextlib.closing(executor.work(usable)) as outcomes:
+            yield from outcomes
+
+    def _finish(self, state: State) -> None:
+        """Make the tables and the summary.
+
+        Raises:
+            OutputError: one of them cannot be written.
+        """
+        folder, tally = self.folder, Tally(self.confident_from)
+        failed: OutputError | None = None
         try:
             folder.results.sort()
             folder.failures.sort()
-            rows = csv_rows(folder.results.rows(), labels)
-            write_file(folder.path / "results.csv", rows, scratch=folder.work)
-        except OutputError:
-            (folder.path / "results.csv").unlink(missing_ok=True)  # that of an earlier run
-            if state == "finished":
+            rows = tally.counted(folder.results.rows())
+            folder.write("results.csv", csv_lines(rows, folder.results.labels()))
+        except OutputError as error:
+            failed = error
+            state = "stopped" if state == "finished" else state
+            with contextlib.suppress(OutputError):
+                folder.remove("results.csv")  # that of an earlier run
+            tally = Tally(self.confident_from)
+            for _ in tally.counted(folder.results.rows()):
+                pass
+        folder.free_reserve()
+        self.summary = tally.summary(state, len(folder.failures), self.progress)
+        text = json.dumps(self.summary.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
+        folder.write("summary.json", [text.encode(), b"\n"])
+        if failed is not None:
+            raise failed
+
+
+def _to_the_end(finish: Callable[[], None]) -> OutputError | None:
+    """Run the last step in a thread, so that Ctrl-C does not end it halfway; its OutputError.
+
+    Raises:
+        KeyboardInterrupt: after the step, if it came during it; at once, if it came twice.
+    """
+    errors: list[BaseException] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            finish()
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            errors.append(error)
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, name="batch-tables", daemon=True).start()
+    interrupt = None
+    while not ended.is_set():
+        try:
+            ended.wait()  # Thread.join may return early after an interruption
+        except KeyboardInterrupt as error:
+            if interrupt is not None:  # the files are whole or absent in any case
                 raise
-
-
-def _outcomes(todo: Sequence[InputFile], executor: Executor) -> Generator[Outcome, None, None]:
-    for item in todo:
-        if item.problem is not None:
-            message = f"{item.file}: {item.problem}"
-            yield failure(item, AudioError.__name__, message, AudioError.exit_code)
-    usable = [item for item in todo if item.problem is None]
-    with contextlib.closing(executor.work(usable)) as outcomes:
-        yield from outcomes
-
-
-def _write_summary(
-    folder: OutputFolder, progress: Progress, state: str, confident: float
-) -> list[str]:
-    counts: Counter[str] = Counter()
-    labels: dict[str, None] = {}
-    models: dict[str, None] = {}
-    seconds = confidence = 0.0
-    certain = 0
-    for row in folder.results.rows():
-        counts[row["emotion"]] += 1
-        labels.update(dict.fromkeys(row["scores"]))
-        models[f"{row['model']} on {row['provider']}"] = None
-        seconds += row["seconds"]
-        confidence += row["confidence"]
-        certain += row["confidence"] >= confident
-    count = counts.total()
-    failures = sum(1 for _ in folder.failures.rows())
-    summary = {
-        "state": state,
-        "files": count + failures,
-        "recognized": count,
-        "failures": failures,
-        "audio_seconds": round(seconds, 3),
-        "labels": dict(counts.most_common()),
-        "mean_confidence": confidence / count if count else None,
-        "confident": {"from": confident, "files": certain},
-        "models": list(models),
-        "this_run": {
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(progress.started)),
-            "seconds": round(progress.seconds, 3),
-            "recognized": progress.done,
-            "failures": progress.failed,
-            "skipped": progress.skipped,
-            "remaining": progress.total - progress.done - progress.failed,
-            "audio_seconds": round(progress.audio_seconds, 3),
-            "real_time_factor": (
-                progress.seconds / progress.audio_seconds if progress.audio_seconds else None
-            ),
-        },
-        "version": __version__,
-    }
-    text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
-    write_file(folder.path / "summary.json", text.encode(), scratch=folder.work)
-    return list(labels)
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
+    if not errors:
+        return None
+    if isinstance(errors[0], OutputError):
+        return errors[0]
+    raise errors[0]

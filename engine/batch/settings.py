@@ -1,4 +1,4 @@
-"""What a batch makes of each recording."""
+"""Settings of a batch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from ..settings import IntakeSettings, ReportSettings
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What is made of each recording."""
+    """The parts of the recordings that are used, and the files that are made of them.
+
+    Raises:
+        OptionError: a format that a batch does not write.
+    """
 
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     formats: tuple[Format, ...] = ()
     """Formats with segments, each written beside the JSON."""
     embeddings: bool = False
+    """True to save the embedding of each recording."""
 
-    def check(self) -> None:
-        """Refuse what cannot be; raises OptionError."""
+    def __post_init__(self) -> None:
         for format_ in self.formats:
             if format_ not in SEGMENT_WRITERS:
                 raise OptionError(

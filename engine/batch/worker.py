@@ -1,54 +1,35 @@
-"""Works through recordings in this process."""
+"""Recordings worked through in this process."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
-import itertools
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import E2VError
-from ..files import write_file
+from ..errors import E2VError, NoHeadError, OutputError
 from ..recognizer import Recognizer
 from ..results.encoding import Encoding
 from ..results.report import Report, json_text
 from ..results.writers.registry import SEGMENT_WRITERS
 from .discover import InputFile
+from .folder import write_result
+from .outcome import Outcome, failure
+from .rows import FileState, ResultRow
 from .settings import BatchSettings
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one recording: a line of ``results.jsonl`` or of ``failures.jsonl``."""
-
-    item: InputFile
-    row: dict[str, Any]
-    failed: bool = False
+IN_THE_WAY = frozenset([errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY])
+"""Errors of one file's place, which say nothing about the others."""
 
 
-class Executor(Protocol):
-    """Works through recordings, in this process or in others."""
-
-    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
-        """The outcome of each item, as it is there.
-
-        Raises:
-            OutputError: results cannot be written.
-            ModelError: the model cannot serve.
-        """
-
-
-def failure(item: InputFile, error: str, message: str, exit_code: int) -> Outcome:
-    """A recording that could not be used, and why."""
-    row = {"file": item.file, "error": error, "message": message, "exit_code": exit_code}
-    return Outcome(item, row, failed=True)
+def result_place(item: InputFile) -> str:
+    """Path of the report on a recording, relative to the output folder."""
+    return f"results/{item.place}.json"
 
 
 class Worker:
@@ -57,9 +38,12 @@ class Worker:
     Args:
         recognizer: the model.
         folder: path of the output folder.
-        settings: what is made of each recording.
-        run: the digest of model and settings, noted in each row.
+        settings: the files to make of each recording.
+        run: digest of the model and the settings, noted in each row.
         batch_size: number of recordings that a GPU encodes together; None takes the default.
+
+    Raises:
+        NoHeadError: the model gives embeddings only.
     """
 
     def __init__(
@@ -70,6 +54,8 @@ class Worker:
         run: str,
         batch_size: int | None = None,
     ) -> None:
+        if not recognizer.labels:
+            raise NoHeadError("a batch gives emotions, and this model has no emotion head")
         self.recognizer = recognizer
         self.folder = folder
         self.settings = settings
@@ -80,17 +66,16 @@ class Worker:
         """The outcome of each item, in order.
 
         Args:
-            items: what to work on; pulled in another thread, a few items ahead.
+            items: the recordings; pulled in another thread, a few ahead.
 
         Raises:
             OutputError: results cannot be written.
-            ModelError: the model cannot serve.
         """
-        pulled: deque[tuple[InputFile, dict[str, int]]] = deque()
+        pulled: deque[tuple[InputFile, FileState | None]] = deque()
 
         def paths() -> Iterator[str]:
             for item in items:
-                pulled.append((item, source_of(item)))
+                pulled.append((item, FileState.of(item.path)))
                 yield item.path
 
         results = self.recognizer.encode_many(
@@ -98,20 +83,30 @@ class Worker:
         )
         with contextlib.closing(results):
             for result in results:
-                yield self._outcome(*pulled.popleft(), result)
+                item, source = pulled.popleft()
+                if isinstance(result, Encoding):
+                    yield self._outcome(item, source, result)
+                else:
+                    yield failure(item, result)
 
-    def _outcome(
-        self, item: InputFile, source: dict[str, int], result: Encoding | E2VError
-    ) -> Outcome:
-        if isinstance(result, E2VError):
-            kind = type(result.__cause__ or result).__name__
-            return failure(item, kind, str(result), result.exit_code)
-        return Outcome(item, self._row(item, result, source))
+    def _outcome(self, item: InputFile, source: FileState | None, encoding: Encoding) -> Outcome:
+        try:
+            report = self._report(item, encoding)
+            for place, content in self._files(item, report, encoding):
+                write_result(self.folder, place, content)
+        except OutputError as error:
+            if getattr(error.__cause__, "errno", None) not in IN_THE_WAY:
+                raise
+            return failure(item, error)
+        except E2VError as error:
+            return failure(item, error)
+        row = ResultRow(report.to_dict(), result_place(item), source, self.run, item.printable_id)
+        return Outcome(item, row)
 
-    def _row(self, item: InputFile, encoding: Encoding, source: dict[str, int]) -> dict[str, Any]:
+    def _report(self, item: InputFile, encoding: Encoding) -> Report:
         settings = self.settings.report
         framed = settings.granularity == "frame" or self.settings.formats
-        report = Report(
+        return Report(
             file=item.file,
             utterance=encoding.utterance(),
             timeline=encoding.timeline(settings.window, settings.hop) if framed else None,
@@ -119,33 +114,19 @@ class Worker:
             embedding=f"embeddings/{item.place}.npy" if self.settings.embeddings else None,
             min_segment=settings.min_segment,
         )
+
+    def _files(
+        self, item: InputFile, report: Report, encoding: Encoding
+    ) -> Iterator[tuple[str, Iterable[bytes]]]:
+        """Place and content of each file of a recording; the report comes last."""
         if report.embedding is not None:
-            content = io.BytesIO()
-            np.save(content, encoding.embedding())
-            self._write(report.embedding, [content.getvalue()])
+            array = io.BytesIO()
+            np.save(array, encoding.embedding())
+            yield report.embedding, [array.getvalue()]
         for format_ in self.settings.formats:
-            lines = io.StringIO()
-            writer = SEGMENT_WRITERS[format_](lines, several=False)
+            text = io.StringIO()
+            writer = SEGMENT_WRITERS[format_](text, several=False)
             writer.write(report)
             writer.close()
-            name = f"results/{item.place}{SEGMENT_WRITERS[format_].suffix}"
-            self._write(name, [lines.getvalue().encode()])
-        result = f"results/{item.place}.json"
-        text = itertools.chain(json_text(report, 2), "\n")
-        self._write(result, (piece.encode() for piece in text))
-        row = report.to_dict()
-        if item.id is not None:
-            row["id"] = item.id
-        return {**row, "result": result, "source": source, "run": self.run}
-
-    def _write(self, name: str, content: Iterable[bytes]) -> None:
-        write_file(self.folder / name, content, scratch=self.folder / ".work")
-
-
-def source_of(item: InputFile) -> dict[str, int]:
-    """What tells whether a file is still the one that was recognized."""
-    try:
-        status = os.stat(item.path)  # noqa: PTH116 - one call for text
-    except (OSError, ValueError):
-        return {}
-    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+            yield f"results/{item.place}{writer.suffix}", [text.getvalue().encode()]
+        yield result_place(item), (piece.encode() for piece in (*json_text(report, 2), "\n"))

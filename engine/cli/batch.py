@@ -5,22 +5,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import E2VError, OptionError
 from .options import intake_options, model_options, report_options
-from .signals import sigterm_interrupts
+from .signals import interruptible
 
 if TYPE_CHECKING:
-    from ..batch.run import Progress
-    from ..batch.worker import Outcome
+    from ..batch.folder import OutputFolder
+    from ..batch.outcome import Executor, Outcome
+    from ..batch.summary import RunProgress, Summary
     from ..results.writers.base import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
 
@@ -79,14 +79,13 @@ def batch(
     from ..batch.discover import collect
     from ..batch.folder import OutputFolder
     from ..batch.processes import Workers
-    from ..batch.run import Progress, remaining, run_batch, run_digest
+    from ..batch.run import BatchRun, run_digest
     from ..batch.settings import BatchSettings
-    from ..batch.worker import Executor, Worker
+    from ..batch.worker import Worker
     from ..recognizer import Recognizer
     from ..runtime.hardware import checked_threads
 
     settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
-    settings.check()
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
@@ -99,9 +98,9 @@ def batch(
         )
     run = run_digest(recognizer, settings)
     output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
-    with OutputFolder(output) as folder:
-        todo = remaining(folder, items, run)
-        progress = Progress(len(todo), skipped=len(items) - len(todo))
+    with OutputFolder(output) as folder, interruptible() as interruption:
+        _tell_foreign(folder)
+        batch_run = BatchRun(folder, items, run, confident)
         executor: Executor
         if jobs == 1:
             executor = Worker(recognizer, folder.path, settings, run, batch_size)
@@ -110,26 +109,28 @@ def batch(
             share = max(1, checked_threads(model_settings.threads) // jobs)
             shared = dataclasses.replace(model_settings, threads=share)
             executor = Workers(jobs, shared, folder.path, settings, run)
-        with sigterm_interrupts():
-            outcomes = run_batch(folder, items, todo, executor, progress, confident)
-            try:
-                with contextlib.closing(outcomes):
-                    _follow(outcomes, progress)
-            except (E2VError, KeyboardInterrupt):
-                click.echo(f"e2v: what is done is in {output}; the same -o goes on there", err=True)
-                raise
-        _tell(json.loads((output / "summary.json").read_text(encoding="utf-8")), output)
+        try:
+            with contextlib.closing(batch_run.outcomes(executor)) as outcomes:
+                _follow(map(interruption.passed, outcomes), batch_run.progress)
+        except (E2VError, KeyboardInterrupt):
+            click.echo(f"e2v: what is done is in {output}; the same -o goes on there", err=True)
+            raise
+    if batch_run.summary is not None:
+        _tell(batch_run.summary, output)
+    progress = batch_run.progress
     if not progress.failed:
         return 0
-    return 1 if progress.done or progress.skipped else progress.exit_codes[0]
+    return 1 if progress.done or progress.skipped else max(progress.exit_codes)
 
 
-def _follow(outcomes: Iterator[Outcome], progress: Progress) -> None:
+def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
     """Show a bar on a terminal, and each failure as it comes."""
+    from ..batch.rows import FailureRow
+
     if not sys.stderr.isatty():
         for outcome in outcomes:
-            if outcome.failed:
-                click.echo(f"e2v: {outcome.row['message']}", err=True)
+            if isinstance(outcome.row, FailureRow):
+                click.echo(f"e2v: {outcome.row.message}", err=True)
         return
 
     def speed(_: object) -> str:
@@ -146,26 +147,33 @@ def _follow(outcomes: Iterator[Outcome], progress: Progress) -> None:
         file=sys.stderr,
     ) as bar:
         for outcome in bar:
-            if outcome.failed:
-                click.echo(f"\r\x1b[Ke2v: {outcome.row['message']}", err=True)
+            if isinstance(outcome.row, FailureRow):
+                click.echo(f"\r\x1b[Ke2v: {outcome.row.message}", err=True)
 
 
-def _tell(summary: dict[str, Any], output: Path) -> None:
-    run = summary["this_run"]
-    line = f"{output}: {summary['recognized']} recognized, {summary['failures']} failed"
-    if run["skipped"]:
-        line += f" ({run['skipped']} done before)"
-    if run["audio_seconds"]:
-        speed = run["audio_seconds"] / max(run["seconds"], 1e-9)
-        line += f"; {run['audio_seconds']:.0f} s of audio in {run['seconds']:.1f} s, "
+def _tell_foreign(folder: OutputFolder) -> None:
+    for log in (folder.results, folder.failures):
+        if log.foreign_lines:
+            lines = "1 line" if log.foreign_lines == 1 else f"{log.foreign_lines} lines"
+            target = log.foreign_path.name
+            click.echo(f"e2v: {log.path}: {lines} not of a batch, moved to {target}", err=True)
+
+
+def _tell(summary: Summary, output: Path) -> None:
+    run = summary.this_run
+    line = f"{output}: {summary.recognized} recognized, {summary.failures} failed"
+    if run.skipped:
+        line += f" ({run.skipped} done before)"
+    if run.audio_seconds:
+        speed = run.audio_seconds / max(run.seconds, 1e-9)
+        line += f"; {run.audio_seconds:.0f} s of audio in {run.seconds:.1f} s, "
         line += f"{speed:.0f} x real time"
     click.echo(line)
-    for label, count in summary["labels"].items():
-        share = count / summary["recognized"]
+    for label, count in summary.labels.items():
+        share = count / summary.recognized
         click.echo(f"  {label:<10} {count:>7} {share:>6.1%}  {'█' * round(30 * share)}")
-    if summary["recognized"]:
-        confident = summary["confident"]
+    if summary.mean_confidence is not None:
         click.echo(
-            f"  mean confidence {summary['mean_confidence']:.2f}; {confident['files']} from "
-            f"{confident['from']:g} on"
+            f"  mean confidence {summary.mean_confidence:.2f}; {summary.confident} from "
+            f"{summary.confident_from:g} on"
         )

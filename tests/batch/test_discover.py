@@ -2,13 +2,14 @@
 
 import io
 import os
-from pathlib import PurePosixPath
+import socket
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.batch.discover import collect, safe_place
+from emotion2vec_edge.engine.batch.discover import RESULT_SUFFIXES, collect, safe_place
 from emotion2vec_edge.engine.errors import OptionError
 
 
@@ -83,6 +84,68 @@ def test_nothing_is_an_error(tree):
     assert found("gone.wav") == [("gone.wav", "gone.wav")]  # told when it is opened
 
 
+def test_only_regular_files_are_read(tree):
+    """In every way of listing: a pipe may never end."""
+    os.mkfifo("calls/m.wav")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("calls/s.wav")
+    Path("calls/z.wav").symlink_to("/dev/zero")
+    Path("calls/link.wav").symlink_to("m.wav")
+    Path("calls/fine.wav").symlink_to("a.wav")
+    problems = {
+        "calls/link.wav": "is a pipe; a batch reads regular files",
+        "calls/m.wav": "is a pipe; a batch reads regular files",
+        "calls/s.wav": "is a socket; a batch reads regular files",
+        "calls/z.wav": "is a device; a batch reads regular files",
+    }
+    names = [*problems, "calls/fine.wav", "calls/day 1"]
+    (tree / "list.txt").write_text("\n".join(names))
+    (tree / "wav.scp").write_text("\n".join(f"{i} {name}" for i, name in enumerate(names)))
+    listed = {**problems, "calls/day 1": "is a folder; a batch reads regular files"}
+    for inputs, expected in {
+        ("calls",): problems,
+        ("calls/*.wav",): problems,
+        ("list.txt",): listed,
+        ("wav.scp",): listed,
+        ("-",): listed,
+        tuple(problems): problems,
+    }.items():
+        stdin = io.StringIO("\n".join(names))
+        items = collect(inputs, stdin)
+        assert {item.path: item.problem for item in items if item.problem} == expected
+        assert inputs == tuple(problems) or any(
+            item.path == "calls/fine.wav" and item.problem is None for item in items
+        )
+
+
+def test_a_file_beside_a_folder_named_like_its_result(tree):
+    for suffix in (".json", ".NPY", ".srt", ".TextGrid", ".wav"):
+        (tree / "calls" / f"a.wav{suffix}").mkdir()
+        (tree / "calls" / f"a.wav{suffix}" / "b.wav").touch()
+    places = dict(found("calls"))
+    assert places["calls/a.wav"].startswith("calls/a.wav~")
+    assert len(places) == 8
+    files = {place + suffix for place in places.values() for suffix in RESULT_SUFFIXES}
+    folders = {str(folder) for file in files for folder in PurePosixPath(file).parents}
+    assert not {file.casefold() for file in files} & {folder.casefold() for folder in folders}
+
+
+def test_paths_that_no_file_can_have(tree):
+    """They are told when they are opened, with the others."""
+    names = ["x" * 5_000 + ".wav", "a\0b.wav", "calls/a.wav"]
+    (tree / "calls" / "list.txt").write_text("\n".join(names))
+    assert [path.endswith("a.wav") for path, _ in found("calls/list.txt")] == [False, False, True]
+    assert len(found(*names[:1])) == 1
+    with pytest.raises(OptionError, match="cannot be read"):
+        found("a\0b.txt")
+
+
+def test_kaldi_takes_tabs_and_capitals(tree):
+    (tree / "WAV.SCP").write_text("utt1\tcalls/a.wav\n")
+    (item,) = collect(["WAV.SCP"], io.StringIO())
+    assert (item.path, item.id, item.problem) == ("calls/a.wav", "utt1", None)
+
+
 def test_a_folder_that_may_not_be_read(tree, monkeypatch):
     def scandir(path, real=os.scandir):
         if str(path).endswith("day 1"):
@@ -97,9 +160,13 @@ def test_a_folder_that_may_not_be_read(tree, monkeypatch):
 
 def test_names_of_any_bytes(tree):
     (tree / "calls" / os.fsdecode(b"caf\xe9.wav")).touch()
-    item = next(i for i in collect(["calls"], io.StringIO()) if "caf" in i.path)
-    assert item.file == r"calls/caf\xe9.wav"
-    assert item.place.encode()
+    (tree / "calls" / r"caf\xe9.wav").touch()
+    byte, text = (i for i in collect(["calls"], io.StringIO()) if "caf" in i.path)
+    if byte.path == r"calls/caf\xe9.wav":
+        byte, text = text, byte
+    assert byte.file == r"calls/caf\xe9.wav"
+    assert text.file == r"calls/caf\x5cxe9.wav"
+    assert byte.place.encode() != text.place.encode()
 
 
 @given(st.text(min_size=1, max_size=400).filter(lambda text: "\0" not in text))
