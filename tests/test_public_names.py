@@ -2,12 +2,16 @@
 
 import doctest
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from emotion2vec_edge import engine
-from emotion2vec_edge.engine import recognizer
+from emotion2vec_edge.engine import errors, recognizer
 from emotion2vec_edge.engine.streaming import stream
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_every_public_name_can_be_had():
@@ -22,6 +26,23 @@ def test_the_public_names():
         "StreamWindow", "Timeline", "Timings", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
         "open_bundle",
     }  # fmt: skip
+
+
+def test_the_reference_lists_the_public_names():
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^\.\. auto(?:class|function|exception|data):: (\w+)", reference, re.MULTILINE
+    )
+    assert sorted(listed) == sorted(set(listed))
+    in_errors = {name for name in engine.__all__ if hasattr(errors, name)}
+    assert set(listed) == set(engine.__all__) - in_errors - {"__version__"}
+    assert ".. automodule:: emotion2vec_edge.engine.errors" in reference
+
+
+def test_every_public_name_says_what_it_is():
+    for name in set(engine.__all__) - {"__version__"}:
+        assert getattr(engine, name).__doc__, name
+        assert getattr(engine, name).__module__.startswith("emotion2vec_edge.engine")
 
 
 def modules_after(code):
