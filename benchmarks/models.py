@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle.manifest import Manifest
+from emotion2vec_edge.engine.settings import Precision
 
 RANDOM_WEIGHTS = "random weights: nothing to license"
 """Licence text of a bundle that :mod:`.random_models` made."""
@@ -11,10 +12,10 @@ RANDOM_WEIGHTS = "random weights: nothing to license"
 
 def weights_of(manifest: Manifest) -> str:
     """``RANDOM`` if the model's accuracy means nothing, else ``trained``."""
-    return "RANDOM" if manifest.source.get("licence") == RANDOM_WEIGHTS else "trained"
+    return "RANDOM" if manifest.source.licence == RANDOM_WEIGHTS else "trained"
 
 
-def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
+def runnable_variants(model: str | None, provider: str = "auto") -> list[Precision]:
     """Precisions that the bundle has and the provider runs, fp32 first."""
     recognizer = Recognizer.load(model, provider=provider)
     variants = recognizer.bundle.manifest.variants
@@ -24,7 +25,7 @@ def runnable_variants(model: str | None, provider: str = "auto") -> list[str]:
 def model_line(recognizer: Recognizer) -> str:
     """One line of text: name, size, kind of weights, provider and threads."""
     manifest = recognizer.bundle.manifest
-    parameters = manifest.architecture.get("parameters", 0) / 1e6
+    parameters = manifest.architecture.parameters / 1e6
     return (
         f"{manifest.name}: {parameters:.1f} M parameters, {weights_of(manifest)} weights; "
         f"{recognizer.provider}, {recognizer.threads} threads"

@@ -8,6 +8,7 @@ the file.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -55,6 +56,35 @@ def printable(path: str) -> str:
         content = path.encode("utf-8", "surrogatepass")
     content = re.sub(rb"\\(?=x[0-9a-f]{2})", rb"\\x5c", content)
     return content.decode("utf-8", "backslashreplace")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; links are followed.
+
+    A pipe or a device is refused at once: reading it may never end, and opening it may do harm.
+
+    Raises:
+        OSError: there is no such file, or it is of another kind.
+    """
+    if stat.S_ISREG(path.stat().st_mode):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is of another kind, or larger.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return content
 
 
 @contextlib.contextmanager

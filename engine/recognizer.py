@@ -27,10 +27,8 @@ from .runtime.model import Model, noise
 from .runtime.prepared import make_ready, open_encoder
 from .runtime.providers import PROVIDERS, Provider
 from .runtime.session import Chosen, SessionConfig, choose
-from .settings import IntakeSettings, check_probability
+from .settings import PRECISIONS, IntakeSettings, Precision, PrecisionChoice, check_probability
 from .streaming.stream import Stream
-
-PRECISIONS = ("fp32", "int8", "fp16")
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +44,7 @@ class Recognizer:
     """
 
     bundle: Bundle
-    precision: str
+    precision: Precision
     provider: str
     """The provider that runs, by our name."""
     skipped: tuple[str, ...]
@@ -64,7 +62,7 @@ class Recognizer:
         model: str | os.PathLike[str] | None = None,
         *,
         provider: str = "auto",
-        precision: str = "auto",
+        precision: PrecisionChoice = "auto",
         threads: int | None = None,
         chunk_seconds: float = settings.CHUNK_SECONDS,
         context_seconds: float = settings.CONTEXT_SECONDS,
@@ -108,7 +106,7 @@ class Recognizer:
         config = SessionConfig(checked_threads(threads), options)
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
-        chunking = replace(chunking, block=bundle.manifest.block_seconds)
+        chunking = replace(chunking, block=bundle.manifest.architecture.block_seconds)
         opened = _open(bundle, precision, provider, config, chunking, prepare=prepare)
         chosen, encoder = opened.value
         return cls(
@@ -304,17 +302,17 @@ class Recognizer:
 
 def _open(
     bundle: Bundle,
-    precision: str,
+    precision: PrecisionChoice,
     provider: str,
     config: SessionConfig,
     chunking: Chunking,
     *,
     prepare: bool,
-) -> Chosen[tuple[str, Model]]:
+) -> Chosen[tuple[Precision, Model]]:
     """The precision and the model that serve, and the provider that runs them."""
     head = bundle.head()
 
-    def open_tier(tier: Provider) -> tuple[str, Model]:
+    def open_tier(tier: Provider) -> tuple[Precision, Model]:
         chosen = _precision_for(bundle, tier, precision)
         bundle.verify(chosen)
         if prepare:
@@ -329,7 +327,7 @@ def _suits_processor(variant: Variant) -> bool:
     return variant.recipe.get("target") != "avx512_vnni" or sums_int8_exactly()
 
 
-def _precision_for(bundle: Bundle, provider: Provider, wanted: str) -> str:
+def _precision_for(bundle: Bundle, provider: Provider, wanted: PrecisionChoice) -> Precision:
     """The variant to open on a provider; a ProviderError sends ``auto`` to the next one."""
     if wanted != "auto":
         bundle.variant(wanted)

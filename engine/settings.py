@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import OptionError
+
+Precision = Literal["fp32", "int8", "fp16"]
+"""Number format of the weights; the name of a bundle's variant."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+PrecisionChoice = Literal[Precision, "auto"]
+"""A precision, or the best one in the bundle that suits the provider."""
 
 Granularity = Literal["utterance", "frame"]
 """One result for the whole recording, or also one for each window of it."""
@@ -85,7 +93,7 @@ class ModelSettings:
 
     model: str | None = None
     provider: str = "auto"
-    precision: str = "auto"
+    precision: PrecisionChoice = "auto"
     threads: int | None = None
     chunk_seconds: float = CHUNK_SECONDS
     context_seconds: float = CONTEXT_SECONDS

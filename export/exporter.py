@@ -14,8 +14,10 @@ from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.bundle.manifest import (
     CARD,
     MANIFEST,
+    Architecture,
     AudioContract,
     Manifest,
+    ModelSource,
     Variant,
 )
 from emotion2vec_edge.engine.errors import OptionError
@@ -114,25 +116,24 @@ def _manifest(
         recipe={"exporter": "torch.onnx.export, dynamo"},
         evidence={"parity": evidence},
     )
-    calibration = read_calibration(source.folder)
-    stated = (calibration or {}).pop("licence", None)
+    calibration, stated = read_calibration(source.folder)
     return Manifest(
         name=settings.name or source.name,
-        source={
-            "checkpoint": source.name,
-            "origin": source.origin,
-            "revision": source.revision,
-            "sha256": dict(checkpoint.files),
-            "licence": settings.licence or stated or UNSTATED,
-        },
-        architecture={
-            "embed_dim": config.embed_dim,
-            "heads": config.num_heads,
-            "prenet_depth": config.prenet_depth,
-            "depth": config.depth,
-            "parameters": parameters,
-            "frontend_values": config.frontend_values,
-        },
+        source=ModelSource(
+            checkpoint=source.name,
+            licence=settings.licence or stated or UNSTATED,
+            origin=source.origin,
+            revision=source.revision,
+            sha256=dict(checkpoint.files),
+        ),
+        architecture=Architecture(
+            embed_dim=config.embed_dim,
+            heads=config.num_heads,
+            prenet_depth=config.prenet_depth,
+            depth=config.depth,
+            parameters=parameters,
+            frontend_values=config.frontend_values,
+        ),
         labels=checkpoint.labels,
         audio=audio_contract(checkpoint),
         tools={

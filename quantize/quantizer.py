@@ -99,7 +99,7 @@ def add_int8(
     """
     settings = settings or Int8Settings()
     bundle, graphs = _fp32(folder)
-    heads = int(bundle.manifest.architecture["heads"])
+    heads = bundle.manifest.architecture.heads
     progress("fp32 on the calibration speech")
     judge = QualityGate.for_bundle(bundle, calibration, limits or Limits())
 
@@ -171,7 +171,7 @@ def add_fp16(
 
 def _opened(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Model:
     manifest = bundle.manifest
-    chunking = Chunking(block=manifest.block_seconds)
+    chunking = Chunking(block=manifest.architecture.block_seconds)
     running = SessionConfig(usable_threads())
     return Model.open(graphs, manifest.audio, CPU, running, chunking, bundle.head())
 

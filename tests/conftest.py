@@ -32,7 +32,7 @@ def recognizer():
 
 @pytest.fixture(scope="session")
 def embedding_shape():
-    return (open_bundle().manifest.architecture["embed_dim"],)
+    return (open_bundle().manifest.architecture.embed_dim,)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ TOP = {
 }
 """Top folder → the top folders that it may import."""
 
-GROUND = {"errors", "files", "metrics", "progress", "settings", "telemetry", "version"}
+GROUND = {"errors", "fields", "files", "metrics", "progress", "settings", "telemetry", "version"}
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
 READING = SOUND_AND_MODEL | {"runtime", "results"}
 
@@ -29,6 +29,7 @@ ENGINE = {
     "telemetry": set(),
     "errors": set(),
     "progress": set(),
+    "fields": {"errors", "files"},
     "settings": {"errors"},
     "metrics": {"errors"},
     "files": {"errors"},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from . import options
 from .terminal import finish, with_bar
@@ -33,8 +37,8 @@ from .terminal import finish, with_bar
 @click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
 @options.output
 def accuracy(
-    manifests: tuple[Path, ...], model: str | None, variants: tuple[str, ...], split: str,
-    noise_snr: tuple[float, ...], gain: tuple[float, ...], codec: tuple[str, ...],
+    manifests: tuple[Path, ...], model: str | None, variants: tuple[PrecisionChoice, ...],
+    split: str, noise_snr: tuple[float, ...], gain: tuple[float, ...], codec: tuple[str, ...],
     rate: tuple[int, ...], most: int | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Measure a model on labelled speech, clean and degraded.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..choices import BaselineName
 from . import options
@@ -42,7 +46,7 @@ from .terminal import finish, show_step
 @options.busy
 @options.output
 def latency(
-    model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
+    model: str | None, variants: tuple[PrecisionChoice, ...], provider: str, threads: int | None,
     seconds: tuple[float, ...], rounds: int, baselines: tuple[BaselineName, ...],
     checkpoint: Path | None, cold: bool, varied: tuple[tuple[float, float], ...], busy: int,
     output: Path | None,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from . import options
 from .terminal import finish, show_step
@@ -23,7 +27,11 @@ from .terminal import finish, show_step
 @options.threads
 @options.output
 def roofline(
-    model: str | None, precision: str, seconds: float, threads: int | None, output: Path | None
+    model: str | None,
+    precision: PrecisionChoice,
+    seconds: float,
+    threads: int | None,
+    output: Path | None,
 ) -> None:
     """Count the model's multiply-adds, and compare their rate with the machine's best."""
     from ..suites.roofline import RooflineSettings, measure

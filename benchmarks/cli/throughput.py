@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..choices import BatchedBaseline
 from . import options
@@ -48,7 +51,7 @@ from .terminal import finish, show_step
 @options.checkpoint
 @options.output
 def throughput(
-    model: str | None, variants: tuple[str, ...], provider: str, threads: int | None,
+    model: str | None, variants: tuple[PrecisionChoice, ...], provider: str, threads: int | None,
     seconds: tuple[float, ...], sizes: tuple[int, ...], rounds: int,
     baselines: tuple[BatchedBaseline, ...], checkpoint: Path | None, output: Path | None,
 ) -> None:  # fmt: skip

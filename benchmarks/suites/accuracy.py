@@ -19,6 +19,7 @@ from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samp
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip, read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.metrics import confusion, mcnemar, recalls, score
+from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..degradations import CLEAN, Degradation
 from ..instruments.machine import describe
@@ -38,7 +39,7 @@ class AccuracySettings:
     """Corpora as :func:`~emotion2vec_edge.engine.corpora.labelled.read_corpus` takes them."""
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
-    variants: tuple[str, ...] = ()
+    variants: tuple[PrecisionChoice, ...] = ()
     """Precisions, the first of which the others are compared with; empty takes all that run."""
     split: str | None = "test"
     """Split of a manifest; None takes all rows."""
@@ -108,7 +109,7 @@ def measure(
 
 def _answers(
     clips: Iterable[LabelledClip],
-    recognizers: Mapping[str, Recognizer],
+    recognizers: Mapping[PrecisionChoice, Recognizer],
     degradations: Sequence[Degradation],
 ) -> tuple[dict[str, _Corpus], Counter[str]]:
     """Answers by corpus, and the number of clips that were left out by reason."""

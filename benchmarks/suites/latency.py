@@ -20,6 +20,7 @@ from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
+from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..baselines.settings import Run
 from ..instruments.load import check_busy, paused_load
@@ -98,7 +99,7 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
     machine = describe()
     speech = sample_speech()
     starts: dict[str, _Start] = {}
-    engines: dict[str, Recognizer] = {}
+    engines: dict[PrecisionChoice, Recognizer] = {}
     for name in settings.variant_names():
         engines[name], starts[name] = _start(settings, name, speech)
     first = next(iter(engines.values()))
@@ -124,7 +125,9 @@ def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Docum
     return document
 
 
-def _start(settings: LatencySettings, name: str, speech: Samples) -> tuple[Recognizer, _Start]:
+def _start(
+    settings: LatencySettings, name: PrecisionChoice, speech: Samples
+) -> tuple[Recognizer, _Start]:
     started = time.perf_counter()
     engine = settings.load(name)
     loaded = time.perf_counter()
@@ -209,7 +212,7 @@ def _timed(runs: dict[str, Run], clips: list[Samples], busy: int) -> _Times:
 
 
 def _cold(
-    engines: dict[str, Recognizer], starts: dict[str, _Start], speech: Samples,
+    engines: dict[PrecisionChoice, Recognizer], starts: dict[str, _Start], speech: Samples,
     settings: LatencySettings,
 ) -> Table:  # fmt: skip
     table = Table(
@@ -237,7 +240,7 @@ def _cold(
         table.rows.append(
             [name, 1000 * starts[name].load, 1000 * starts[name].first_call,
              statistics.median(seconds for seconds, _ in taken),
-             max(peak for _, peak in taken), engine.bundle.variant(name).bytes / 2**20]
+             max(peak for _, peak in taken), engine.bundle.variant(engine.precision).bytes / 2**20]
         )  # fmt: skip
     return table
 

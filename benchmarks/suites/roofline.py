@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..instruments.machine import describe
 from ..instruments.operators import PRODUCTS, ProductKind, Work, product_kind, profile
@@ -30,7 +31,7 @@ class RooflineSettings:
 
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
-    precision: str = "auto"
+    precision: PrecisionChoice = "auto"
     seconds: float = 10.0
     """Length of the clip."""
     threads: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..baselines.registry import build_baseline
 from ..baselines.settings import BaselineSettings, Run
@@ -22,7 +23,7 @@ class RunnerSettings:
 
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
-    variants: tuple[str, ...] = ()
+    variants: tuple[PrecisionChoice, ...] = ()
     """Precisions; empty takes all that the bundle has and the provider runs."""
     provider: str = "auto"
     threads: int | None = None
@@ -40,17 +41,17 @@ class RunnerSettings:
                 "baselines run the checkpoint that the bundle was made from: give --checkpoint"
             )
 
-    def variant_names(self) -> list[str]:
+    def variant_names(self) -> list[PrecisionChoice]:
         """Precisions to measure; the first is the reference of the answers."""
         return list(self.variants or runnable_variants(self.model, self.provider))
 
-    def load(self, precision: str) -> Recognizer:
+    def load(self, precision: PrecisionChoice) -> Recognizer:
         """One variant; raises as :meth:`Recognizer.load`."""
         return Recognizer.load(
             self.model, provider=self.provider, precision=precision, threads=self.threads
         )
 
-    def document_settings(self, engines: Mapping[str, Recognizer]) -> dict[str, Any]:
+    def document_settings(self, engines: Mapping[PrecisionChoice, Recognizer]) -> dict[str, Any]:
         """Settings as a document shows them, with what the defaults became."""
         first = next(iter(engines.values()))
         return {

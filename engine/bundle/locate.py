@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import BundleNotFoundError
 from .bundle import Bundle
-from .manifest import MANIFEST, read_manifest
+from .manifest import MANIFEST
+from .schema import read_manifest
 
 MODEL_VARIABLE = "E2V_MODEL"
 """Environment variable that names the default model, as a path or an embedded name."""

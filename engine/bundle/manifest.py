@@ -1,31 +1,31 @@
-"""The model bundle on disk: read it, verify it, describe it.
+"""The description of a bundle: its model, origin, files and measurements.
 
-A bundle is a folder: ``bundle.json`` and one folder per variant (``fp32/``, ``int8/``, ``fp16/``),
-each with ``frontend.onnx`` and ``encoder.onnx``. ``bundle.json`` says what the model is, where it
-comes from and what was measured of it, and holds the checksum of every file.
+A bundle is a folder: ``bundle.json`` and one folder for each variant (``fp32/``, ``int8/``,
+``fp16/``), each with ``frontend.onnx`` and ``encoder.onnx``. ``bundle.json`` holds what is here,
+and the checksum of every file. :mod:`.schema` reads it.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import BundleFormatError
+from ..settings import Precision
 
 SCHEMA = 2
 """Version of ``bundle.json`` that this engine writes. It reads all versions up to this: 2 brought
-``head`` and ``calibration``, which version 1 is without."""
+``head`` and ``calibration``, which version 1 does not have."""
 
 MANIFEST = "bundle.json"
 CARD = "README.md"
 
 GRAPHS = ("frontend", "encoder")
-"""The two graphs of every variant, in the order in which sound passes them."""
+"""The two graphs of every variant, in the order in which audio passes them."""
+
+SAMPLE_RATE = 16_000
+"""Hz; the rate that every recording is resampled to."""
 
 BLOCK_VALUES = 2 << 20
 """Values of a layer that are computed at once."""
@@ -35,10 +35,12 @@ MOST_BLOCK_SECONDS = 10
 
 @dataclass(frozen=True)
 class Label:
-    """One emotion: the id used in every result, and a name to show."""
+    """One emotion."""
 
     id: str
+    """Name used in every result."""
     display: str
+    """Name to show."""
 
     @property
     def token(self) -> str:
@@ -50,28 +52,86 @@ class Label:
 
 @dataclass(frozen=True)
 class AudioContract:
-    """What the model hears."""
+    """Input of the model, and its frames."""
 
     sample_rate: int
-    """Hz."""
+    """Hz; always :data:`SAMPLE_RATE`."""
     hop: int
     """Samples from one frame to the next."""
     receptive_field: int
-    """Samples that one frame hears; the least that can be recognized."""
+    """Samples that one frame depends on; the shortest recording that can be recognized."""
     normalize: bool
-    """Whether the clip is brought to zero mean and unit variance before the front-end."""
+    """True if the recording is brought to zero mean and unit variance before the front-end."""
 
     def frames(self, seconds: float) -> int:
-        """Frames in so many seconds."""
+        """Number of frames in so many seconds."""
         return round(seconds * self.sample_rate / self.hop)
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """Size of the model."""
+
+    embed_dim: int
+    heads: int
+    """Attention heads of each block."""
+    prenet_depth: int
+    """Transformer blocks of the prenet."""
+    depth: int
+    """Transformer blocks after the prenet."""
+    parameters: int
+    """Number of weights."""
+    frontend_values: int | None = None
+    """Values that the widest layer of the front-end computes for each second of audio."""
+
+    @property
+    def block_seconds(self) -> float:
+        """Seconds of audio that the front-end is best given at once: its widest layer fits a cache.
+
+        For emotion2vec's own front-end, with 1.6 million values a second, 0.5 to 2 s measured
+        alike, and faster than whole recordings. A narrow one is faster with fewer calls.
+        """
+        values = self.frontend_values or BLOCK_VALUES
+        return float(min(MOST_BLOCK_SECONDS, max(1, BLOCK_VALUES // values)))
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Origin of the weights."""
+
+    checkpoint: str
+    """Name of the checkpoint."""
+    licence: str
+    origin: str | None = None
+    """Hub that the checkpoint was fetched from, or ``local``."""
+    revision: str | None = None
+    """Revision on that hub."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """Checksum of each file of the checkpoint."""
+    head: Mapping[str, Any] | None = None
+    """Speech that a head of one's own was fitted on, and its measurements."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature that makes confidence mean something, fitted on held-out speech."""
+
+    temperature: float
+    """Divisor of the logits."""
+    fitted_on: str | None = None
+    """The speech, in words."""
+    ece_before: float | None = None
+    """Expected calibration error on that speech at a temperature of 1."""
+    ece: float | None = None
+    """Expected calibration error at the fitted temperature."""
+
+
+@dataclass(frozen=True)
 class BundleFile:
-    """One file of a variant."""
+    """One file of a bundle."""
 
     path: str
-    """Relative to the bundle, with forward slashes."""
+    """Path in the bundle, with forward slashes."""
     bytes: int
     sha256: str
 
@@ -83,11 +143,11 @@ class Variant:
     files: tuple[BundleFile, ...]
     """``frontend.onnx`` and ``encoder.onnx`` and, beyond 2 GB, their external data."""
     providers: tuple[str, ...]
-    """Execution providers that it suits, by our names."""
+    """Names of the execution providers that it suits."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    """How it was made."""
+    """Settings it was made with."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    """What its gate measured."""
+    """Measurements of its quality gate."""
 
     @property
     def bytes(self) -> int:
@@ -100,93 +160,28 @@ class Manifest:
     """The content of ``bundle.json``."""
 
     name: str
-    source: Mapping[str, Any]
-    """Checkpoint, revision, sha256 of its files, licence."""
-    architecture: Mapping[str, Any]
+    source: ModelSource
+    architecture: Architecture
     labels: tuple[Label, ...]
-    """Empty for a model without a head."""
+    """Empty for a model without an emotion head."""
     audio: AudioContract
     tools: Mapping[str, str]
+    """Version of each package that made the bundle."""
     opset: int
-    variants: Mapping[str, Variant]
+    """ONNX opset of the graphs."""
+    variants: Mapping[Precision, Variant]
     created: str
     """Date, ISO 8601."""
     schema: int = SCHEMA
     head: BundleFile | None = None
-    """A head that takes the place of the graphs' own."""
-    calibration: Mapping[str, Any] | None = None
-    """``temperature``, and how it was fitted; None for a model that says what it says."""
-
-    @property
-    def block_seconds(self) -> float:
-        """Seconds that the front-end is best given at once: its widest layer should fit the cache.
-
-        Of emotion2vec's own, with 1.6 million values a second, 0.5 to 2 s measured alike, and
-        faster than whole clips. A narrow one is faster where it is not called often.
-        """
-        values = self.architecture.get("frontend_values", BLOCK_VALUES)
-        return float(min(MOST_BLOCK_SECONDS, max(1, BLOCK_VALUES // values)))
+    """``head.npz``, a head that replaces the graphs' own."""
+    calibration: Calibration | None = None
+    """None for a model whose confidence was not calibrated."""
 
     def to_json(self) -> str:
-        """The text of ``bundle.json``."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        """The text of ``bundle.json``.
 
-
-def read_manifest(path: Path) -> Manifest:
-    """Read and check a ``bundle.json``."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleFormatError(f"{path}: cannot be read as JSON: {error}") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema not in range(1, SCHEMA + 1):
-        raise BundleFormatError(
-            f"{path}: schema {schema!r} where this version reads 1 to {SCHEMA}; "
-            "export the model again, or install the version that made it"
-        )
-    try:
-        variants = {
-            precision: Variant(
-                files=tuple(_checked(BundleFile(**file)) for file in variant["files"]),
-                providers=tuple(variant["providers"]),
-                recipe=variant["recipe"],
-                evidence=variant["evidence"],
-            )
-            for precision, variant in document["variants"].items()
-        }
-        manifest = Manifest(
-            **{
-                **document,
-                "labels": tuple(Label(**label) for label in document["labels"]),
-                "audio": AudioContract(**document["audio"]),
-                "variants": variants,
-                "schema": SCHEMA,
-                "head": _checked(BundleFile(**document["head"])) if document.get("head") else None,
-            }
-        )
-        audio = manifest.audio
-        if min(audio.sample_rate, audio.hop, audio.receptive_field) < 1 or not variants:
-            raise ValueError("audio sizes must be positive and there must be a variant")
-        if manifest.calibration is not None:
-            checked_temperature(manifest.calibration)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise BundleFormatError(f"{path}: not a manifest of schema {schema}: {error!r}") from None
-    return manifest
-
-
-def checked_temperature(calibration: Mapping[str, Any]) -> float:
-    """The temperature of a calibration; TypeError, KeyError or ValueError if it has none."""
-    temperature = float(calibration["temperature"])
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"a temperature of {temperature}")
-    return temperature
-
-
-def _checked(file: BundleFile) -> BundleFile:
-    """Refuse a file entry that points out of the bundle or holds something else than a checksum."""
-    path = PurePosixPath(file.path)
-    if path.is_absolute() or ".." in path.parts or "\\" in file.path:
-        raise ValueError(f"file {file.path!r} points out of the bundle")
-    if not re.fullmatch("[0-9a-f]{64}", file.sha256):
-        raise ValueError(f"file {file.path!r} has no sha256")
-    return file
+        Raises:
+            ValueError: a number is NaN or infinite.
+        """
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ..settings import PrecisionChoice
 
 ONE_NODE_GRAPH = bytes.fromhex(
     "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
@@ -19,7 +23,7 @@ ONE_NODE_GRAPH = bytes.fromhex(
 @click.option("--model", help="Also show which provider computes what of a bundle.")
 @click.option("--provider", default="auto", show_default=True, help="The provider for --model.")
 @click.option("--precision", default="auto", show_default=True, help="The variant for --model.")
-def doctor(model: str | None, provider: str, precision: str) -> int:
+def doctor(model: str | None, provider: str, precision: PrecisionChoice) -> int:
     """Check ONNX Runtime, the execution providers, the processor and the decoders.
 
     Ends with 0 when the default model can run here, 4 or 5 when it cannot. With --model, a
@@ -122,7 +126,7 @@ def _default_model() -> tuple[int, str]:
     return 0, "ok  " + repr(recognizer).splitlines()[0]
 
 
-def _placement(model: str, provider: str, precision: str) -> Iterator[str]:
+def _placement(model: str, provider: str, precision: PrecisionChoice) -> Iterator[str]:
     from ..recognizer import Recognizer
     from ..runtime.profiling import placements
 

@@ -47,15 +47,15 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         label.id if label.display in ("", label.id) else f"{label.id} ({label.display})"
         for label in manifest.labels
     ]
-    origin = "@".join(filter(None, (source["origin"], source["revision"])))
+    origin = "@".join(filter(None, (source.origin, source.revision)))
     return [
         ("labels", ", ".join(shown) or "none: embeddings only"),
-        ("licence", source["licence"]),
-        ("source", f"{source['checkpoint']}, {origin}"),
+        ("licence", source.licence),
+        ("source", f"{source.checkpoint}, {origin}"),
         (
             "architecture",
-            f"{size['embed_dim']} dims, {size['prenet_depth']} + {size['depth']} blocks, "
-            f"{size['heads']} heads, {size['parameters'] / 1e6:.2f} M parameters",
+            f"{size.embed_dim} dims, {size.prenet_depth} + {size.depth} blocks, "
+            f"{size.heads} heads, {size.parameters / 1e6:.2f} M parameters",
         ),
         (
             "hears",

@@ -14,7 +14,7 @@ import io
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,9 @@ def store_path() -> Path:
 
 def encoder_id(manifest: Manifest) -> str:
     """The same for all bundles whose encoders have the same weights, whatever their heads."""
-    digests: Any = manifest.source.get("sha256") or manifest.name
-    if isinstance(digests, Mapping):
-        digests = digests.get("model.pt", dict(digests))
+    digests: Any = manifest.name
+    if manifest.source.sha256:
+        digests = manifest.source.sha256.get("model.pt", dict(manifest.source.sha256))
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]
 
 

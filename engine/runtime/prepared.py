@@ -31,6 +31,7 @@ from ..bundle.head import Head
 from ..bundle.manifest import GRAPHS, AudioContract
 from ..errors import BundleFormatError, OutputError, ProviderError
 from ..files import cache_folder, write_file
+from ..settings import Precision
 from .batched import BatchedModel, Device
 from .chunking import Chunking
 from .hardware import cpu_flags, find_gpu, tensorrt_version
@@ -99,7 +100,7 @@ class PreparedEntry:
 
 
 def entry_of(
-    bundle: Bundle, precision: str, provider: Provider, running: SessionConfig
+    bundle: Bundle, precision: Precision, provider: Provider, running: SessionConfig
 ) -> PreparedEntry | None:
     """Where what is prepared of a variant lies, or would; None for a provider without any."""
     if provider not in (CPU, TENSORRT):
@@ -120,7 +121,7 @@ def entry_of(
     return PreparedEntry(_folder_of(bundle, precision) / name, facts, provider is CPU)
 
 
-def _folder_of(bundle: Bundle, precision: str) -> Path:
+def _folder_of(bundle: Bundle, precision: Precision) -> Path:
     """Where all lies that was prepared of a variant."""
     model = _digest(sorted(file.sha256 for file in bundle.variant(precision).files))
     return cache_folder() / "prepared" / model
@@ -128,7 +129,7 @@ def _folder_of(bundle: Bundle, precision: str) -> Path:
 
 def open_encoder(
     bundle: Bundle,
-    precision: str,
+    precision: Precision,
     provider: Provider,
     running: SessionConfig,
     chunking: Chunking,
@@ -189,7 +190,7 @@ def _on_device(
 
 
 def make_ready(
-    bundle: Bundle, precision: str, provider: Provider, running: SessionConfig
+    bundle: Bundle, precision: Precision, provider: Provider, running: SessionConfig
 ) -> PreparedEntry | None:
     """Make ready what a variant needs on a provider, unless it is; None where nothing can be.
 
@@ -234,7 +235,7 @@ def make_ready(
 
 
 def _with_engines(
-    bundle: Bundle, precision: str, place: PreparedEntry, running: SessionConfig
+    bundle: Bundle, precision: Precision, place: PreparedEntry, running: SessionConfig
 ) -> SessionConfig:
     own = profile_options(bundle)
     shared = engine_options(place.folder, precision)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..settings import Precision
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -15,7 +17,7 @@ class Provider:
     ort_name: str
     below: tuple[str, ...]
     """ONNX Runtime names that take the nodes which this one cannot."""
-    precisions: tuple[str, ...]
+    precisions: tuple[Precision, ...]
     """Variants that it runs, best first."""
     install: str
     """What brings it."""

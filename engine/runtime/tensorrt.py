@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import GRAPHS
+from ..settings import Precision
 from .batched import BATCH_SECONDS, BUCKETS, block_samples
 from .chunking import BLOCK_SECONDS
 
@@ -28,7 +29,7 @@ def profile_options(bundle: Bundle) -> dict[str, dict[str, str]]:
     """ONNX Runtime's options of each graph for its shapes: least, best and most."""
     audio = bundle.manifest.audio
     second = audio.frames(BLOCK_SECONDS)
-    dim = bundle.manifest.architecture["embed_dim"]
+    dim = bundle.manifest.architecture.embed_dim
     shapes = {
         name: {
             "frontend": f"waveform:{rows * seconds}x{block_samples(audio)}",
@@ -42,7 +43,7 @@ def profile_options(bundle: Bundle) -> dict[str, dict[str, str]]:
     }
 
 
-def engine_options(folder: Path, precision: str) -> dict[str, str]:
+def engine_options(folder: Path, precision: Precision) -> dict[str, str]:
     """ONNX Runtime's options for engines, and measured times of kernels, that are kept."""
     return {
         "trt_engine_cache_enable": "1",

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from emotion2vec_edge.engine.bundle.manifest import checked_temperature
+from emotion2vec_edge.engine.bundle import schema
+from emotion2vec_edge.engine.bundle.manifest import Calibration
 from emotion2vec_edge.engine.errors import CheckpointError
+from emotion2vec_edge.engine.fields import read_json
 
 CALIBRATION = "calibration.json"
 
 
-def read_calibration(folder: Path) -> dict[str, Any] | None:
-    """The calibration of a checkpoint's scores; None if the folder has none.
+def read_calibration(folder: Path) -> tuple[Calibration | None, str | None]:
+    """The calibration of a checkpoint's scores and the licence of its weights, if stated.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: the file cannot be read.
     """
     path = folder / CALIBRATION
     if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        checked_temperature(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: no calibration can be read there: {error!r}") from None
-    return content
+        return None, None
+    fields = read_json(path, CheckpointError)
+    calibration = schema.read_calibration(fields)
+    licence = fields.text("licence") if fields.has("licence") else None
+    fields.refuse_others()
+    return calibration, licence
 
 
-def write_calibration(folder: Path, calibration: Mapping[str, Any]) -> None:
+def write_calibration(folder: Path, calibration: Calibration, licence: str | None = None) -> None:
     """Write ``calibration.json`` into a checkpoint folder."""
-    text = json.dumps(calibration, indent=2) + "\n"
+    document = asdict(calibration) | ({} if licence is None else {"licence": licence})
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     (folder / CALIBRATION).write_text(text, encoding="utf-8")

@@ -14,11 +14,18 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle.head import HEAD
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.locate import open_bundle
-from emotion2vec_edge.engine.bundle.manifest import CARD, MANIFEST, BundleFile, Label, Manifest
+from emotion2vec_edge.engine.bundle.manifest import (
+    CARD,
+    MANIFEST,
+    BundleFile,
+    Label,
+    Manifest,
+)
 from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_folder
+from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..output import check_free
 from .card import head_card
@@ -52,10 +59,10 @@ def finetune_bundle(
     labels = check_clips(clips, None)
     bundle = open_bundle(model)
     # fp32 where it is there: the head serves every precision, and the others lie around fp32.
-    precision = "fp32" if "fp32" in bundle.manifest.variants else "auto"
+    precision: PrecisionChoice = "fp32" if "fp32" in bundle.manifest.variants else "auto"
     recognizer = Recognizer.load(bundle.folder, precision=precision)
     encoder = encoder_id(bundle.manifest)
-    size = 4 * int(bundle.manifest.architecture["embed_dim"])
+    size = 4 * bundle.manifest.architecture.embed_dim
     embeddings, answers, problems = [], [], []
     for number, clip in enumerate(clips, 1):
         if clip.encoder == encoder and len(clip.embedding or b"") == size:
@@ -85,7 +92,9 @@ def finetune_bundle(
         lambda done, total: progress("cross-validation", done, total),
     )
     shown = {label.id: label for label in bundle.manifest.labels}
-    source = {**bundle.manifest.source, "head": {"fitted_on": "own speech", **fitted.evidence}}
+    source = dataclasses.replace(
+        bundle.manifest.source, head={"fitted_on": "own speech", **fitted.evidence}
+    )
     with atomic_folder(output, MANIFEST) as folder:
         for variant in bundle.manifest.variants.values():
             for file in variant.files:

@@ -18,11 +18,11 @@ def head_card(manifest: Manifest, fitted: FittedHead) -> str:
         [
             f"# {manifest.name}",
             "",
-            f"{source['checkpoint']} with a new emotion head, fitted on the user's own speech. The "
+            f"{source.checkpoint} with a new emotion head, fitted on the user's own speech. The "
             "encoder is unchanged.",
             "",
             f"- labels: {', '.join(fitted.labels)}",
-            f"- licence of the encoder: {source['licence']}",
+            f"- licence of the encoder: {source.licence}",
             *fitted_lines(fitted),
             "",
             WEAKNESSES,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion2vec_edge.engine.bundle.manifest import Calibration
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
 from emotion2vec_edge.engine.metrics import (
     expected_calibration_error,
@@ -44,14 +45,14 @@ class FittedHead:
     """For cards and for people."""
 
     @property
-    def calibration(self) -> dict[str, Any]:
-        """What a bundle or a checkpoint says about the confidence of its answers."""
-        return {
-            "temperature": round(self.temperature, 4),
-            "fitted_on": "cross-validated answers to the same speech",
-            "ece_before": self.evidence["ece_before"],
-            "ece": self.evidence["ece"],
-        }
+    def calibration(self) -> Calibration:
+        """Calibration for ``bundle.json`` or ``calibration.json``."""
+        return Calibration(
+            temperature=round(self.temperature, 4),
+            fitted_on="cross-validated answers to the same speech",
+            ece_before=self.evidence["ece_before"],
+            ece=self.evidence["ece"],
+        )
 
 
 def fit_head(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -11,18 +10,11 @@ from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import locate
 from emotion2vec_edge.engine.bundle.head import Head
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
-from emotion2vec_edge.engine.bundle.manifest import BundleFile, Label
+from emotion2vec_edge.engine.bundle.manifest import BundleFile, Calibration, Label
 from emotion2vec_edge.engine.errors import BundleFormatError, BundleTamperedError, OptionError
 from emotion2vec_edge.engine.metrics import fit_temperature, softmax
 from emotion2vec_edge.engine.results.decision import decide
 from emotion2vec_edge.engine.results.timeline import Timeline
-
-
-@pytest.fixture
-def copied(tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(locate.EMBEDDED / locate.DEFAULT_NAME, folder)
-    return folder
 
 
 def rewrite(folder, **changes):
@@ -40,12 +32,12 @@ def add_head(folder, weight, bias, labels):
     )
 
 
-def test_a_head_takes_the_place_of_the_graphs_own(copied, example, recognizer, rng):
+def test_a_head_takes_the_place_of_the_graphs_own(copy, example, recognizer, rng):
     dim = len(recognizer.encode(example).embedding())
     weight, bias = rng.standard_normal((3, dim)).astype(np.float32), np.float32([0, 1, 2])
-    add_head(copied, weight, bias, ["calm", "tense", "lost"])
+    add_head(copy, weight, bias, ["calm", "tense", "lost"])
     for precision in ("fp32", "int8"):
-        found = Recognizer.load(copied, precision=precision)
+        found = Recognizer.load(copy, precision=precision)
         encoding = found.encode(example)
         expected = softmax(encoding.embedding() @ weight.T + bias)
         np.testing.assert_allclose(list(encoding.utterance().scores.values()), expected, atol=1e-5)
@@ -63,55 +55,55 @@ def test_a_head_takes_the_place_of_the_graphs_own(copied, example, recognizer, r
         (np.full((3, 8), np.nan), np.zeros(3)),
     ],
 )
-def test_what_is_no_head_is_refused(copied, weight, bias):
-    add_head(copied, weight, bias, ["a", "b", "c"])
+def test_what_is_no_head_is_refused(copy, weight, bias):
+    add_head(copy, weight, bias, ["a", "b", "c"])
     with pytest.raises(BundleFormatError, match="not a head"):
-        Recognizer.load(copied)
+        Recognizer.load(copy)
 
 
-def test_a_damaged_head_is_refused(copied):
-    add_head(copied, np.zeros((2, 8)), np.zeros(2), ["a", "b"])
-    content = bytearray((copied / "head.npz").read_bytes())
+def test_a_damaged_head_is_refused(copy):
+    add_head(copy, np.zeros((2, 8)), np.zeros(2), ["a", "b"])
+    content = bytearray((copy / "head.npz").read_bytes())
     content[len(content) // 2] ^= 1
-    (copied / "head.npz").write_bytes(content)
+    (copy / "head.npz").write_bytes(content)
     with pytest.raises(BundleTamperedError):
-        Recognizer.load(copied)
-    (copied / "head.npz").write_bytes(b"")
+        Recognizer.load(copy)
+    (copy / "head.npz").write_bytes(b"")
     with pytest.raises(BundleTamperedError):
-        Recognizer.load(copied)
+        Recognizer.load(copy)
 
 
-def test_a_temperature_changes_confidence_and_no_answer(copied, example):
-    plain = Recognizer.load(copied, precision="fp32")
+def test_a_temperature_changes_confidence_and_no_answer(copy, example):
+    plain = Recognizer.load(copy, precision="fp32")
     before = plain.encode(example)
     temperature = 2.5 * (before.utterance().calibrated or 1)
-    rewrite(copied, calibration={"temperature": temperature})
-    after = Recognizer.load(copied, precision="fp32").encode(example)
+    rewrite(copy, calibration=Calibration(temperature))
+    after = Recognizer.load(copy, precision="fp32").encode(example)
     assert after.utterance().calibrated
     assert after.utterance().to_dict()["calibrated"] is True
     assert after.utterance().emotion == before.utterance().emotion
     assert after.utterance().confidence < before.utterance().confidence
-    scale = (open_bundle(locate.DEFAULT_NAME).manifest.calibration or {}).get("temperature", 1)
+    scale = open_bundle(locate.DEFAULT_NAME).manifest.calibration.temperature
     np.testing.assert_allclose(after.logits * temperature, before.logits * scale, rtol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0, -1, "hot", float("inf"), None])
-def test_a_temperature_that_is_none_is_refused(copied, temperature):
-    document = json.loads((copied / "bundle.json").read_text())
+def test_a_temperature_that_is_none_is_refused(copy, temperature):
+    document = json.loads((copy / "bundle.json").read_text())
     document["calibration"] = {"temperature": temperature}
-    (copied / "bundle.json").write_text(json.dumps(document))
+    (copy / "bundle.json").write_text(json.dumps(document))
     with pytest.raises(BundleFormatError):
-        open_bundle(copied)
+        open_bundle(copy)
 
 
-def test_a_bundle_of_the_first_schema_is_read(copied):
-    document = json.loads((copied / "bundle.json").read_text())
+def test_a_bundle_of_the_first_schema_is_read(copy):
+    document = json.loads((copy / "bundle.json").read_text())
     for name in ("head", "calibration"):
         document.pop(name, None)
     document["schema"] = 1
-    (copied / "bundle.json").write_text(json.dumps(document))
-    assert open_bundle(copied).manifest.calibration is None
-    assert not Recognizer.load(copied).recognize(np.ones(16_000), 16_000).calibrated
+    (copy / "bundle.json").write_text(json.dumps(document))
+    assert open_bundle(copy).manifest.calibration is None
+    assert not Recognizer.load(copy).recognize(np.ones(16_000), 16_000).calibrated
 
 
 def test_the_fitted_temperature_is_the_likeliest(rng):

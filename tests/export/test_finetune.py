@@ -223,9 +223,9 @@ def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
     assert done.stderr == b""
     bundle = open_bundle(out)
     assert [label.id for label in bundle.manifest.labels] == ["angry", "happy", "sad"]
-    assert bundle.manifest.calibration["temperature"] > 0
-    assert bundle.manifest.source["head"]["clips"] == 36
-    assert bundle.manifest.source["licence"] in (out / "README.md").read_text()
+    assert bundle.manifest.calibration.temperature > 0
+    assert bundle.manifest.source.head["clips"] == 36
+    assert bundle.manifest.source.licence in (out / "README.md").read_text()
     clips = read_corpus(corpus, "train")
     for precision in ("fp32", "int8"):
         recognizer = Recognizer.load(out, precision=precision)
@@ -271,7 +271,7 @@ def test_a_checkpoint_gets_a_head_and_becomes_a_bundle(corpus, tmp_path):
     source = resolve(str(tmp_path / "out"), offline=True)
     manifest = export_bundle(source, ExportSettings(tmp_path / "bundle"))
     calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
-    assert manifest.calibration["temperature"] == calibration["temperature"]
+    assert manifest.calibration.temperature == calibration["temperature"]
     assert "new emotion head" in (tmp_path / "bundle" / "README.md").read_text()
 
 

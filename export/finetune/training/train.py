@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emotion2vec_edge.engine.bundle.manifest import CARD
+from emotion2vec_edge.engine.bundle.manifest import CARD, Calibration
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.files import reported
@@ -179,14 +179,13 @@ def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
         licence = order.licence or UNSTATED
         name = order.output.resolve().name
         write_checkpoint(order.output, start.document, model, start.tokens)
-        calibration = {
-            "temperature": facts["temperature"],
-            "fitted_on": f"{facts['held_out_clips']} clips of {facts['who']} that were held out",
-            "ece_before": facts["ece_before"],
-            "ece": facts["ece"],
-            "licence": licence,
-        }
-        write_calibration(order.output, calibration)
+        calibration = Calibration(
+            temperature=facts["temperature"],
+            fitted_on=f"{facts['held_out_clips']} clips of {facts['who']} that were held out",
+            ece_before=facts["ece_before"],
+            ece=facts["ece"],
+        )
+        write_calibration(order.output, calibration, licence)
         (order.output / CARD).write_text(training_card(name, facts, licence), encoding="utf-8")
         plot_log(order.output)
     return facts
