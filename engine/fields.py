@@ -209,14 +209,14 @@ class Fields:
         for key in self.values:
             if key not in self._taken:
                 raise self.error(
-                    f"{self.document}: {self._path(shown(key, bare=True))} is not known to this "
+                    f"{self.document}: {self.path(shown(key, bare=True))} is not known to this "
                     "version of e2v; a newer one may read it"
                 )
 
     def wrong(self, key: str, allowed: str, found: object) -> E2VError:
         """Make the exception for a field whose value cannot be used."""
         return self.error(
-            f"{self.document}: {self._path(key)} should be {allowed}, found {shown(found)}"
+            f"{self.document}: {self.path(key)} should be {allowed}, found {shown(found)}"
         )
 
     def _take(self, key: str, default: Any, allowed: str) -> Any:
@@ -226,7 +226,7 @@ class Fields:
             return value
         if default is _MISSING:
             raise self.error(
-                f"{self.document}: {self._path(key)} is missing; it should be {allowed}"
+                f"{self.document}: {self.path(key)} is missing; it should be {allowed}"
             )
         return default
 
@@ -238,7 +238,7 @@ class Fields:
         return value
 
     def _inner(self, value: object, key: str) -> Fields:
-        return Fields(value, self.document, self.error, self._path(key))
+        return Fields(value, self.document, self.error, self.path(key))
 
     def _check_text(self, key: str, value: object, most: int, least: int = 1) -> None:
         if not isinstance(value, str):
@@ -268,7 +268,8 @@ class Fields:
             case _:
                 raise self.wrong(key, "made of text, finite numbers, lists and mappings", value)
 
-    def _path(self, key: str) -> str:
+    def path(self, key: str) -> str:
+        """Name of a field in the document, such as ``audio.hop``."""
         return ".".join(filter(None, (self.name, key))) or "the document"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.bundle.manifest import (
     CARD,
@@ -26,7 +27,6 @@ from emotion2vec_edge.engine.runtime.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
 from .checkpoint.calibration import read_calibration
-from .checkpoint.config import SAMPLE_RATE
 from .checkpoint.folder import Checkpoint, load_checkpoint
 from .graph import OPSET, export_graphs, export_single_file
 from .hub import Source

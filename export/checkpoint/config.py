@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.bundle.schema import MOST_BLOCKS, MOST_EMBED_DIM
 from emotion2vec_edge.engine.errors import CheckpointError, UnsupportedConfigError
+from emotion2vec_edge.engine.fields import Fields, shown
 
 from .conv_spec import CONV_SPEC, ConvLayer, parse_conv_spec
 
-SAMPLE_RATE = 16_000
-"""emotion2vec hears 16 kHz mono (``frontend_conf.fs``)."""
+MOST_POSITIONS = 1_000
+"""Positional layers, frames of their kernel, and extra tokens."""
 
 
 @dataclass(frozen=True)
@@ -117,58 +120,6 @@ def config_document(
     }  # fmt: skip
 
 
-class _Section:
-    """A mapping of the YAML file whose values are taken out by name and type."""
-
-    def __init__(self, values: Any, name: str) -> None:
-        if not isinstance(values, dict):
-            raise CheckpointError(f"config.yaml: {name} should be a mapping, found {values!r}")
-        self.values = values
-        self.name = name
-
-    def section(self, key: str) -> _Section:
-        return _Section(self.values.get(key), f"{self.name}.{key}")
-
-    def _get(self, key: str, default: Any) -> Any:
-        value = self.values.get(key, default)
-        if value is None:
-            raise CheckpointError(f"config.yaml: {self.name}.{key} is missing")
-        return value
-
-    def integer(self, key: str, default: int | None = None, *, least: int = 1) -> int:
-        value = self._get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise CheckpointError(
-                f"config.yaml: {self.name}.{key} should be an integer of at least {least}, "
-                f"found {value!r}"
-            )
-        return value
-
-    def number(self, key: str, default: float | None = None) -> float:
-        value = self._get(key, default)
-        try:  # YAML 1.1 reads 1e-05, without a dot, as a string, and published configs hold it
-            return float(value)
-        except (TypeError, ValueError):
-            raise CheckpointError(
-                f"config.yaml: {self.name}.{key} should be a number, found {value!r}"
-            ) from None
-
-    def boolean(self, key: str, default: bool | None = None) -> bool:
-        value = self._get(key, default)
-        if not isinstance(value, bool):
-            raise CheckpointError(
-                f"config.yaml: {self.name}.{key} should be true or false, found {value!r}"
-            )
-        return value
-
-    def refuse_unless(self, key: str, supported: Any) -> None:
-        value = self.values.get(key, supported)
-        if value != supported:
-            raise UnsupportedConfigError(
-                f"config.yaml: {self.name}.{key} = {value!r} is not supported, only {supported!r}"
-            )
-
-
 def read_config(document: Any) -> ModelConfig:
     """Turn a parsed ``config.yaml`` into a :class:`ModelConfig`.
 
@@ -176,47 +127,55 @@ def read_config(document: Any) -> ModelConfig:
         CheckpointError: a field is missing or of the wrong kind.
         UnsupportedConfigError: a field asks for what is not supported.
     """
-    root = _Section(document, "config")
-    if root.values.get("model") != "Emotion2vec":
-        raise UnsupportedConfigError(
-            f"config.yaml: model is {root.values.get('model')!r}; only 'Emotion2vec' is known"
-        )
-    model = root.section("model_conf")
-    audio = model.section("modalities").section("audio")
-    if isinstance(root.values.get("frontend_conf"), dict):
-        root.section("frontend_conf").refuse_unless("fs", SAMPLE_RATE)
-    audio.refuse_unless("type", "AUDIO")
-    audio.refuse_unless("extractor_mode", "layer_norm")
+    root = Fields(document, "config.yaml", CheckpointError)
+    _require(root, "model", "Emotion2vec")
+    model = root.mapping("model_conf")
+    audio = model.mapping("modalities").mapping("audio")
+    if root.has("frontend_conf"):
+        _require(root.mapping("frontend_conf"), "fs", SAMPLE_RATE, SAMPLE_RATE)
+    _require(audio, "type", "AUDIO", "AUDIO")
+    _require(audio, "extractor_mode", "layer_norm", "layer_norm")
     # FunASR's own learned_alibi path raises a TypeError, so no checkpoint with it can exist.
-    audio.refuse_unless("learned_alibi", supported=False)
+    _require(audio, "learned_alibi", supported=False, default=False)
+    return _consistent(_architecture(model, audio))
 
-    spec = audio.values.get("feature_encoder_spec")
-    if not isinstance(spec, str):
-        raise CheckpointError(
-            f"config.yaml: {audio.name}.feature_encoder_spec should be text, found {spec!r}"
+
+def _require(fields: Fields, key: str, supported: object, default: object = None) -> None:
+    value = fields.values.get(key, default)
+    if type(value) is not type(supported) or value != supported:
+        raise UnsupportedConfigError(
+            f"{fields.document}: {fields.path(key)} = {shown(value)} is not supported, only "
+            f"{supported!r}"
         )
-    num_heads = model.integer("num_heads")
-    config = ModelConfig(
-        embed_dim=model.integer("embed_dim"),
+
+
+def _architecture(model: Fields, audio: Fields) -> ModelConfig:
+    num_heads = model.integer("num_heads", most=MOST_EMBED_DIM)
+    return ModelConfig(
+        embed_dim=model.integer("embed_dim", most=MOST_EMBED_DIM),
         num_heads=num_heads,
-        mlp_ratio=model.number("mlp_ratio"),
-        prenet_depth=audio.integer("prenet_depth", least=0),
-        depth=model.integer("depth", least=0),
+        # YAML 1.1 reads 1e-05, without a dot, as text, and published configs hold it.
+        mlp_ratio=model.number("mlp_ratio", least=0.01, most=64, from_text=True),
+        prenet_depth=audio.integer("prenet_depth", least=0, most=MOST_BLOCKS),
+        depth=model.integer("depth", least=0, most=MOST_BLOCKS),
         layer_norm_first=model.boolean("layer_norm_first"),
-        norm_eps=model.number("norm_eps"),
+        norm_eps=model.number("norm_eps", least=0, most=1, from_text=True),
         norm_affine=model.boolean("norm_affine"),
         normalize=model.boolean("normalize"),
-        conv_layers=parse_conv_spec(spec),
-        conv_pos_width=audio.integer("conv_pos_width"),
-        conv_pos_depth=audio.integer("conv_pos_depth"),
-        conv_pos_groups=audio.integer("conv_pos_groups"),
+        conv_layers=parse_conv_spec(audio.text("feature_encoder_spec")),
+        conv_pos_width=audio.integer("conv_pos_width", most=MOST_POSITIONS),
+        conv_pos_depth=audio.integer("conv_pos_depth", most=MOST_POSITIONS),
+        conv_pos_groups=audio.integer("conv_pos_groups", most=MOST_EMBED_DIM),
         conv_pos_pre_ln=audio.boolean("conv_pos_pre_ln", default=False),
-        num_extra_tokens=audio.integer("num_extra_tokens", least=0),
+        num_extra_tokens=audio.integer("num_extra_tokens", least=0, most=MOST_POSITIONS),
         use_alibi=audio.boolean("use_alibi_encoder"),
-        num_alibi_heads=audio.integer("num_alibi_heads", num_heads),
+        num_alibi_heads=audio.integer("num_alibi_heads", num_heads, most=MOST_EMBED_DIM),
         alibi_scale_per_layer=audio.boolean("learned_alibi_scale_per_layer", default=False),
         alibi_scale_per_head=audio.boolean("learned_alibi_scale_per_head", default=False),
     )
+
+
+def _consistent(config: ModelConfig) -> ModelConfig:
     for divisor in ("num_heads", "conv_pos_groups"):
         if config.embed_dim % getattr(config, divisor):
             raise CheckpointError(

@@ -19,7 +19,8 @@ import torch.nn.functional as F  # noqa: N812 - the name that every torch user r
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...checkpoint.config import SAMPLE_RATE
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+
 from ...model.padding import normalized_batch
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.errors import OptionError
 
-from ...checkpoint.config import SAMPLE_RATE, config_document, read_config
+from ...checkpoint.config import config_document, read_config
 from ...checkpoint.folder import read_yaml
 from ...model.emotion2vec import Emotion2vec
 from .augmentation import mel_spaced
