@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from emotion2vec_edge.engine.progress import Progress
 
 from .choices import Shape
 from .models import RANDOM_WEIGHTS
@@ -74,7 +75,7 @@ def write_random_checkpoint(config: dict[str, Any], folder: Path, seed: int = 0)
 
 
 def make_random_bundle(
-    shape: Shape, output: Path, checkpoint: Path | None, progress: Callable[[str], None]
+    shape: Shape, output: Path, checkpoint: Path | None, progress: Progress
 ) -> None:
     """Export a bundle of one of :data:`SHAPES` with random weights.
 
@@ -82,7 +83,7 @@ def make_random_bundle(
         shape: the model's size.
         output: folder of the new bundle.
         checkpoint: folder that keeps the checkpoint, for the baselines; None keeps none.
-        progress: called with the name of each step.
+        progress: receives the name of each step.
     """
     from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
     from emotion2vec_edge.export.hub import resolve

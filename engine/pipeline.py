@@ -19,7 +19,7 @@ from .audio.recording import Recording
 from .audio.types import AudioSource
 from .bundle.manifest import Manifest
 from .errors import E2VError
-from .progress import Progress
+from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.frames import FrameCollector
 from .results.types import Timings
@@ -64,14 +64,14 @@ class Pipeline:
         recordings: Sequence[NormalizedRecording],
         *,
         frames: bool,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> list[Encoding]:
         """Run the model once over several recordings.
 
         Args:
             recordings: what was read, at least one.
             frames: keep the frame embeddings too.
-            progress: called with the seconds of a recording that are done, and those it has.
+            progress: receives the seconds of a recording that are encoded, and those it has.
 
         Raises:
             AudioError: a recording that is read again cannot be.
@@ -84,9 +84,8 @@ class Pipeline:
         blocks = [recording.blocks() for recording in recordings]
         for number, stretch, logits in self.model.pieces_of(blocks):
             collectors[number].add(stretch, logits)
-            if progress is not None:
-                seconds = collectors[number].count * audio.hop / audio.sample_rate
-                progress(seconds, recordings[number].seconds)
+            seconds = collectors[number].count * audio.hop / audio.sample_rate
+            progress("encoding", seconds, recordings[number].seconds)
         again = [
             recording.decode_seconds - before
             for recording, before in zip(recordings, decoded, strict=True)

@@ -18,7 +18,7 @@ from .bundle.locate import open_bundle
 from .bundle.manifest import Variant
 from .errors import E2VError, OptionError, ProviderError
 from .pipeline import OnError, Pipeline
-from .progress import Progress
+from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.types import Utterance
 from .runtime.chunking import Chunking
@@ -138,7 +138,7 @@ class Recognizer:
         max_seconds: float | None = None,
         cut: bool = False,
         frames: bool = False,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> Encoding:
         """Read a recording and run the encoder over it once; everything else comes from that.
 
@@ -150,7 +150,7 @@ class Recognizer:
             max_seconds: length of the longest recording that is taken; None takes any.
             cut: take the first ``max_seconds`` of a longer one instead of refusing it.
             frames: keep the frame embeddings too.
-            progress: called with the seconds that are done and those there are, None if unknown.
+            progress: receives the seconds that are encoded and those there are, None if unknown.
 
         Raises:
             AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.

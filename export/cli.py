@@ -64,7 +64,7 @@ def export(
         ) from None
     from .hub import resolve
 
-    def progress(step: str) -> None:
+    def progress(step: str, _done: float = 0, _total: float | None = None, /) -> None:
         click.echo(step, err=True)
 
     if single_file and precision:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from emotion2vec_edge.engine.bundle.manifest import (
 )
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_folder, temporary_folder
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.providers import LADDER
 from emotion2vec_edge.engine.version import __version__
 
@@ -49,7 +49,7 @@ class ExportSettings:
 
 
 def export_bundle(
-    source: Source, settings: ExportSettings, progress: Callable[[str], None] = lambda _: None
+    source: Source, settings: ExportSettings, progress: Progress = no_progress
 ) -> Manifest:
     """Export a checkpoint as a bundle of its fp32 variant.
 
@@ -76,7 +76,7 @@ def export_bundle(
 
 
 def export_merged(
-    source: Source, settings: ExportSettings, progress: Callable[[str], None] = lambda _: None
+    source: Source, settings: ExportSettings, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Export a checkpoint as one ``.onnx`` for other servers; raises as :func:`export_bundle`."""
     if settings.output.suffix != ".onnx":

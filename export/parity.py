@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import ParityError
+from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.results.pooling import clip_scores
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.runtime.providers import CPU
@@ -35,9 +36,7 @@ Outputs = list[NDArray[np.float32]]
 RunBatch = Callable[[Sequence[Samples]], list[Outputs]]
 
 
-def check_bundle(
-    model: Emotion2vec, folder: Path, progress: Callable[[str], None]
-) -> dict[str, Any]:
+def check_bundle(model: Emotion2vec, folder: Path, progress: Progress) -> dict[str, Any]:
     """Compare ``frontend.onnx`` + ``encoder.onnx`` with the model.
 
     Returns:
@@ -60,9 +59,7 @@ def check_bundle(
     return _compare(model, run, progress)
 
 
-def check_single_file(
-    model: Emotion2vec, path: Path, progress: Callable[[str], None]
-) -> dict[str, Any]:
+def check_single_file(model: Emotion2vec, path: Path, progress: Progress) -> dict[str, Any]:
     """Compare the merged graph with the model; as :func:`check_bundle`."""
     session = open_session(path, CPU, SessionConfig(usable_threads()))
     names = ["frames"] if model.encoder.head is None else ["frames", "logits"]
@@ -75,7 +72,7 @@ def check_single_file(
     return _compare(model, run, progress)
 
 
-def _compare(model: Emotion2vec, run: RunBatch, progress: Callable[[str], None]) -> dict[str, Any]:
+def _compare(model: Emotion2vec, run: RunBatch, progress: Progress) -> dict[str, Any]:
     largest = {"frames": 0.0, "probabilities": 0.0}
     cases = []
     for name, clips in _cases():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from emotion2vec_edge.engine.cli.progress import TerminalProgress
 
 if TYPE_CHECKING:
     from .int8 import Target
@@ -87,10 +88,7 @@ def quantize(
             f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
         ) from None
 
-    def progress(step: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\033[K{step}", err=True, nl=False)
-
+    progress = TerminalProgress()
     speech = load_calibration(calibration, clips)
     for name in precision:
         if name == "int8":
@@ -101,7 +99,7 @@ def quantize(
             variant = add_int8(bundle, speech, settings, limits, search=search, progress=progress)
         else:
             variant = add_fp16(bundle, speech, progress=progress)
-        progress("")
+        progress.close()
         measured = variant.evidence
         facts = [f"{variant.bytes / 2**20:.1f} MiB", f"{measured['clips']} clips"]
         if "agreement" in measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from emotion2vec_edge.engine.bundle.locate import open_bundle
 from emotion2vec_edge.engine.bundle.manifest import MANIFEST, Variant
 from emotion2vec_edge.engine.errors import GateError
 from emotion2vec_edge.engine.files import temporary_folder, write_file
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.chunking import Chunking
 from emotion2vec_edge.engine.runtime.hardware import cpu_features, usable_threads
 from emotion2vec_edge.engine.runtime.model import Model
@@ -30,7 +31,6 @@ from .int8 import Int8Settings, all_layers, quantize_graphs
 from .search import rank_layers, smallest_exclusion
 
 Graphs = Mapping[str, onnx.ModelProto]
-Progress = Callable[[str], None]
 
 FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.999, ua_loss=0.003)
 """What half precision may lose; it should lose next to nothing."""
@@ -79,7 +79,7 @@ def add_int8(
     limits: Limits | None = None,
     *,
     search: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Variant:
     """Add the INT8 variant to a bundle.
 
@@ -89,7 +89,7 @@ def add_int8(
         settings: how to quantize.
         limits: what it may lose.
         search: find the layers that must stay in float instead of refusing.
-        progress: is told each step.
+        progress: receives each step.
 
     Raises:
         GateError: the variant lost too much; the bundle is as it was.
@@ -150,7 +150,7 @@ def add_int8(
 
 
 def add_fp16(
-    folder: Path, calibration: Calibration, *, progress: Progress = lambda _: None
+    folder: Path, calibration: Calibration, *, progress: Progress = no_progress
 ) -> Variant:
     """Add the FP16 variant, for GPUs, to a bundle; raises as :func:`add_int8`.
 

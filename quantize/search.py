@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from emotion2vec_edge.engine.progress import Progress
+
 from .gate import Comparison
 
 
 def rank_layers(
     layers: Sequence[str],
     quantized_alone: Callable[[str], Comparison],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[tuple[str, float]]:
     """Layers with their losses, worst first.
 
     Args:
         layers: their names.
         quantized_alone: compares the model with that one layer quantized with fp32.
-        progress: is told each layer.
+        progress: receives each layer.
 
     Returns:
         The loss is the mean shift of a probability or, without a head, 1 − cosine.
@@ -34,7 +36,7 @@ def rank_layers(
 def smallest_exclusion(
     ranked: Sequence[str],
     passes: Callable[[tuple[str, ...]], bool],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[str, ...] | None:
     """The fewest layers, worst first, that must stay in float for the gate to pass.
 

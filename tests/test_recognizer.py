@@ -223,9 +223,9 @@ def test_a_short_pipe_is_like_a_file(recognizer, example, long_pipe):
 def test_progress_is_told(recognizer, example_samples):
     told = []
     samples = np.resize(example_samples, 70 * 16_000)
-    recognizer.encode(samples, 16_000, progress=lambda done, total: told.append((done, total)))
+    recognizer.encode(samples, 16_000, progress=lambda *state: told.append(state))
     assert len(told) == 3
-    assert told[-1] == (pytest.approx(70.0, abs=0.02), 70.0)
+    assert told[-1] == ("encoding", pytest.approx(70.0, abs=0.02), 70.0)
 
 
 @pytest.mark.parametrize("as_file", [True, False])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from . import options
-from .terminal import finish, with_bar
+from .terminal import run
 
 
 @click.command()
@@ -58,4 +58,4 @@ def accuracy(
     settings = AccuracySettings(
         manifests, model, variants, None if split == "all" else split, degraded, most
     )
-    finish(measure(settings, with_bar), output)
+    run(lambda progress: measure(settings, progress), output)

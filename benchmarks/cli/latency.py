@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 from ..choices import BaselineName
 from . import options
-from .terminal import finish, show_step
+from .terminal import run
 
 
 @click.command()
@@ -67,4 +67,4 @@ def latency(
         varied,
         busy,
     )
-    finish(measure(settings, show_step), output)
+    run(lambda progress: measure(settings, progress), output)

@@ -7,8 +7,9 @@ from typing import get_args
 
 import click
 
+from emotion2vec_edge.engine.cli.progress import TerminalProgress
+
 from ..choices import Shape
-from .terminal import show_step
 
 
 @click.command("random-model")
@@ -35,7 +36,8 @@ def random_model(shape: Shape, output: Path, checkpoint: Path | None, int8: bool
     try:
         from ..random_models import make_random_bundle
 
-        make_random_bundle(shape, output, checkpoint, show_step)
+        with TerminalProgress() as progress:
+            make_random_bundle(shape, output, checkpoint, progress)
     except MissingExtraError:
         raise
     except ImportError as error:

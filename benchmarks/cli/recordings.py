@@ -9,7 +9,7 @@ import click
 
 from ..choices import Part
 from . import options
-from .terminal import finish, show_step
+from .terminal import run
 
 
 @click.command()
@@ -66,4 +66,4 @@ def recordings(
     settings = RecordingsSettings(
         parts, files, rounds, live_seconds, whole_seconds, kill_rounds, busy
     )
-    finish(measure(speech, model, settings, show_step), output)
+    run(lambda progress: measure(speech, model, settings, progress), output)

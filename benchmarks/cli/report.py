@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from emotion2vec_edge.engine.cli.progress import TerminalProgress
+
 from ..choices import BaselineName
 from . import options
-from .terminal import show_step, with_bar
 
 
 @click.command()
@@ -52,5 +53,6 @@ def report(
     settings = StandardSettings(
         manifests, checkpoint, large, large_checkpoint, baselines, rounds, most
     )
-    measure(settings, output, show_step, with_bar)
+    with TerminalProgress() as progress:
+        measure(settings, output, progress)
     click.echo(f"written to {output}")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from . import options
-from .terminal import finish, show_step
+from .terminal import run
 
 
 @click.command()
@@ -36,4 +36,5 @@ def roofline(
     """Count the model's multiply-adds, and compare their rate with the machine's best."""
     from ..suites.roofline import RooflineSettings, measure
 
-    finish(measure(RooflineSettings(model, precision, seconds, threads), show_step), output)
+    settings = RooflineSettings(model, precision, seconds, threads)
+    run(lambda progress: measure(settings, progress), output)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 from ..choices import BatchedBaseline
 from . import options
-from .terminal import finish, show_step
+from .terminal import run
 
 
 @click.command()
@@ -61,4 +61,4 @@ def throughput(
     settings = ThroughputSettings(
         model, variants, provider, threads, rounds, baselines, checkpoint, seconds, sizes
     )
-    finish(measure(settings, show_step), output)
+    run(lambda progress: measure(settings, progress), output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
-from .terminal import finish, show_step
+from .terminal import run
 
 
 @click.command()
@@ -35,4 +35,5 @@ def windows(
     """
     from ..suites.windows import clips_of, measure
 
-    finish(measure(model, clips_of(speech, seconds, clips), rounds, show_step), output)
+    pieces = clips_of(speech, seconds, clips)
+    run(lambda progress: measure(model, pieces, rounds, progress), output)

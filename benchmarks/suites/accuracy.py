@@ -7,7 +7,7 @@ model. Clips whose label the model does not have are left out, and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samp
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip, read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.metrics import confusion, mcnemar, recalls, score
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..degradations import CLEAN, Degradation
@@ -65,13 +66,13 @@ class _Corpus:
 
 def measure(
     settings: AccuracySettings,
-    progress: Callable[[list[LabelledClip]], Iterable[LabelledClip]] = lambda clips: clips,
+    progress: Progress = no_progress,
 ) -> Document:
     """Run every variant over every clip, clean and with each degradation.
 
     Args:
         settings: corpora and variants.
-        progress: wraps the clips, to show how many are done.
+        progress: receives the number of clips that are done.
 
     Raises:
         OptionError: no usable clip; as :func:`read_corpus`.
@@ -87,7 +88,7 @@ def measure(
         for clip in _some(read_corpus(path, settings.split), settings.most)
     ]
     degradations = (CLEAN, *settings.degradations)
-    corpora, left_out = _answers(progress(clips), recognizers, degradations)
+    corpora, left_out = _answers(clips, recognizers, degradations, progress)
     if not corpora:
         raise OptionError(f"no clip could be used; left out: {dict(left_out)}")
     note = "; ".join(f"{count} clips left out: {reason}" for reason, count in left_out.items())
@@ -108,16 +109,18 @@ def measure(
 
 
 def _answers(
-    clips: Iterable[LabelledClip],
+    clips: Sequence[LabelledClip],
     recognizers: Mapping[PrecisionChoice, Recognizer],
     degradations: Sequence[Degradation],
+    progress: Progress,
 ) -> tuple[dict[str, _Corpus], Counter[str]]:
     """Answers by corpus, and the number of clips that were left out by reason."""
     labels = next(iter(recognizers.values())).labels
     index: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
     corpora: dict[str, _Corpus] = {}
     left_out: Counter[str] = Counter()
-    for clip in clips:
+    for number, clip in enumerate(clips, 1):
+        progress("clips", number, len(clips))
         samples = _usable_samples(clip, index)
         if isinstance(samples, str):
             left_out[samples] += 1

@@ -6,7 +6,7 @@ import functools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
@@ -83,12 +84,12 @@ class _Start:
     first_call: float
 
 
-def measure(settings: LatencySettings, progress: Callable[[str], None]) -> Document:
+def measure(settings: LatencySettings, progress: Progress) -> Document:
     """Time every variant and baseline.
 
     Args:
         settings: runners and clips.
-        progress: called with the name of each step.
+        progress: receives the name of each step.
 
     Raises:
         OptionError: baselines without a checkpoint; a variant that the bundle does not have.
@@ -141,7 +142,7 @@ def _scores(engine: Recognizer, samples: Samples) -> np.ndarray:
 
 def _warm(
     runs: dict[str, Run], reference: str, speech: Samples, settings: LatencySettings,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[Table]:  # fmt: skip
     """Every length, all runners in turns; a second table if processors are kept busy."""
     table = Table(

@@ -10,6 +10,7 @@ from typing import get_args
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.progress import Progress
 
 from ..choices import Part
 from ..instruments.load import check_busy
@@ -42,7 +43,7 @@ class RecordingsSettings:
 
 def measure(
     speech: Path | None, model: str | None, settings: RecordingsSettings,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Document:  # fmt: skip
     """Measure on recordings of a folder.
 
@@ -50,7 +51,7 @@ def measure(
         speech: a recording or a folder; None takes the recordings of the package.
         model: path or name of a bundle; None takes the default.
         settings: parts and sizes.
-        progress: called with the name of each part.
+        progress: receives the name of each part.
 
     Raises:
         OptionError: no recording can be read, or fewer processors than should be busy.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..instruments.machine import describe
@@ -38,12 +39,12 @@ class RooflineSettings:
     """Threads of the processor; None takes all processors."""
 
 
-def measure(settings: RooflineSettings, progress: Callable[[str], None]) -> Document:
+def measure(settings: RooflineSettings, progress: Progress) -> Document:
     """Profile one pass, and bare products of the same shapes.
 
     Args:
         settings: model and clip.
-        progress: called with the name of each step.
+        progress: receives the name of each step.
 
     Raises:
         ModelError, ProviderError: the model cannot run.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..baselines.registry import build_baseline
@@ -60,14 +61,14 @@ class RunnerSettings:
         }  # fmt: skip
 
     def build_baselines(
-        self, recognizer: Recognizer, folder: Path, progress: Callable[[str], None]
+        self, recognizer: Recognizer, folder: Path, progress: Progress
     ) -> dict[str, Run]:
         """The baselines, built to match a recognizer.
 
         Args:
             recognizer: gives threads, device and temperature.
             folder: folder of intermediate graphs, which must stay as long as the baselines.
-            progress: called with the name of each step.
+            progress: receives the name of each step.
 
         Raises:
             As :func:`~.registry.build_baseline`.

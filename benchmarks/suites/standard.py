@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotion2vec_edge.engine import open_bundle
-from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.engine.progress import Progress
 
 from ..choices import BaselineName
 from ..reporting.document import Document, read_document
@@ -66,23 +66,21 @@ class _Measurement:
 def measure(
     settings: StandardSettings,
     output: Path,
-    progress: Callable[[str], None],
-    clip_progress: Callable[[list[LabelledClip]], Iterable[LabelledClip]] = lambda clips: clips,
+    progress: Progress,
 ) -> None:
     """Run the set and write its page; parts whose files are in the folder are not run again.
 
     Args:
         settings: models and speech.
         output: folder of the page and of the parts' files.
-        progress: called with the name of each step.
-        clip_progress: wraps the clips of the accuracy, to show how many are done.
+        progress: receives the name of each step.
 
     Raises:
         OptionError, ModelError, ProviderError, MissingExtraError: as the parts raise them.
         OutputError: a file cannot be written.
     """
     documents = []
-    for part in _measurements(settings, progress, clip_progress):
+    for part in _measurements(settings, progress):
         path = output / f"{part.name}.json"
         if path.is_file():
             document = read_document(path)
@@ -98,8 +96,7 @@ def measure(
 
 def _measurements(
     settings: StandardSettings,
-    progress: Callable[[str], None],
-    clip_progress: Callable[[list[LabelledClip]], Iterable[LabelledClip]],
+    progress: Progress,
 ) -> Iterator[_Measurement]:
     small = _latency_settings(settings, None, settings.checkpoint)
     yield _Measurement(
@@ -122,7 +119,7 @@ def _measurements(
         labelled = accuracy.AccuracySettings(settings.speech, most=settings.most)
         yield _Measurement(
             "Accuracy", "accuracy",
-            lambda: accuracy.measure(labelled, clip_progress), accuracy.draw,
+            lambda: accuracy.measure(labelled, progress), accuracy.draw,
         )  # fmt: skip
 
 
@@ -138,7 +135,7 @@ def _latency_settings(
     )
 
 
-def _windows(settings: StandardSettings, progress: Callable[[str], None]) -> Document:
+def _windows(settings: StandardSettings, progress: Progress) -> Document:
     source = None
     if settings.speech:
         first = settings.speech[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import statistics
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.progress import Progress
 
 from ..baselines.settings import Run
 from ..instruments.machine import describe
@@ -37,12 +37,12 @@ class ThroughputSettings(RunnerSettings):
     """Numbers of clips that are encoded together."""
 
 
-def measure(settings: ThroughputSettings, progress: Callable[[str], None]) -> Document:
+def measure(settings: ThroughputSettings, progress: Progress) -> Document:
     """Time batches of every size.
 
     Args:
         settings: runners and batches.
-        progress: called with the name of each step.
+        progress: receives the name of each step.
 
     Raises:
         As :func:`~.latency.measure`.
@@ -74,9 +74,7 @@ def _scores(engine: Recognizer, clips: Samples) -> NDArray[np.floating[Any]]:
     return np.array([list(encoding.utterance().scores.values()) for encoding in encodings])
 
 
-def _table(
-    runs: dict[str, Run], settings: ThroughputSettings, progress: Callable[[str], None]
-) -> Table:
+def _table(runs: dict[str, Run], settings: ThroughputSettings, progress: Progress) -> Table:
     table = Table(
         "Throughput, by how many clips are encoded together",
         [Column("audio"), Column("at once"), Column("runner"), Column("batch ms", ".1f", "lower"),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from emotion2vec_edge.engine import Recognizer, Timeline
 from emotion2vec_edge.engine.audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.progress import Progress
 
 from ..instruments.machine import describe
 from ..instruments.timing import interleaved
@@ -54,7 +55,7 @@ def clips_of(source: Path | None, seconds: float, count: int) -> list[Samples]:
 
 
 def measure(
-    model: str | None, clips: Sequence[Samples], rounds: int, progress: Callable[[str], None]
+    model: str | None, clips: Sequence[Samples], rounds: int, progress: Progress
 ) -> Document:
     """Time and compare the two timelines.
 
@@ -62,7 +63,7 @@ def measure(
         model: path or name of a bundle; None takes the default.
         clips: float32 [samples] each; the first is timed, all are compared.
         rounds: repetitions of the timing.
-        progress: called with the name of each step.
+        progress: receives the name of each step.
     """
     machine = describe()
     recognizer = Recognizer.load(model)

@@ -15,6 +15,7 @@ import click
 
 from ..errors import E2VError, OptionError
 from .options import intake_options, model_options, report_options
+from .progress import TerminalProgress
 from .signals import interruptible
 
 if TYPE_CHECKING:
@@ -127,28 +128,16 @@ def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
     """Show a bar on a terminal, and each failure as it comes."""
     from ..batch.rows import FailureRow
 
-    if not sys.stderr.isatty():
-        for outcome in outcomes:
-            if isinstance(outcome.row, FailureRow):
-                click.echo(f"e2v: {outcome.row.message}", err=True)
-        return
-
-    def speed(_: object) -> str:
+    def speed() -> str:
         times = progress.audio_seconds / max(progress.seconds, 1e-9)
         failures = f", {progress.failed} failed" if progress.failed else ""
         return f"{times:.0f} x real time{failures}"
 
-    with click.progressbar(
-        outcomes,
-        length=progress.total,
-        show_pos=True,
-        show_eta=True,
-        item_show_func=speed,
-        file=sys.stderr,
-    ) as bar:
-        for outcome in bar:
+    with TerminalProgress(speed) as bar:
+        for number, outcome in enumerate(outcomes, 1):
+            bar("recordings", number, progress.total)
             if isinstance(outcome.row, FailureRow):
-                click.echo(f"\r\x1b[Ke2v: {outcome.row.message}", err=True)
+                bar.say(f"e2v: {outcome.row.message}")
 
 
 def _tell_foreign(folder: OutputFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_folder
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..output import check_free
@@ -39,7 +40,7 @@ def finetune_bundle(
     output: Path,
     *,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], object] = lambda _step, _done, _all: None,
+    progress: Progress = no_progress,
 ) -> tuple[Manifest, FittedHead]:
     """Write a bundle like ``model`` with a head fitted on labelled speech.
 
@@ -48,7 +49,7 @@ def finetune_bundle(
         clips: the speech; its labels become the model's.
         output: folder of the new bundle.
         overwrite: replace a bundle that is there.
-        progress: is told the step, and how many of how many are done.
+        progress: receives the number of clips, then of fits, that are done.
 
     Raises:
         OptionError: clips that cannot be learned from, all by name, or an output that exists.
@@ -89,7 +90,7 @@ def finetune_bundle(
         labels,
         [clip.voice for clip in clips],
         np.array([index.get(answer, -1) for answer in answers]) if comparable else None,
-        lambda done, total: progress("cross-validation", done, total),
+        progress,
     )
     shown = {label.id: label for label in bundle.manifest.labels}
     source = dataclasses.replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.files import atomic_folder
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ..checkpoint.calibration import write_calibration
@@ -24,8 +25,6 @@ from .embeddings import embeddings_of
 from .fitting import FittedHead, fit_head
 from .speech import load_speech
 
-Progress = Callable[[str, int, int], object]
-
 
 def finetune_checkpoint(
     folder: Path,
@@ -33,7 +32,7 @@ def finetune_checkpoint(
     output: Path,
     *,
     overwrite: bool = False,
-    progress: Progress = lambda _step, _done, _all: None,
+    progress: Progress = no_progress,
 ) -> FittedHead:
     """Write a checkpoint like ``folder`` with a head fitted on labelled speech.
 
@@ -43,17 +42,15 @@ def finetune_checkpoint(
     labels = check_clips(clips, None)
     checkpoint = load_checkpoint(folder)
     torch.set_num_threads(usable_threads())
-    speech = load_speech(clips, labels)
-    embeddings = embeddings_of(
-        checkpoint.model, speech, lambda done: progress("embeddings", done, len(clips))
-    )
+    speech = load_speech(clips, labels, progress)
+    embeddings = embeddings_of(checkpoint.model, speech, progress)
     fitted = fit_head(
         embeddings,
         speech.labels,
         labels,
         [clip.voice for clip in clips],
         _before(checkpoint.model, [label.id for label in checkpoint.labels], embeddings, labels),
-        lambda done, total: progress("cross-validation", done, total),
+        progress,
     )
     model = Emotion2vec(checkpoint.config, len(labels))
     weights = {

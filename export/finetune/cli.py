@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.cli.signals import sigterm_interrupts
 from emotion2vec_edge.engine.errors import MissingExtraError
+from emotion2vec_edge.engine.progress import Progress
 
 ARENA = {
     "MALLOC_ARENA_MAX": "1",
@@ -88,12 +89,12 @@ def finetune(
     if new is None and mode is None:
         raise click.UsageError("give --head (minutes) or --all (hours)")
     clips = read_corpus(data, split)
-    progress = Bar()
+    progress = TerminalProgress()
     if mode == "head":
         if any(value is not None for value in (steps, learning_rate, batch_seconds)):
             raise click.UsageError("--steps and its like are for --all and --new")
         with progress:
-            summary = _head(str(model), clips, output, overwrite=overwrite, progress=progress.show)
+            summary = _head(str(model), clips, output, overwrite=overwrite, progress=progress)
         click.echo(summary)
         return
     _keep_memory()
@@ -114,7 +115,7 @@ def finetune(
         changed={k: v for k, v in {**changed, "seed": seed}.items() if v is not None},
     )
     with progress, sigterm_interrupts():
-        facts = train(order, clips, progress.show, lambda line: click.echo(line, err=True))
+        facts = train(order, clips, progress, progress.say)
     click.echo(
         f"{output}: mean UA {facts['ua']:.3f} on {facts['held_out_clips']} clips of held-out "
         f"{facts['who']}; temperature {facts['temperature']:.2f}, ECE {facts['ece_before']:.3f} → "
@@ -122,9 +123,7 @@ def finetune(
     )
 
 
-def _head(
-    model: str, clips: Any, output: Path, *, overwrite: bool, progress: Callable[..., None]
-) -> str:
+def _head(model: str, clips: Any, output: Path, *, overwrite: bool, progress: Progress) -> str:
     from .card import fitted_lines
 
     if (Path(model) / "model.pt").is_file():
@@ -143,41 +142,6 @@ def _head(
 
         _, fitted = finetune_bundle(model, clips, output, overwrite=overwrite, progress=progress)
     return "\n".join([f"{output}: a head for {', '.join(fitted.labels)}", *fitted_lines(fitted)])
-
-
-class Bar:
-    """One progress bar after the other on a terminal, and nothing in a pipe."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._step = ""
-        self._done = 0
-
-    def show(self, step: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` of a step are done."""
-        if not sys.stderr.isatty():
-            return
-        if step != self._step:
-            self.close()
-            self._bar = click.progressbar(
-                length=total, label=step, file=sys.stderr, show_eta=True, show_pos=True
-            )
-            self._bar.__enter__()
-            self._step, self._done = step, 0
-        self._bar.update(done - self._done)
-        self._done = done
-
-    def close(self) -> None:
-        """End the bar that is there."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _keep_memory() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from emotion2vec_edge.engine.progress import Progress, no_progress
 
 from ..model.emotion2vec import Emotion2vec
 from .speech import Speech
@@ -21,9 +23,9 @@ def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
 
 
 def embeddings_of(
-    model: Emotion2vec, speech: Speech, progress: Callable[[int], object] = lambda _: None
+    model: Emotion2vec, speech: Speech, progress: Progress = no_progress
 ) -> NDArray[np.float32]:
-    """Mean frames of whole clips: float32 [clips, dim]; ``progress`` is told how many are done."""
+    """Mean frames of whole clips: float32 [clips, dim]; ``progress`` receives how many are done."""
     order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
     means = np.zeros((len(speech), model.config.embed_dim), np.float32)
     with torch.no_grad():
@@ -31,7 +33,7 @@ def embeddings_of(
             picked = order[start : start + 16]
             waves, lengths = padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
             means[picked] = model(waves, lengths)[1].numpy()
-            progress(start + len(picked))
+            progress("embeddings", start + len(picked), len(order))
     return means
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from emotion2vec_edge.engine.metrics import (
     fit_temperature,
     unweighted_accuracy,
 )
+from emotion2vec_edge.engine.progress import Progress, no_progress
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """scikit-learn's C, tried from strong to weak regularization."""
@@ -61,7 +62,7 @@ def fit_head(
     labels: Sequence[str],
     speakers: Sequence[str | None],
     before: NDArray[np.int64] | None = None,
-    progress: Callable[[int, int], object] = lambda _done, _all: None,
+    progress: Progress = no_progress,
 ) -> FittedHead:
     """Fit a head.
 
@@ -71,7 +72,7 @@ def fit_head(
         labels: the labels.
         speakers: who speaks in each clip; None for a clip that stands for itself.
         before: what the model answered so far, as indices like ``truth``'s, −1 for other labels.
-        progress: is told how many of how many fits are done.
+        progress: receives the number of fits that are done.
 
     Raises:
         OptionError: a label is spoken by a single speaker, so it cannot be held out and learned.
@@ -99,7 +100,7 @@ def fit_head(
         for fold, (train, test) in enumerate(splits):
             weight, bias = _fit(embeddings[train], truth[train], len(labels), strength)
             logits[test] = embeddings[test] @ weight.T + bias
-            progress(number * folds + fold + 1, len(STRENGTHS) * folds)
+            progress("cross-validation", number * folds + fold + 1, len(STRENGTHS) * folds)
         held_out[strength] = logits
     strength = max(
         STRENGTHS, key=lambda c: (unweighted_accuracy(truth, held_out[c].argmax(axis=1)), -c)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from emotion2vec_edge.engine import AudioError
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.progress import Progress, no_progress
 
 from .checks import listed
 
@@ -75,14 +76,14 @@ class Speech:
 def load_speech(
     clips: Sequence[LabelledClip],
     labels: Sequence[str],
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Speech:
     """Decode clips.
 
     Args:
         clips: of which each has a label among ``labels``; see :func:`~.checks.check_clips`.
         labels: the labels, in the order of the model's outputs.
-        progress: is told how many clips are done.
+        progress: receives the number of clips that are done.
 
     Raises:
         OptionError: recordings that cannot be used, all of them by name.
@@ -98,7 +99,7 @@ def load_speech(
             continue
         peak = float(np.abs(samples).max(initial=0)) or 1.0
         waves.append((samples * (32767 / peak)).round().astype(np.int16))
-        progress(number)
+        progress("reading", number, len(clips))
     if problems:
         raise OptionError(listed("these recordings cannot be learned from", problems))
     index = {label: i for i, label in enumerate(labels)}

@@ -152,7 +152,7 @@ def test_nan_does_not_pass_the_gate(checkpoint, monkeypatch):
 
     monkeypatch.setattr(parity, "_torch_alone", lambda _, clip: run([clip])[0])
     with pytest.raises(ParityError):
-        parity._compare(model, run, lambda _: None)
+        parity._compare(model, run, lambda *_: None)
 
 
 def test_large_weights_go_beside_the_graph(checkpoint, tmp_path, monkeypatch, example, exported):

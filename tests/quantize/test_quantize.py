@@ -241,12 +241,12 @@ def test_the_search_leaves_only_what_is_needed(needed):
         tried.append(kept)
         return needed <= set(kept)
 
-    found = smallest_exclusion("abcdefgh", passes, lambda _: None)
+    found = smallest_exclusion("abcdefgh", passes, lambda *_: None)
     assert set(found) == needed
 
 
 def test_a_search_without_an_answer():
-    assert smallest_exclusion("abc", lambda _: False, lambda _: None) is None
+    assert smallest_exclusion("abc", lambda _: False, lambda *_: None) is None
 
 
 # Bad input.

@@ -16,6 +16,7 @@ from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.files import reported
 from emotion2vec_edge.engine.metrics import expected_calibration_error, fit_temperature
+from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ...checkpoint.calibration import write_calibration
@@ -33,9 +34,6 @@ from .plot import plot_log
 from .precision import bfloat16_is_faster
 from .recipe import FINETUNING, FROM_NOTHING, Recipe
 from .run import STATE, Run
-
-Progress = Callable[[str, int, int], object]
-"""Is told the step, and how many of how many are done."""
 
 UNSTATED = "that of the training speech, which was not stated"
 
@@ -71,7 +69,7 @@ class _Start:
 def train(
     order: TrainingSettings,
     clips: Sequence[LabelledClip],
-    progress: Progress = lambda _step, _done, _all: None,
+    progress: Progress = no_progress,
     tell: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Train, or go on with a training that was stopped; write a FunASR checkpoint folder.
@@ -79,7 +77,7 @@ def train(
     Args:
         order: what.
         clips: labelled speech.
-        progress: for a bar.
+        progress: receives the number of clips that are read, then of steps that are done.
         tell: takes a line whenever the held-out speakers were asked.
 
     Returns:
@@ -97,7 +95,7 @@ def train(
     start = _start(order, state)
     labels = [parse_label(token).id for token in start.tokens]
     check_clips(clips, labels)
-    speech = load_speech(clips, labels, lambda done: progress("reading", done, len(clips)))
+    speech = load_speech(clips, labels, progress)
     if not any(clip.speaker for clip in clips):
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
     held = held_out_speakers(speech, order.validation)

@@ -14,7 +14,7 @@ def test_a_fake_model_that_sleeps_is_told_as_such(monkeypatch):
     runs = {"slow": lambda _: time.sleep(0.03) or np.array([0.4]),
             "fast": lambda _: time.sleep(0.01) or np.array([0.5])}  # fmt: skip
     settings = latency.LatencySettings(seconds=(0.5,), rounds=5)
-    (table,) = latency._warm(runs, "fast", np.zeros(100, np.float32), settings, lambda _: None)
+    (table,) = latency._warm(runs, "fast", np.zeros(100, np.float32), settings, lambda *_: None)
     slow, fast = table.rows
     assert 30 <= slow[2] < 45
     assert 10 <= fast[2] < 20
