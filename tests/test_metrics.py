@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion2vec_edge.engine import metrics
 
@@ -38,3 +40,42 @@ def test_mcnemar_of_known_cases():
     assert metrics.mcnemar(a, ~a) == pytest.approx(2 * 12 / 2**11)  # 10 against 1 of 11 coins
     scipy = pytest.importorskip("scipy.stats")
     assert metrics.mcnemar(a, ~a) == pytest.approx(scipy.binomtest(1, 11).pvalue)
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=9))
+def test_softmax_is_a_distribution_that_keeps_the_order(logits):
+    scores = metrics.softmax(np.array(logits))
+    assert scores.dtype == np.float32
+    assert scores.sum() == pytest.approx(1, abs=1e-5)
+    assert scores[np.argmax(logits)] == scores.max()
+
+
+def test_the_fitted_temperature_is_the_likeliest(rng):
+    truth = rng.integers(0, 4, 4000)
+    logits = rng.standard_normal((4000, 4))
+    sampled = np.array([rng.choice(4, p=metrics.softmax(row)) for row in logits])
+    assert metrics.fit_temperature(logits * 3, sampled) == pytest.approx(3, rel=0.15)
+    assert metrics.fit_temperature(logits, sampled) == pytest.approx(1, rel=0.15)
+    assert metrics.fit_temperature(logits, truth) > 3  # nothing to be sure of
+    perfect = np.eye(4)[truth]
+    assert metrics.fit_temperature(perfect, truth) == pytest.approx(0.05, rel=0.01)  # its least
+
+
+def test_calibration_lowers_the_error_and_changes_no_answer(rng):
+    truth = rng.integers(0, 4, 4000)
+    logits = 5 * (np.eye(4)[truth] + rng.standard_normal((4000, 4)))
+    fit = metrics.calibrate(logits, truth)
+    assert fit.temperature == metrics.fit_temperature(logits, truth)
+    scores = metrics.softmax(logits)
+    right = scores.argmax(axis=1) == truth
+    assert fit.ece_before == pytest.approx(metrics.calibration_error(right, scores.max(axis=1)))
+    assert fit.ece < fit.ece_before / 2
+
+
+def test_all_scores_of_one_model():
+    truth, found = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    scores = metrics.score(truth, found, np.full(4, 0.75))
+    assert (scores.clips, scores.wa) == (4, 0.75)
+    assert scores.ua == pytest.approx((2 / 3 + 1) / 2)
+    assert scores.ece == pytest.approx(0.0)
+    assert scores.ua_low <= scores.ua <= scores.ua_high

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine.bundle.manifest import Calibration
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
 from emotion2vec_edge.engine.metrics import (
-    expected_calibration_error,
-    fit_temperature,
+    calibrate,
+    recalls,
     unweighted_accuracy,
+    weighted_accuracy,
 )
 from emotion2vec_edge.engine.progress import Progress, no_progress
 
@@ -107,7 +108,7 @@ def fit_head(
     )
     logits = held_out[strength]
     found = logits.argmax(axis=1)
-    temperature = fit_temperature(logits, truth)
+    fit = calibrate(logits, truth)
     weight, bias = _fit(embeddings, truth, len(labels), strength)
     evidence = {
         "clips": len(truth),
@@ -116,15 +117,13 @@ def fit_head(
         "regularization_c": strength,
         "ua_before": None if before is None else round(unweighted_accuracy(truth, before), 4),
         "ua": round(unweighted_accuracy(truth, found), 4),
-        "wa": round(float((found == truth).mean()), 4),
-        "recalls": {
-            labels[k]: round(float((found[truth == k] == k).mean()), 4) for k in sorted(counts)
-        },
-        "ece_before": round(expected_calibration_error(logits, truth), 4),
-        "ece": round(expected_calibration_error(logits / temperature, truth), 4),
+        "wa": round(weighted_accuracy(truth, found), 4),
+        "recalls": {labels[k]: round(recall, 4) for k, recall in recalls(truth, found).items()},
+        "ece_before": round(fit.ece_before, 4),
+        "ece": round(fit.ece, 4),
     }
     return FittedHead(
-        tuple(labels), weight.astype(np.float32), bias.astype(np.float32), temperature, evidence
+        tuple(labels), weight.astype(np.float32), bias.astype(np.float32), fit.temperature, evidence
     )
 
 

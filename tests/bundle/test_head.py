@@ -12,7 +12,7 @@ from emotion2vec_edge.engine.bundle.head import Head
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.manifest import BundleFile, Calibration, Label
 from emotion2vec_edge.engine.errors import BundleFormatError, BundleTamperedError, OptionError
-from emotion2vec_edge.engine.metrics import fit_temperature, softmax
+from emotion2vec_edge.engine.metrics import softmax
 from emotion2vec_edge.engine.results.decision import decide
 from emotion2vec_edge.engine.results.timeline import Timeline
 
@@ -104,17 +104,6 @@ def test_a_bundle_of_the_first_schema_is_read(copy):
     (copy / "bundle.json").write_text(json.dumps(document))
     assert open_bundle(copy).manifest.calibration is None
     assert not Recognizer.load(copy).recognize(np.ones(16_000), 16_000).calibrated
-
-
-def test_the_fitted_temperature_is_the_likeliest(rng):
-    truth = rng.integers(0, 4, 4000)
-    logits = rng.standard_normal((4000, 4))
-    sampled = np.array([rng.choice(4, p=softmax(row)) for row in logits])
-    assert fit_temperature(logits * 3, sampled) == pytest.approx(3, rel=0.15)
-    assert fit_temperature(logits, sampled) == pytest.approx(1, rel=0.15)
-    assert fit_temperature(logits, truth) > 3  # nothing to be sure of
-    perfect = np.eye(4)[truth]
-    assert fit_temperature(perfect, truth) == pytest.approx(0.05, rel=0.01)  # its least
 
 
 def test_a_head_without_weights_leaves_logits_alone(rng):

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.bundle.manifest import AudioContract
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.metrics import softmax
 from emotion2vec_edge.engine.results.pooling import frame_centres, pool_windows, window_spans
 
 AUDIO = AudioContract(sample_rate=16_000, hop=320, receptive_field=400, normalize=True)
@@ -75,11 +74,3 @@ def test_one_window_over_all_is_the_mean():
 def test_impossible_windows_are_refused(window, hop):
     with pytest.raises(OptionError, match=r"give 0\.0"):
         window_spans(1.0, window, hop, AUDIO)
-
-
-@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=9))
-def test_softmax_is_a_distribution_that_keeps_the_order(logits):
-    scores = softmax(np.array(logits))
-    assert scores.dtype == np.float32
-    assert scores.sum() == pytest.approx(1, abs=1e-5)
-    assert scores[np.argmax(logits)] == scores.max()

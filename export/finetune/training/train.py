@@ -15,7 +15,7 @@ from emotion2vec_edge.engine.bundle.manifest import CARD, Calibration
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.files import reported
-from emotion2vec_edge.engine.metrics import expected_calibration_error, fit_temperature
+from emotion2vec_edge.engine.metrics import calibrate
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
@@ -159,7 +159,7 @@ def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
     with run.averaged() as model:
         logits = logits_of(model, run.validation)
         truth = run.validation.labels
-        temperature = fit_temperature(logits, truth)
+        fit = calibrate(logits, truth)
         facts: dict[str, Any] = {
             "origin": start.origin,
             "clips": len(run.training),
@@ -169,9 +169,9 @@ def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
             "held_out_speakers": len(np.unique(run.validation.speakers)),
             "who": "speakers" if any(clip.speaker for clip in run.training.clips) else "recordings",
             "steps": run.step,
-            "temperature": round(temperature, 4),
-            "ece_before": round(expected_calibration_error(logits, truth), 4),
-            "ece": round(expected_calibration_error(logits / temperature, truth), 4),
+            "temperature": round(fit.temperature, 4),
+            "ece_before": round(fit.ece_before, 4),
+            "ece": round(fit.ece, 4),
             **run.accuracy(logits),
         }
         licence = order.licence or UNSTATED
