@@ -46,6 +46,7 @@ def wheel(tmp_path_factory):
     return built
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_four_folders_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = [Path(name) for name in archive.namelist()]
@@ -72,6 +73,7 @@ def python310(tmp_path_factory):
     return folder / "bin" / "python"
 
 
+@pytest.mark.slow
 def test_python_310_gets_the_last_onnxruntime_made_for_it(wheel, python310, tmp_path):
     """JetPack 6 has Python 3.10, for which ONNX Runtime 1.24 and later have no wheels."""
     done = subprocess.run(
@@ -110,6 +112,7 @@ def requirements():
     return [*project["dependencies"], *extras["cpu"], *extras["finetune"]]
 
 
+@pytest.mark.slow
 def test_every_dependency_of_the_box_has_a_wheel_for_aarch64(tmp_path):
     """JetPack 6: Python 3.10, glibc 2.35; asked of the package index, nothing is installed."""
     report = tmp_path / "report.json"

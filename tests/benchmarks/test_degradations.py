@@ -20,8 +20,13 @@ def test_degradations_do_what_they_say(example_samples):
     coded = codec("opus:16k").apply(example_samples)
     assert abs(len(coded) - len(example_samples)) < 1_000
     assert 0.7 < np.corrcoef(coded, example_samples[: len(coded)])[0, 1] < 0.9999
-    for bad in ("opus", "opus:loud", "tape:16k"):
+    for bad in ("opus", "opus:loud", "tape:16k", "opus:0", "opus:²"):
         with pytest.raises(OptionError, match="opus:16k"):
             codec(bad)
     with pytest.raises(OptionError):
         narrow(48_000)
+
+
+def test_a_bit_rate_that_the_encoder_refuses(example_samples):
+    with pytest.raises(OptionError, match="opus:9000k: the encoder refuses it"):
+        codec("opus:9000k").apply(example_samples)

@@ -8,6 +8,7 @@ from emotion2vec_edge.export.checkpoint.config import read_config
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 
 
+@pytest.mark.slow
 def test_a_random_model_in_a_real_shape(e2v_bench, tmp_path, monkeypatch):
     for shape, parameters in {"base": 93.2e6, "plus_large": 162.1e6}.items():
         config = read_config(random_models.shape_config(shape))

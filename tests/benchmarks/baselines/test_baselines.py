@@ -20,6 +20,7 @@ def test_baselines_are_compared_at_the_temperature_of_the_bundle(monkeypatch, tm
     np.testing.assert_allclose(tempered, np.exp(logits) / np.exp(logits).sum())
 
 
+@pytest.mark.slow
 def test_a_gpu_that_torch_does_not_find(small_checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.nn.Module.to", lambda module, *_: module)

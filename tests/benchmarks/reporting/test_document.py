@@ -1,6 +1,7 @@
 """Documents as text, Markdown and JSON."""
 
 import json
+import math
 
 import pytest
 
@@ -61,3 +62,24 @@ def test_compare(e2v_bench, tmp_path):
     other.write(tmp_path / "new")
     with pytest.raises(OptionError, match="is of speed"):
         compare(old, tmp_path / "new" / "size.json", 1.1)
+
+
+@pytest.mark.parametrize(
+    ("better", "before", "after", "times"),
+    [("lower", 0.0, 1.0, math.inf), ("lower", 1.0, 0.0, 0.0), ("higher", 0.0, 1.0, 0.0),
+     ("higher", 1.0, 0.0, math.inf), ("lower", 0.0, 0.0, 1.0), ("higher", 0.0, 0.0, 1.0)],
+)  # fmt: skip
+def test_compare_with_a_zero(tmp_path, better, before, after, times):
+    for folder, value in (("old", before), ("new", after)):
+        table = Table("Speed", [Column("what"), Column("x", "g", better)], [["a", value]])
+        Document("speed", {}, [], machine.describe(), [table]).write(tmp_path / folder)
+    found = compare(tmp_path / "old" / "speed.json", tmp_path / "new" / "speed.json", 1.1)
+    assert found.table.rows[0][4] == times
+    assert bool(found.worse) == (times == math.inf)
+
+
+def test_a_document_without_finite_numbers_is_not_written(tmp_path):
+    table = Table("Speed", [Column("what"), Column("x")], [["a", math.nan]])
+    with pytest.raises(ValueError, match="JSON compliant"):
+        Document("speed", {}, [], machine.describe(), [table]).write(tmp_path)
+    assert not list(tmp_path.iterdir())

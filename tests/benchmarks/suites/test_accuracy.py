@@ -7,6 +7,7 @@ from emotion2vec_edge.engine import example_recordings
 from emotion2vec_edge.engine.errors import OptionError
 
 
+@pytest.mark.slow
 def test_accuracy_on_a_manifest(e2v_bench, tmp_path, recognizer):
     path = example_recordings()[0]
     label = recognizer.recognize(path).emotion

@@ -28,6 +28,7 @@ def test_baselines_need_their_checkpoint():
         latency.measure(latency.LatencySettings(baselines=("torch",)), print)
 
 
+@pytest.mark.slow
 def test_latency_with_baselines(e2v_bench, small_checkpoint, small_bundle, tmp_path):
     names = ["torch", "torch-int8", "torch-sdpa", "funasr", "ort", "ort-naive-int8"]
     options = [option for name in names for option in ("--baseline", name)]
@@ -60,6 +61,7 @@ def test_varied_lengths_are_drawn_anew_in_each_round():
         latency.LatencySettings(varied=((6.0, 1.5),)).check()
 
 
+@pytest.mark.slow
 def test_varied_lengths_and_a_busy_processor(e2v_bench, tmp_path):
     e2v_bench("latency", "-s", 1, "--varied", 0.5, 1, "--busy", 1, "--rounds", 2, "--no-cold",
               "-o", tmp_path)  # fmt: skip

@@ -1,9 +1,12 @@
 """Long recordings, folders, live audio and kills."""
 
+import pytest
+
 from emotion2vec_edge.benchmarks.reporting.document import read_document
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 
+@pytest.mark.slow
 def test_long_recordings_batches_and_streams(e2v_bench, tmp_path):
     options = {
         "--files": 6,

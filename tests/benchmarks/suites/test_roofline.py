@@ -1,8 +1,11 @@
 """The roofline of the embedded model."""
 
+import pytest
+
 from emotion2vec_edge.benchmarks.reporting.document import read_document
 
 
+@pytest.mark.slow
 def test_the_roofline(e2v_bench, tmp_path):
     text = e2v_bench("roofline", "--seconds", 2, "-o", tmp_path)
     assert "multiply-adds a second of audio" in text

@@ -1,6 +1,9 @@
 """The standard set and its page."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_report(e2v_bench, tmp_path, speech_manifest):
     e2v_bench("report", "--speech", speech_manifest, "--most", 2, "--rounds", 1,
               "-o", tmp_path)  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 from emotion2vec_edge.benchmarks.reporting.document import read_document
 
 
+@pytest.mark.slow
 def test_throughput_with_a_baseline(e2v_bench, small_checkpoint, small_bundle, tmp_path):
     text = e2v_bench("throughput", "-s", 1, "-b", 1, "-b", 3, "--rounds", 2, "-p", "torch-sdpa",
                      "--model", small_bundle, "--checkpoint", small_checkpoint,

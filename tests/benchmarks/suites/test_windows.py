@@ -1,8 +1,11 @@
 """Timelines of one pass and of windows alone."""
 
+import pytest
+
 from emotion2vec_edge.engine import example_recordings
 
 
+@pytest.mark.slow
 def test_the_windows_table(e2v_bench):
     text = e2v_bench(
         "windows", example_recordings()[0], "--seconds", 3, "--rounds", 2, "--clips", 1
