@@ -8,10 +8,15 @@ import os
 import warnings
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, open_bundle
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
