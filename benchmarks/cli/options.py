@@ -8,12 +8,14 @@ from typing import Any, get_args
 
 import click
 
+from emotion2vec_edge.engine.settings import LEAST_RECORDING, PRECISIONS
+
 from ..choices import BaselineName
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-CLIP_SECONDS = click.FloatRange(0.025, 3600)
+CLIP_SECONDS = click.FloatRange(LEAST_RECORDING, 3600)
 """Length of a clip: from the shortest that the model takes to an hour."""
 
 model = click.option("--model", help="Path or name of a bundle; the default otherwise.")
@@ -45,7 +47,7 @@ variants = click.option(
     "--variants",
     "-v",
     multiple=True,
-    type=click.Choice(["fp32", "int8", "fp16"]),
+    type=click.Choice(PRECISIONS),
     help="Precisions; may be given several times.",
 )
 

@@ -9,6 +9,8 @@ import numpy as np
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
+from emotion2vec_edge.engine.settings import STREAM_HOP_SECONDS as HOP
+from emotion2vec_edge.engine.settings import STREAM_WINDOW_SECONDS as WINDOW
 
 from ..instruments.load import paused_load
 from ..reporting.table import Value
@@ -38,7 +40,9 @@ def stream(samples: Samples, model: str | None, seconds: float, busy: int = 0) -
 def _latency(
     recognizer: Recognizer, samples: Samples, seconds: float, pace: str
 ) -> list[list[Value]]:
-    recognizer.recognize(samples[: 2 * SAMPLE_RATE], SAMPLE_RATE)  # the first call is slower
+    recognizer.recognize(
+        samples[: round(WINDOW * SAMPLE_RATE)], SAMPLE_RATE
+    )  # the first call is slower
     live = recognizer.stream()
     started = time.perf_counter()
     latencies: list[float] = []
@@ -48,7 +52,7 @@ def _latency(
         time.sleep(max(0.0, due - time.perf_counter()))
         live.feed(samples[first : first + step], arrived=due)
         latencies.extend(1000 * window.latency for window in live.ripe())
-    case = f"{len(latencies)} windows of 2 s every 0.5 s, {pace}"
+    case = f"{len(latencies)} windows of {WINDOW:g} s every {HOP:g} s, {pace}"
     return [
         ["stream", case, float(np.percentile(latencies, p)), f"ms latency p{p}"]
         for p in (50, 95, 99)
@@ -65,7 +69,8 @@ def _agreement(recognizer: Recognizer, samples: Samples) -> list[list[Value]]:
         for w in windows
     ]  # fmt: skip
     found = np.array([list(w.scores.values()) for w in windows])
-    line = recognizer.encode(samples, SAMPLE_RATE).timeline(2.0, 0.5).scores[: len(found)]
+    timeline = recognizer.encode(samples, SAMPLE_RATE).timeline(WINDOW, HOP)
+    line = timeline.scores[: len(found)]
     rows: list[list[Value]] = []
     for name, other in (("encoded alone", np.array(alone)), ("of the file's one pass", line)):
         same = (found.argmax(axis=1) == other.argmax(axis=1)).mean()

@@ -9,13 +9,22 @@ import soundfile
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.settings import (
+    CHUNK_SECONDS,
+    CONTEXT_SECONDS,
+    STREAM_HOP_SECONDS,
+    STREAM_WINDOW_SECONDS,
+)
 
 from ..instruments.process import E2V, run
 from ..reporting.table import Value
 from ..speech import of_length
 
 SHORT_MINUTES, LONG_MINUTES = 2, 60
-CHUNKS = ((30.0, 2.0), (30.0, 0.0), (30.0, 5.0), (10.0, 2.0))
+CHUNKS = (
+    (CHUNK_SECONDS, CONTEXT_SECONDS), (CHUNK_SECONDS, 0.0), (CHUNK_SECONDS, 5.0),
+    (10.0, CONTEXT_SECONDS),
+)  # fmt: skip
 """Seconds of a chunk, and of context on each side of it."""
 ONE_PASS_SECONDS = 1e4
 """Chunk length at which every recording is one pass."""
@@ -51,19 +60,24 @@ def memory(samples: Samples, folder: Path, model: str | None) -> list[list[Value
 def chunks(samples: Samples, model: str | None) -> list[list[Value]]:
     """Difference of chunked results to one pass over the whole recording."""
     whole = Recognizer.load(model, chunk_seconds=ONE_PASS_SECONDS).encode(samples, SAMPLE_RATE)
-    expected, line = whole.utterance(), whole.timeline(2.0, 0.5)
+    expected, line = whole.utterance(), whole.timeline(STREAM_WINDOW_SECONDS, STREAM_HOP_SECONDS)
     rows: list[list[Value]] = []
     for seconds, context in CHUNKS:
         recognizer = Recognizer.load(model, chunk_seconds=seconds, context_seconds=context)
         encoding = recognizer.encode(samples, SAMPLE_RATE)
-        found = encoding.timeline(2.0, 0.5)
+        found = encoding.timeline(STREAM_WINDOW_SECONDS, STREAM_HOP_SECONDS)
         difference = np.abs(found.scores - line.scores)
         same = (found.scores.argmax(axis=1) == line.scores.argmax(axis=1)).mean()
         scores = encoding.utterance().scores
         clip = max(abs(scores[label] - score) for label, score in expected.scores.items())
         case = f"{len(samples) / SAMPLE_RATE:.0f} s in {seconds:g} s with {context:g} s of context"
         rows += [
-            ["chunks against one pass", case, 100 * float(same), "% of 2 s windows same label"],
+            [
+                "chunks against one pass",
+                case,
+                100 * float(same),
+                f"% of {STREAM_WINDOW_SECONDS:g} s windows same label",
+            ],
             ["chunks against one pass", case, float(difference.mean()), "mean Δp of windows"],
             ["chunks against one pass", case, float(difference.max()), "max Δp of windows"],
             ["chunks against one pass", case, clip, "max Δp of the recording"],
