@@ -71,15 +71,12 @@ def chunks(samples: Samples, model: str | None) -> list[list[Value]]:
         scores = encoding.utterance().scores
         clip = max(abs(scores[label] - score) for label, score in expected.scores.items())
         case = f"{len(samples) / SAMPLE_RATE:.0f} s in {seconds:g} s with {context:g} s of context"
-        rows += [
-            [
-                "chunks against one pass",
-                case,
-                100 * float(same),
-                f"% of {STREAM_WINDOW_SECONDS:g} s windows same label",
-            ],
-            ["chunks against one pass", case, float(difference.mean()), "mean Δp of windows"],
-            ["chunks against one pass", case, float(difference.max()), "max Δp of windows"],
-            ["chunks against one pass", case, clip, "max Δp of the recording"],
-        ]
+        same_label = f"% of {STREAM_WINDOW_SECONDS:g} s windows same label"
+        figures: dict[str, float] = {
+            same_label: 100 * float(same),
+            "mean Δp of windows": float(difference.mean()),
+            "max Δp of windows": float(difference.max()),
+            "max Δp of the recording": clip,
+        }
+        rows += [["chunks against one pass", case, x, unit] for unit, x in figures.items()]
     return rows
