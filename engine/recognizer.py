@@ -16,6 +16,7 @@ from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
 from .bundle.manifest import Variant
+from .display import size
 from .errors import E2VError, OptionError, ProviderError
 from .pipeline import OnError, Pipeline
 from .progress import Progress, no_progress
@@ -289,11 +290,11 @@ class Recognizer:
 
     def __repr__(self) -> str:
         manifest = self.bundle.manifest
-        size = self.bundle.variant(self.precision).bytes / 2**20
+        variant = self.bundle.variant(self.precision)
         labels = " ".join(self.labels) or "none (embeddings only)"
         audio = manifest.audio
         return (
-            f"Recognizer({manifest.name}, {self.precision}, {size:.1f} MiB, "
+            f"Recognizer({manifest.name}, {self.precision}, {size(variant.bytes)}, "
             f"on {self.provider} with {self.threads} threads)\n"
             f"  labels: {labels}\n"
             f"  hears:  {audio.sample_rate} Hz mono, a frame every {audio.hop} samples"

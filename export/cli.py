@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from emotion2vec_edge.engine.display import size
+
 if TYPE_CHECKING:
     from .hub import Hub
 
@@ -73,14 +75,14 @@ def export(
     settings = ExportSettings(output, name=name, licence=licence, overwrite=overwrite)
     if single_file:
         evidence = export_merged(found, settings, progress)
-        size = output.stat().st_size
+        written = output.stat().st_size
     else:
         manifest = export_bundle(found, settings, progress)
         evidence = manifest.variants["fp32"].evidence["parity"]
-        size = manifest.variants["fp32"].bytes
+        written = manifest.variants["fp32"].bytes
     largest = evidence["max_abs_difference"]
     click.echo(
-        f"{output}: {size / 2**20:.1f} MiB; differs from torch by at most "
+        f"{output}: {size(written)}; differs from torch by at most "
         f"{largest['frames']:.1e} in frames and {largest['probabilities']:.1e} in probabilities"
     )
     if precision:

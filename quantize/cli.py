@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
+from emotion2vec_edge.engine.display import size
 
 if TYPE_CHECKING:
     from .int8 import Target
@@ -101,7 +102,7 @@ def quantize(
             variant = add_fp16(bundle, speech, progress=progress)
         progress.close()
         measured = variant.evidence
-        facts = [f"{variant.bytes / 2**20:.1f} MiB", f"{measured['clips']} clips"]
+        facts = [f"{size(variant.bytes)}", f"{measured['clips']} clips"]
         if "agreement" in measured:
             facts.append(f"agrees with fp32 on {measured['agreement']:.1%}")
             facts.append(f"shifts a probability by {measured['mean_shift']:.4f} on average, "

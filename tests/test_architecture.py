@@ -20,7 +20,9 @@ TOP = {
 }
 """Top folder → the top folders that it may import."""
 
-GROUND = {"errors", "fields", "files", "metrics", "progress", "settings", "telemetry", "version"}
+GROUND = {
+    "display", "errors", "fields", "files", "metrics", "progress", "settings", "telemetry", "version",
+}  # fmt: skip
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
 READING = SOUND_AND_MODEL | {"runtime", "results"}
 
@@ -29,6 +31,7 @@ ENGINE = {
     "telemetry": set(),
     "errors": set(),
     "progress": set(),
+    "display": set(),
     "fields": {"errors", "files"},
     "settings": {"errors"},
     "metrics": {"errors"},

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import OptionError
-from ..results.writers.base import Format
-from ..results.writers.registry import SEGMENT_WRITERS
+from ..results.writers.formats import SEGMENT_FORMATS, SegmentFormat
 from ..settings import IntakeSettings, ReportSettings
 
 
@@ -20,15 +19,15 @@ class BatchSettings:
 
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
-    formats: tuple[Format, ...] = ()
+    formats: tuple[SegmentFormat, ...] = ()
     """Formats with segments, each written beside the JSON."""
     embeddings: bool = False
     """True to save the embedding of each recording."""
 
     def __post_init__(self) -> None:
         for format_ in self.formats:
-            if format_ not in SEGMENT_WRITERS:
+            if format_ not in SEGMENT_FORMATS:
                 raise OptionError(
                     f"format {format_!r} is not written by a batch; give "
-                    f"{', '.join(SEGMENT_WRITERS)}, JSON and CSV come by themselves"
+                    f"{', '.join(SEGMENT_FORMATS)}, JSON and CSV come by themselves"
                 )

@@ -7,7 +7,7 @@ import errno
 import io
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,15 +105,10 @@ class Worker:
 
     def _report(self, item: InputFile, encoding: Encoding) -> Report:
         settings = self.settings.report
-        framed = settings.granularity == "frame" or self.settings.formats
-        return Report(
-            file=item.file,
-            utterance=encoding.utterance(),
-            timeline=encoding.timeline(settings.window, settings.hop) if framed else None,
-            top=settings.top,
-            embedding=f"embeddings/{item.place}.npy" if self.settings.embeddings else None,
-            min_segment=settings.min_segment,
-        )
+        if self.settings.formats:
+            settings = replace(settings, granularity="frame")
+        embedding = f"embeddings/{item.place}.npy" if self.settings.embeddings else None
+        return Report.of(encoding, item.file, settings, embedding)
 
     def _files(
         self, item: InputFile, report: Report, encoding: Encoding

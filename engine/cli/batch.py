@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..display import share_bar
 from ..errors import E2VError, OptionError
+from ..results.writers.formats import SEGMENT_FORMATS
 from .options import intake_options, model_options, report_options
 from .progress import TerminalProgress
 from .signals import interruptible
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from ..batch.folder import OutputFolder
     from ..batch.outcome import Executor, Outcome
     from ..batch.summary import RunProgress, Summary
-    from ..results.writers.base import Format
+    from ..results.writers.formats import SegmentFormat
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
 
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(["srt", "vtt", "textgrid", "audacity", "rttm"]),
+    type=click.Choice(SEGMENT_FORMATS),
     multiple=True,
     help="Also write the timeline so, beside the JSON; may be given several times.",
 )
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
 @model_options
 def batch(
     inputs: tuple[str, ...], output: Path | None, report_settings: ReportSettings,
-    formats: tuple[Format, ...], embeddings: bool, confident: float, jobs: int,
+    formats: tuple[SegmentFormat, ...], embeddings: bool, confident: float, jobs: int,
     batch_size: int | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
@@ -160,7 +162,7 @@ def _tell(summary: Summary, output: Path) -> None:
     click.echo(line)
     for label, count in summary.labels.items():
         share = count / summary.recognized
-        click.echo(f"  {label:<10} {count:>7} {share:>6.1%}  {'█' * round(30 * share)}")
+        click.echo(f"  {label:<10} {count:>7} {share:>6.1%}  {share_bar(share, 30, sys.stdout)}")
     if summary.mean_confidence is not None:
         click.echo(
             f"  mean confidence {summary.mean_confidence:.2f}; {summary.confident} from "

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..display import size
+
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
 
@@ -34,7 +36,7 @@ def info(model: str | None, format_: str) -> None:
         click.echo(f"  {name:<13}{value}")
     for precision, variant in bundle.manifest.variants.items():
         suits = ", ".join(variant.providers)
-        click.echo(f"  {precision:<13}{variant.bytes / 2**20:.1f} MiB, for {suits}")
+        click.echo(f"  {precision:<13}{size(variant.bytes)}, for {suits}")
         for line in _flat(variant.evidence):
             click.echo(f"  {'':<13}{line}")
     if (card := bundle.folder / CARD).is_file():

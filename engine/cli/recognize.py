@@ -7,17 +7,18 @@ import dataclasses
 import io
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ..results.writers.formats import FORMATS
 from . import fail
 from .options import intake_options, model_options, output_option, report_options
 from .progress import RecordingProgress
 
 if TYPE_CHECKING:
     from ..results.encoding import Encoding
-    from ..results.writers.base import Format
+    from ..results.writers.formats import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
 
 
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(
-        ["table", "json", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity", "rttm"]
-    ),
+    type=click.Choice(FORMATS),
     help="Output format; a table by default. The last five hold the timeline of one recording.",
 )
 @output_option
@@ -80,7 +79,6 @@ def recognize(
         )
     if plot is not None:
         check_plot(plot)
-    framed = report_settings.granularity == "frame"
 
     recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
     saver = _EmbeddingSaver(embedding) if embedding is not None else None
@@ -100,14 +98,8 @@ def recognize(
                     failures.append(fail(error))
                     continue
                 window, hop = report_settings.window, report_settings.hop
-                report = Report(
-                    file=printable(file),
-                    utterance=encoding.utterance(),
-                    timeline=encoding.timeline(window, hop) if framed else None,
-                    top=report_settings.top,
-                    embedding=saver.save(file, encoding) if saver is not None else None,
-                    min_segment=report_settings.min_segment,
-                )
+                saved = saver.save(file, encoding) if saver is not None else None
+                report = Report.of(encoding, printable(file), report_settings, saved)
                 writer.write(report)
                 if plot is not None:
                     plot_timeline(encoding, plot, window, hop, report.file)
@@ -147,7 +139,7 @@ class _EmbeddingSaver:
         return printable(str(path))
 
 
-def _destination(output: Path | None) -> contextlib.AbstractContextManager[IO[str]]:
+def _destination(output: Path | None) -> contextlib.AbstractContextManager[TextIO]:
     """stdout, or the output file, which keeps its results when interrupted."""
     from ..files import atomic_text
 

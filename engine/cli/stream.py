@@ -9,10 +9,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ..display import share_bar
 from ..settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS
 from .options import model_options
 from .signals import sigterm_interrupts
@@ -186,7 +187,7 @@ def _take(arrivals: CaptureBuffer) -> list[Piece] | None:
 class _Teller:
     """JSON lines, each flushed at once."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: TextIO) -> None:
         self.out = out
 
     def __call__(self, window: StreamWindow) -> None:
@@ -194,7 +195,7 @@ class _Teller:
         self.out.flush()
 
     def text(self, window: StreamWindow) -> str:
-        return json.dumps(window.to_dict(), ensure_ascii=False) + "\n"
+        return json.dumps(window.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 class _CsvTeller(_Teller):
@@ -224,7 +225,7 @@ class _LineTeller(_Teller):
         else:
             ranked = sorted(window.scores.items(), key=lambda item: -item[1])[:3]
             others = ", ".join(f"{label} {score:.0%}" for label, score in ranked[1:])
-            bar = "█" * round(20 * window.confidence)
+            bar = share_bar(window.confidence, 20, self.out)
             shown = f"{window.emotion:<10} {window.confidence:4.0%} {bar:<20} ({others})"
         return f"\r\x1b[K{window.end:8.1f} s  {shown}"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..display import size
 from .options import model_options
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def warmup(model_settings: ModelSettings) -> None:
     if place is None:
         click.echo(f"nothing to keep for {recognizer.provider}")
     else:
-        click.echo(f"ready in {place.folder} ({place.bytes / 2**20:.0f} MiB)")
+        click.echo(f"ready in {place.folder} ({size(place.bytes)})")
     for seconds, first, then in recognizer.warm_up():
         click.echo(f"{seconds:>3} s of audio: first {1000 * first:.1f} ms, then {1000 * then:.1f}")
 

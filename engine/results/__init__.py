@@ -1,1 +1,1 @@
-"""What one encoder pass leaves: utterance, timeline, embedding, and the writers of each format."""
+"""Results of one encoder pass: utterance, timeline, segments, embedding; and their writers."""

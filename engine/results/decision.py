@@ -1,4 +1,4 @@
-"""From the scores of one clip to its answer."""
+"""The answer to one clip or window, from its scores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 REJECTED = "unknown"
-"""The answer where none is sure enough."""
+"""Label id of the answer if no score is high enough."""
 
 
 def decide(
     labels: Sequence[str], scores: NDArray[np.float32], reject_below: float
 ) -> tuple[str, float]:
-    """The best label of ``scores`` [labels], or :data:`REJECTED` below a limit, and its score."""
+    """The label with the highest score, or :data:`REJECTED` below a limit, and that score.
+
+    Args:
+        labels: label ids.
+        scores: float32 [labels].
+        reject_below: the limit, a probability.
+    """
     best = int(scores.argmax())
     confidence = float(scores[best])
     return labels[best] if confidence >= reject_below else REJECTED, confidence

@@ -1,4 +1,4 @@
-"""What one encoder pass leaves, and everything that is read off it."""
+"""The result of one encoder pass, from which every other result is computed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.meter import AudioWarning
+from ..audio.normalized import Normalization
 from ..bundle.manifest import AudioContract
 from ..errors import NoHeadError
 from ..settings import HOP_SECONDS, WINDOW_SECONDS
@@ -19,30 +20,33 @@ from .types import Timings, Utterance
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """One clip after one pass. What is kept of a second of audio is its 50 frame logits, 2 KB."""
+    """One encoded clip. A second of audio takes 2 KB, its 50 frame logits."""
 
     mean_frame: NDArray[np.float32] = field(repr=False)
     """float32 [dim]: mean of the frame embeddings."""
     logits: NDArray[np.float32] | None = field(repr=False)
     """float32 [frames, labels], 50 a second; None for a model without a head."""
     frames: NDArray[np.float32] | None = field(repr=False)
-    """Frame embeddings, float32 [frames, dim], where they were asked for: they take 1 to 4 KB each,
-    which is 200 to 700 MB an hour."""
+    """Frame embeddings, float32 [frames, dim]; None unless requested: 200 to 700 MB an hour."""
     labels: tuple[str, ...]
+    """Label ids in the order of the logits."""
     seconds: float
+    """Length of the clip, in seconds."""
     outline: NDArray[np.float32] = field(repr=False)
     """Lowest and highest sample of each 20 ms, for plots: float32 [columns, 2]."""
     audio: AudioContract = field(repr=False)
     warnings: tuple[AudioWarning, ...]
     timings: Timings
-    normalization: str
+    normalization: Normalization
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
+    """Name of the model."""
     provider: str
+    """Name of the execution provider that ran it."""
     calibrated: bool = False
-    """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
+    """True if the confidence was calibrated on held-out speech."""
     reject_below: float = 0.0
-    """Confidence under which the answer is ``unknown``."""
+    """Confidence below which the answer is ``unknown``."""
 
     def utterance(self) -> Utterance:
         """The emotion of the whole clip.
@@ -70,12 +74,12 @@ class Encoding:
         """Emotions along the clip, from the same pass.
 
         Args:
-            window: seconds pooled into one result, at least one frame (0.02 s).
-            hop: seconds from one window to the next.
+            window: seconds of one window, at least one frame (0.02 s).
+            hop: seconds between the starts of two windows.
 
         Raises:
             NoHeadError: the model gives embeddings only.
-            OptionError: a window shorter than a frame, a hop that is not positive.
+            OptionError: a window or hop that is out of range.
         """
         logits = self._logits()
         starts, ends = window_spans(self.seconds, window, hop, self.audio)

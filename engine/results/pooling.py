@@ -1,8 +1,9 @@
 """Pooling of one encoder pass over windows: pure numpy, no session.
 
 The head is linear, so the mean of the frame logits over a window IS the logit of the window's mean
-embedding: every window of a clip comes from the one pass, for the price of a cumulative sum. A
-window pooled this way has heard the context around it; encoding each window alone has not.
+embedding: all windows of a clip come from one pass, at the cost of a cumulative sum. The frames of
+a window that is pooled this way depend on the audio around it; those of a window that is encoded
+alone do not.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def window_spans(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Starts and ends of the windows over a clip, in seconds: two float64 [windows].
 
-    Windows lie every ``hop`` as long as they fit; what the last one leaves over becomes one more,
-    shorter window that ends with the clip. A clip shorter than a window is one window.
+    Windows start at multiples of ``hop`` as long as they fit; audio after the last one becomes one
+    more, shorter window that ends with the clip. A clip shorter than a window is one window.
 
     Raises:
-        OptionError: a window shorter than one frame, a hop that is not positive.
+        OptionError: a window or hop that is out of range.
     """
     check_window(window, hop)
     frame = audio.hop / audio.sample_rate
@@ -67,7 +68,7 @@ def window_scores(
 ) -> NDArray[np.float32]:
     """Probabilities of each window: logits [frames, labels] → float32 [windows, labels].
 
-    Arguments as :func:`pool_windows`, which is applied to some windows at a time.
+    Arguments as :func:`pool_windows`, which runs on :data:`WINDOWS_AT_ONCE` windows at a time.
     """
     scores = np.empty((len(starts), logits.shape[1]), np.float32)
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
@@ -88,10 +89,10 @@ def pool_windows(
         values: float32 [frames, n], logits or embeddings.
         starts: float64 [windows], seconds.
         ends: float64 [windows], seconds.
-        audio: tells where the frames lie.
+        audio: the rate and hop of the frames.
 
     Returns:
-        float64 [windows, n]. A window that holds no centre takes the frame nearest to its middle.
+        float64 [windows, n]. A window without a centre takes the frame nearest to its middle.
     """
     centres = frame_centres(len(values), audio)
     tolerance = 1e-9

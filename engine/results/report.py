@@ -1,4 +1,4 @@
-"""Everything that is told about one recording, and its JSON."""
+"""The report on one recording, which every output format is written from, and its JSON."""
 
 from __future__ import annotations
 
@@ -8,27 +8,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OptionError
-from ..settings import SEGMENT_SECONDS, TOP
+from ..settings import SEGMENT_SECONDS, TOP, ReportSettings
+from .encoding import Encoding
 from .timeline import Timeline
 from .types import Segment, Utterance
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is told about one recording."""
+    """The results for one recording that are told to the user."""
 
     file: str
+    """Printable path of the recording."""
     utterance: Utterance
     timeline: Timeline | None = None
-    """The windows, where frames were asked for."""
+    """The windows, if the granularity is ``frame``."""
     top: int = TOP
+    """Number of emotions listed, best first."""
     embedding: str | None = None
-    """Path of the ``.npy`` that holds the embedding."""
+    """Printable path of the ``.npy`` that holds the embedding."""
     min_segment: float = SEGMENT_SECONDS
-    """Seconds of the shortest segment in the formats that have segments."""
+    """Seconds of the shortest segment, in the formats that have segments."""
+
+    @classmethod
+    def of(
+        cls, encoding: Encoding, file: str, settings: ReportSettings, embedding: str | None = None
+    ) -> Report:
+        """Report on an encoded recording.
+
+        Args:
+            encoding: the recording.
+            file: printable path of it.
+            settings: contents of the report.
+            embedding: printable path of the ``.npy``, if there is one.
+
+        Raises:
+            NoHeadError: the model gives embeddings only.
+        """
+        framed = settings.granularity == "frame"
+        return cls(
+            file=file,
+            utterance=encoding.utterance(),
+            timeline=encoding.timeline(settings.window, settings.hop) if framed else None,
+            top=settings.top,
+            embedding=embedding,
+            min_segment=settings.min_segment,
+        )
 
     def segments(self) -> list[Segment]:
-        """Runs of one emotion.
+        """Runs of windows with one emotion.
 
         Raises:
             OptionError: there is no timeline.
@@ -38,7 +66,7 @@ class Report:
         return self.timeline.segments(self.min_segment)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, with the field names that users of the original know.
+        """JSON-ready form, with the field names of the original emotion2vec.
 
         The windows, ``frames``, are left out: :func:`json_text` writes them one by one.
         """
@@ -53,8 +81,8 @@ class Report:
 
 
 def json_text(report: Report, indent: int | None = None) -> Iterator[str]:
-    """A report as JSON text, in pieces; indented, each window still takes one line."""
-    head = json.dumps(report.to_dict(), ensure_ascii=False, indent=indent)
+    """A report as JSON, in pieces; with an indent, each window still takes one line."""
+    head = json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
     if report.timeline is None:
         yield head
         return
@@ -62,5 +90,5 @@ def json_text(report: Report, indent: int | None = None) -> Iterator[str]:
     yield head[:-1].rstrip() + f',{outer}"frames": ['
     for number, window in enumerate(report.timeline):
         yield ("," if number else "") + (inner or (" " if number else ""))
-        yield json.dumps(window.to_dict(), ensure_ascii=False)
+        yield json.dumps(window.to_dict(), ensure_ascii=False, allow_nan=False)
     yield (outer if indent else "") + "]" + ("\n}" if indent else "}")

@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 import heapq
-import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(eq=False)
-class Run:
-    """Windows ``first`` to ``last`` (exclusive) under one label, between its neighbours."""
+class Run(NamedTuple):
+    """Windows ``first`` to ``last`` (exclusive) under one label."""
 
     first: int
     last: int
     label: int
-    before: Run | None = None
-    after: Run | None = None
-    gone: bool = False
 
 
-def merged(runs: list[Run], borders: NDArray[np.float64], min_seconds: float) -> list[Run]:
-    """Give the shortest run to the longer of its neighbours until none is too short."""
-    for left, right in itertools.pairwise(runs):
-        left.after, right.before = right, left
+def merge_short(runs: Sequence[Run], borders: NDArray[np.float64], min_seconds: float) -> list[Run]:
+    """Give the shortest run to the longer of its neighbours until none is too short.
+
+    Args:
+        runs: in order, each beginning where the one before ends, neighbours of different labels.
+        borders: seconds where each window begins, and where the last one ends: [windows + 1].
+        min_seconds: shortest run that stays. Of runs of equal length the first one goes first, and
+            of neighbours of equal length the left one takes it.
+
+    Returns:
+        the runs that are left, in order; one run stays however short it is.
+    """
 
     def seconds(run: Run) -> float:
-        return round(float(borders[run.last] - borders[run.first]), 6)  # ties go to the first
+        return round(float(borders[run.last] - borders[run.first]), 6)  # for equal lengths
 
-    # Entries of runs that have grown or gone since stay in the heap and are passed over.
-    heap = [(seconds(run), run.first, run.last, run) for run in runs]
-    heapq.heapify(heap)
-    while heap and heap[0][0] < min_seconds:
-        _, first, last, run = heapq.heappop(heap)
-        sides = [side for side in (run.before, run.after) if side is not None]
-        if run.gone or (run.first, run.last) != (first, last) or not sides:
-            continue
-        run.label = max(sides, key=seconds).label
-        for side in sides:
-            if side.label == run.label:
-                _absorb(run, side)
-        heapq.heappush(heap, (seconds(run), run.first, run.last, run))
-    return [run for run in runs if not run.gone]
-
-
-def _absorb(run: Run, side: Run) -> None:
-    side.gone = True
-    if side is run.before:
-        run.first, run.before = side.first, side.before
-        if run.before is not None:
-            run.before.after = run
-    else:
-        run.last, run.after = side.last, side.after
-        if run.after is not None:
-            run.after.before = run
+    starting = {run.first: run for run in runs}
+    ending = {run.last: run for run in runs}
+    shortest = [(seconds(run), run) for run in runs]
+    heapq.heapify(shortest)
+    while len(starting) > 1 and shortest[0][0] < min_seconds:
+        _, run = heapq.heappop(shortest)
+        if starting.get(run.first) != run:
+            continue  # it was merged into a longer one
+        sides = [side for side in (ending.get(run.first), starting.get(run.last)) if side]
+        label = max(sides, key=seconds).label
+        parts = [run, *(side for side in sides if side.label == label)]
+        for part in parts:
+            del starting[part.first], ending[part.last]
+        merged = Run(min(p.first for p in parts), max(p.last for p in parts), label)
+        starting[merged.first] = ending[merged.last] = merged
+        heapq.heappush(shortest, (seconds(merged), merged))
+    return [starting[first] for first in sorted(starting)]

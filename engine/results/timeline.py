@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..settings import check_seconds
 from .decision import REJECTED, decide
-from .segments import Run, merged
+from .segments import Run, merge_short
 from .types import Segment, Window
 
 
@@ -27,7 +27,7 @@ class Timeline(Sequence[Window]):
     scores: NDArray[np.float32] = field(repr=False)
     """float32 [windows, labels]."""
     reject_below: float = 0.0
-    """Confidence under which the emotion of a window is ``unknown``."""
+    """Confidence below which the emotion of a window is ``unknown``."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -55,23 +55,16 @@ class Timeline(Sequence[Window]):
     def segments(self, min_seconds: float = 0.0) -> list[Segment]:
         """Merge neighbouring windows of one emotion.
 
-        A border between two emotions lies midway between the centres of the windows on its sides.
+        The border between two emotions lies midway between the centres of the windows beside it.
         Runs shorter than ``min_seconds`` go to the longer of their neighbours, shortest first.
+
+        Raises:
+            OptionError: ``min_seconds`` is out of range.
         """
         check_seconds("min_seconds", min_seconds, 0)
         if not len(self):
             return []
-        names, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)
-        if self.reject_below > 0:
-            if REJECTED not in names:
-                names = (*names, REJECTED)
-                scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
-            highest = self.scores.max(axis=1)
-            unsure, rejected = highest < self.reject_below, names.index(REJECTED)
-            best = np.where(unsure, rejected, best)
-            scores = np.where(
-                unsure[:, None] & (np.arange(len(names)) == rejected), highest[:, None], scores
-            )
+        labels, scores, best = self._answers()
         cuts = np.flatnonzero(np.diff(best)) + 1
         runs = [
             Run(int(first), int(last), int(best[first]))
@@ -81,13 +74,29 @@ class Timeline(Sequence[Window]):
         borders = np.concatenate(
             [self.starts[:1], (centres[1:] + centres[:-1]) / 2, self.ends[-1:]]
         )
-        runs = merged(runs, borders, min_seconds)
         return [
             Segment(
                 start=round(float(borders[run.first]), 6),
                 end=round(float(borders[run.last]), 6),
-                emotion=names[run.label],
+                emotion=labels[run.label],
                 confidence=float(scores[run.first : run.last, run.label].mean()),
             )
-            for run in runs
+            for run in merge_short(runs, borders, min_seconds)
         ]
+
+    def _answers(self) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.intp]]:
+        """Labels, scores [windows, labels] and index of the answer of each window.
+
+        A window below the limit counts its best score for ``unknown`` as well.
+        """
+        labels, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)
+        if self.reject_below == 0:
+            return labels, scores, best
+        if REJECTED not in labels:
+            labels = (*labels, REJECTED)
+            scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
+        rejected, highest = labels.index(REJECTED), self.scores.max(axis=1)
+        unsure = highest < self.reject_below
+        scores = scores.copy()
+        scores[unsure, rejected] = highest[unsure]
+        return labels, scores, np.where(unsure, rejected, best)

@@ -1,4 +1,4 @@
-"""What the engine answers: frozen dataclasses, and their dict form for JSON.
+"""Results as frozen dataclasses, and their dict form for JSON.
 
 Times are seconds from the start of the clip. Scores are probabilities by label id and sum to 1.
 """
@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.meter import AudioWarning
+from ..audio.normalized import Normalization
 from ..errors import OptionError
 from ..settings import TOP
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the time went, in seconds of wall clock."""
+    """Wall-clock seconds that a recording took."""
 
     decode: float
+    """Seconds of reading, decoding and resampling."""
     encode: float
+    """Seconds of the model."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +33,39 @@ class Utterance:
     """The emotion of a whole clip."""
 
     emotion: str
-    """Label id of the highest score; ``unknown`` where that is under the limit that was set."""
+    """Label id of the highest score; ``unknown`` if that score is below ``reject_below``."""
     confidence: float
     """The highest score."""
     scores: Mapping[str, float]
-    """By label id, in the model's order."""
+    """Probabilities by label id, in the model's order."""
     embedding: NDArray[np.float32] = field(repr=False)
     """float32 [dim]: mean of the frame embeddings."""
     seconds: float
-    """Length of the clip."""
+    """Length of the clip, in seconds."""
     warnings: tuple[AudioWarning, ...]
     timings: Timings
-    normalization: str
+    normalization: Normalization
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
+    """Name of the model."""
     provider: str
+    """Name of the execution provider that ran it."""
     calibrated: bool = False
-    """Whether a temperature fitted on held-out speech makes confidences mean what they say."""
+    """True if the confidence was calibrated on held-out speech: 0.8 is right 4 times out of 5."""
 
     def top(self, count: int = TOP) -> list[tuple[str, float]]:
-        """The ``count`` highest (label, score), best first."""
+        """The ``count`` highest pairs of label and score, best first.
+
+        Raises:
+            OptionError: ``count`` is under 1.
+        """
         if count < 1:
             raise OptionError(f"top({count}): give at least 1")
         ranked = sorted(self.scores.items(), key=lambda item: item[1], reverse=True)
         return ranked[:count]
 
     def to_dict(self, top: int = TOP) -> dict[str, Any]:
-        """JSON-ready form; the embedding is left out, it belongs in a ``.npy``."""
+        """JSON-ready form, without the embedding, which belongs in a ``.npy``."""
         return {
             "emotion": self.emotion,
             "confidence": self.confidence,
@@ -74,13 +83,17 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Window:
-    """The emotion of one stretch of a clip."""
+    """The emotion of one window of a clip."""
 
     start: float
+    """Seconds from the start of the clip."""
     end: float
     emotion: str
+    """Label id of the highest score; ``unknown`` if that score is below ``reject_below``."""
     confidence: float
+    """The highest score."""
     scores: Mapping[str, float]
+    """Probabilities by label id, in the model's order."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -98,6 +111,7 @@ class Segment:
     """A run of windows with one emotion."""
 
     start: float
+    """Seconds from the start of the clip."""
     end: float
     emotion: str
     confidence: float

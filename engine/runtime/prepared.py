@@ -29,6 +29,7 @@ import numpy as np
 from ..bundle.bundle import Bundle
 from ..bundle.head import Head
 from ..bundle.manifest import GRAPHS, AudioContract
+from ..display import size
 from ..errors import BundleFormatError, OutputError, ProviderError
 from ..files import cache_folder, write_file
 from ..settings import Precision
@@ -256,7 +257,7 @@ def _require_equal(plain: Model, packed: Model, folder: Path) -> None:
 
 
 def _free(folder: Path) -> str:
-    return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there"
+    return f"{size(shutil.disk_usage(folder).free)} are free there"
 
 
 def _digest(document: object) -> str:

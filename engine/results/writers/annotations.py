@@ -31,7 +31,7 @@ class TextGridWriter(SegmentWriter):
 
 
 class AudacityWriter(SegmentWriter):
-    """A label track of Audacity."""
+    """An Audacity label track."""
 
     suffix = ".labels.txt"
 
@@ -42,7 +42,7 @@ class AudacityWriter(SegmentWriter):
 
 
 class RttmWriter(SegmentWriter):
-    """Rich Transcription Time Marked, with the emotion where a speaker's name would stand."""
+    """Rich Transcription Time Marked, with the emotion in the field of the speaker's name."""
 
     suffix = ".rttm"
 

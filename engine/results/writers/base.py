@@ -1,4 +1,4 @@
-"""The base of all writers, and the names of the formats."""
+"""The base of all writers."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, Literal
+from typing import Any, TextIO
 
 from ..report import Report
 
-Format = Literal["table", "json", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity", "rttm"]
-
-
 PIECES_AT_ONCE = 256
+"""Pieces of text that are joined into one write."""
 
 
 class Writer:
-    """Writes reports to a text stream."""
+    """Writes reports to a text stream.
 
-    def __init__(self, out: IO[str], *, several: bool) -> None:
+    Args:
+        out: where the text goes.
+        several: True if more than one report may come.
+    """
+
+    def __init__(self, out: TextIO, *, several: bool) -> None:
         self.out = out
         self.several = several
-        """Whether more than one report may come."""
         self.count = 0
+        """Reports that were written."""
 
     def write(self, report: Report) -> None:
-        """Write one report, and flush it; a file is left as it was where that does not succeed."""
+        """Write one report and flush it; if that fails, a file ends after the report before."""
         start = self.out.tell() if self.out.seekable() else None
         pieces = self.lines(report)
         try:
@@ -51,10 +54,10 @@ class Writer:
 
 
 class SegmentWriter(Writer):
-    """For one recording: its segments in a format of other tools."""
+    """Writes the segments of one recording in a format of another tool."""
 
     suffix: str
-    """Ending of such files, which their tools look for."""
+    """End of the file names that the tool looks for."""
 
 
 def csv_row(values: Iterable[Any]) -> str:

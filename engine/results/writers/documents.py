@@ -9,7 +9,7 @@ from .base import Writer
 
 
 class JsonWriter(Writer):
-    """One object, or an array of them where several recordings were given."""
+    """One object, or an array of objects if several recordings were given."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
@@ -27,7 +27,7 @@ class JsonWriter(Writer):
 
 
 class JsonLinesWriter(Writer):
-    """One object a line."""
+    """One object on each line."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""

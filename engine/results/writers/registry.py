@@ -1,10 +1,11 @@
-"""All writers, by format."""
+"""The writer of each format."""
 
 from __future__ import annotations
 
 from .annotations import AudacityWriter, RttmWriter, TextGridWriter
-from .base import Format, SegmentWriter, Writer
+from .base import SegmentWriter, Writer
 from .documents import JsonLinesWriter, JsonWriter
+from .formats import Format
 from .subtitles import SrtWriter, VttWriter
 from .tables import CsvWriter, TableWriter
 
@@ -15,6 +16,7 @@ SEGMENT_WRITERS: dict[Format, type[SegmentWriter]] = {
     "audacity": AudacityWriter,
     "rttm": RttmWriter,
 }
+
 WRITERS: dict[Format, type[Writer]] = {
     "table": TableWriter,
     "json": JsonWriter,

@@ -1,15 +1,19 @@
-"""CSV for programs and a table for people."""
+"""CSV for programs, and a table for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...display import duration, share_bar
 from ..report import Report
 from .base import Writer, csv_row
 
+BAR_WIDTH = 30
+"""Characters of the bar of a probability of 1."""
+
 
 class CsvWriter(Writer):
-    """One row a recording or, with a timeline, one row a window."""
+    """One row for each recording or, with a timeline, for each window."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
@@ -37,26 +41,23 @@ class CsvWriter(Writer):
 
 
 class TableWriter(Writer):
-    """For reading: the best few emotions with bars, the segments of a timeline, the warnings."""
+    """The best emotions with bars, the windows of the timeline, and the warnings."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
         u = report.utterance
         if self.count:
             yield "\n"
-        yield f"{report.file}  ({u.seconds:.2f} s)\n"
+        yield f"{report.file}  ({duration(u.seconds)})\n"
         for label, score in u.top(report.top):
-            yield f"  {label:<10} {score:6.1%}  {_bar(score)}\n"
+            yield f"  {label:<10} {score:6.1%}  {share_bar(score, BAR_WIDTH, self.out)}\n"
         if report.timeline is not None:
             yield f"  {'start':>8} {'end':>8}  emotion\n"
             for window in report.timeline:
                 yield (
                     f"  {window.start:8.2f} {window.end:8.2f}  {window.emotion:<10} "
-                    f"{window.confidence:6.1%}  {_bar(window.confidence)}\n"
+                    f"{window.confidence:6.1%}  "
+                    f"{share_bar(window.confidence, BAR_WIDTH, self.out)}\n"
                 )
         for warning in u.warnings:
             yield f"  ! {warning.message}\n"
-
-
-def _bar(share: float) -> str:
-    return "█" * round(30 * share)

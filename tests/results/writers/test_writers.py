@@ -16,7 +16,8 @@ from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.results.report import Report
 from emotion2vec_edge.engine.results.timeline import Timeline
 from emotion2vec_edge.engine.results.types import Timings, Utterance
-from emotion2vec_edge.engine.results.writers.registry import WRITERS
+from emotion2vec_edge.engine.results.writers.formats import FORMATS, SEGMENT_FORMATS
+from emotion2vec_edge.engine.results.writers.registry import SEGMENT_WRITERS, WRITERS
 
 LABELS = ("angry", "<unk> & 生气", 'sad "s"')
 
@@ -157,3 +158,16 @@ def test_an_interrupted_report_is_taken_back(tmp_path, format_, monkeypatch):
         writer.close()
     if format_ == "json":
         assert len(json.loads(path.read_text(encoding="utf-8"))) == 1
+
+
+def test_every_format_has_a_writer():
+    assert list(WRITERS) == list(FORMATS)
+    assert list(SEGMENT_WRITERS) == list(SEGMENT_FORMATS)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_table_for_a_terminal_without_block_characters(encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    writer = WRITERS["table"](out, several=False)
+    writer.write(report(windows=3))
+    assert b"50.0%  ###############\n" in out.buffer.getvalue()

@@ -1,32 +1,13 @@
-"""Utterances, timelines and segments as values."""
-
-import json
+"""Timelines: a sequence of windows, and its segments."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.audio.meter import AudioWarning
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.results.timeline import Timeline
-from emotion2vec_edge.engine.results.types import Segment, Timings, Utterance
-
-
-def utterance(**changes):
-    fields = {
-        "emotion": "sad",
-        "confidence": 0.6,
-        "scores": {"angry": 0.1, "sad": 0.6, "neutral": 0.3},
-        "embedding": np.zeros(4, np.float32),
-        "seconds": 2.0,
-        "warnings": (AudioWarning("short", "too short"),),
-        "timings": Timings(0.1, 0.2),
-        "normalization": "whole",
-        "model": "m",
-        "provider": "cpu",
-    }
-    return Utterance(**{**fields, **changes})
+from emotion2vec_edge.engine.results.types import Segment
 
 
 def timeline(emotions, hop=0.5, window=1.0):
@@ -35,20 +16,6 @@ def timeline(emotions, hop=0.5, window=1.0):
     scores = np.full((len(emotions), 3), 0.1, np.float32)
     scores[np.arange(len(emotions)), ["abc".index(e) for e in emotions]] = 0.8
     return Timeline(("a", "b", "c"), starts, starts + window, scores)
-
-
-def test_top_is_sorted_and_as_long_as_asked():
-    assert utterance().top(2) == [("sad", 0.6), ("neutral", 0.3)]
-    assert len(utterance().top(9)) == 3
-    with pytest.raises(OptionError):
-        utterance().top(0)
-
-
-def test_the_dict_form_is_json_with_the_known_fields():
-    document = json.loads(json.dumps(utterance().to_dict()))
-    assert document["emotion"] == "sad"
-    assert document["top"][1] == {"emotion": "neutral", "confidence": 0.3}
-    assert document["warnings"] == [{"code": "short", "message": "too short"}]
 
 
 def test_a_timeline_is_a_sequence_of_windows():
@@ -119,3 +86,20 @@ def test_segments_leave_one_however_short():
     assert timeline("a").segments(min_seconds=60) == [Segment(0.0, 1.0, "a", pytest.approx(0.8))]
     with pytest.raises(OptionError):
         timeline("a").segments(min_seconds=-1)
+
+
+@given(
+    scores=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 3), min_size=1, max_size=20),
+    limit=st.floats(0.01, 1),
+)
+def test_segments_name_what_the_windows_name(scores, limit):
+    """Also where windows are rejected: the runs are those of the windows' own answers."""
+    array = np.array(scores, np.float32)
+    starts = 0.5 * np.arange(len(array))
+    line = Timeline(("a", "b", "unknown"), starts, starts + 0.5, array, limit)
+    emotions = [window.emotion for window in line]
+    runs = [e for i, e in enumerate(emotions) if i == 0 or e != emotions[i - 1]]
+    assert [segment.emotion for segment in line.segments()] == runs
+    for limited in (line, Timeline(("a", "b", "c"), starts, starts + 0.5, array, limit)):
+        (window, *_), (segment, *_) = limited, limited.segments()
+        assert window.emotion == segment.emotion

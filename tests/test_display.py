@@ -1,0 +1,33 @@
+"""Sizes, durations and bars as people read them."""
+
+import io
+
+import pytest
+
+from emotion2vec_edge.engine.display import duration, share_bar, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.025, "0.03 s"), (7.1, "7.10 s"), (9.999, "10.0 s"), (71.24, "71.2 s"), (3605, "3605 s")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_sizes():
+    assert size(9_437_184) == "9.0 MiB"
+    assert size(0) == "0.0 MiB"
+
+
+def written(encoding):
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+def test_a_bar_is_of_characters_that_can_be_written():
+    assert share_bar(0.5, 30, io.StringIO()) == "█" * 15
+    assert share_bar(1.0, 3, written("utf-8")) == "███"
+    assert share_bar(1.0, 3, written("cp437")) == "███"
+    assert share_bar(1.0, 3, written("ascii")) == "###"
+    assert share_bar(1.0, 3, written("latin-1")) == "###"
+    assert share_bar(0.0, 30, written("ascii")) == ""
