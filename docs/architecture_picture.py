@@ -12,7 +12,7 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 LAYERS = (
     {"cli": "the e2v command: one module per verb"},
     {"batch": "folders → results, resumable"},
-    {"recognizer": "the public face", "settings": "what a user decides"},
+    {"recognizer": "the public face"},
     {"streaming": "live windows", "pipeline": "many recordings through one model"},
     {
         "runtime": "providers, sessions, chunks",
@@ -20,6 +20,7 @@ LAYERS = (
         "corpora": "labelled speech, feedback",
     },
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
+    {"fields": "", "settings": ""},
     {"files": "", "metrics": ""},
     {"errors": "", "progress": "", "telemetry": "", "version": ""},
 )
@@ -35,7 +36,17 @@ TOOLS = {
 WIDTH, MARGIN, GAP = 980, 20, 12
 TOOL_WIDTH, LAYER_HEIGHT, FLAT_HEIGHT = 210, 64, 40
 INK, SOFT, PAPER, FRAME = "#1f2933", "#52606d", "#ffffff", "#9fb3c8"
-COLOURS = ("#fde8d7", "#fdf3d0", "#e3f4e1", "#dcf1f2", "#dde9fb", "#e8e2f8", "#eceff2", "#eceff2")
+COLOURS = (
+    "#fde8d7",
+    "#fdf3d0",
+    "#e3f4e1",
+    "#dcf1f2",
+    "#dde9fb",
+    "#e8e2f8",
+    "#eceff2",
+    "#eceff2",
+    "#eceff2",
+)
 TOOL_COLOUR = "#fbe1e6"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 import soundfile
+from test_architecture import ENGINE
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.cli import cli
@@ -102,13 +103,37 @@ def test_the_links_of_a_page_lead_somewhere(path):
             assert (ROOT / target).exists(), target
 
 
+def script(name):
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_reference_of_commands_is_current():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "cli_reference.py")
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), (
-        "run python docs/cli_reference.py"
-    )
+    reference = script("cli_reference")
+    current = reference.PAGE.read_text(encoding="utf-8") == reference.page()
+    assert current, "run python docs/cli_reference.py"
+
+
+def test_the_picture_of_the_rooms_is_current():
+    drawing = script("architecture_picture")
+    current = drawing.PICTURE.read_text(encoding="utf-8") == drawing.picture()
+    assert current, "run python docs/architecture_picture.py"
+
+
+def test_the_picture_shows_every_room_above_the_rooms_that_it_may_import():
+    height = {
+        name: -number
+        for number, layer in enumerate(script("architecture_picture").LAYERS)
+        for name in layer
+    }
+    present = {entry.stem for entry in (ROOT / "engine").iterdir()}
+    assert height.keys() == ENGINE.keys() & present
+    for room, below in ENGINE.items():
+        for other in below & height.keys():
+            assert room not in height or height[other] < height[room], f"{room} → {other}"
 
 
 def with_examples():
