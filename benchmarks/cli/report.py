@@ -10,6 +10,7 @@ from emotion2vec_edge.engine.cli.progress import TerminalProgress
 
 from ..choices import BaselineName
 from . import options
+from .terminal import make_folder
 
 
 @click.command()
@@ -53,6 +54,7 @@ def report(
     settings = StandardSettings(
         manifests, checkpoint, large, large_checkpoint, baselines, rounds, most
     )
+    make_folder(output)
     with TerminalProgress() as progress:
         measure(settings, output, progress)
     click.echo(f"written to {output}")

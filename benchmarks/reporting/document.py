@@ -62,13 +62,12 @@ class Document:
 
         Raises:
             OutputError: a file cannot be written.
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: matplotlib is not installed; the other files are written.
         """
-        files = {".json": self.to_json().encode(), ".md": self.markdown().encode()}
+        write_file(folder / f"{self.name}.json", self.to_json().encode())
+        write_file(folder / f"{self.name}.md", self.markdown().encode())
         if self.draw is not None:
-            files[".png"] = self.draw(self)
-        for suffix, content in files.items():
-            write_file(folder / f"{self.name}{suffix}", content)
+            write_file(folder / f"{self.name}.png", self.draw(self))
 
     def table(self, title: str) -> Table:
         """The first table whose title begins with ``title``."""
@@ -81,6 +80,8 @@ def read_document(path: Path) -> Document:
     Raises:
         OptionError: the file cannot be read, or is not the JSON of a benchmark.
     """
+    if not path.is_file():
+        raise OptionError(f"{path}: not the JSON of a benchmark: not a regular file")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         tables = [

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from emotion2vec_edge.benchmarks.cli import bench
+from emotion2vec_edge.engine.errors import OutputError
 
 
 @pytest.mark.parametrize("command", bench.commands.values(), ids=lambda command: command.name)
@@ -31,3 +32,10 @@ def test_the_help_loads_nothing_heavy():
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & {"torch", "numpy", "onnxruntime", "soundfile", "av", "matplotlib"}
+
+
+@pytest.mark.parametrize("command", ["report", "windows"])
+def test_a_folder_that_cannot_be_made_is_told_before_measuring(e2v_bench, tmp_path, command):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file/out: cannot be written"):
+        e2v_bench(command, "--rounds", 1_000_000, "-o", tmp_path / "file" / "out")

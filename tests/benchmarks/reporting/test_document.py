@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from emotion2vec_edge.benchmarks.instruments import machine
 from emotion2vec_edge.benchmarks.reporting.compare import compare
 from emotion2vec_edge.benchmarks.reporting.document import Document, read_document
 from emotion2vec_edge.benchmarks.reporting.table import Column, Table
-from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
 
 
 def document(value=10.0, share=0.5):
@@ -83,3 +84,18 @@ def test_a_document_without_finite_numbers_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         Document("speed", {}, [], machine.describe(), [table]).write(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_document_is_kept_if_its_picture_cannot_be_drawn(tmp_path):
+    def draw(_):
+        raise MissingExtraError("pictures need matplotlib")
+
+    table = Table("Speed", [Column("what")], [["a"]])
+    with pytest.raises(MissingExtraError):
+        Document("speed", {}, [], machine.describe(), [table], draw).write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["speed.json", "speed.md"]
+
+
+def test_a_device_is_no_document():
+    with pytest.raises(OptionError, match="/dev/zero: .*not a regular file"):
+        read_document(Path("/dev/zero"))
