@@ -16,11 +16,10 @@ import numpy as np
 
 from ..errors import AudioTooLongError, AudioTooShortError
 from ..settings import LEAST_RECORDING, check_seconds
-from .arrays import ArrayReader
 from .convert import Converter
 from .decoders import open_reader
-from .readers import Reader, check_header
-from .sources import Source, open_source
+from .readers import ArrayReader, Reader, check_header
+from .sources import open_source
 from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, DecoderName, Samples
 
 
@@ -121,8 +120,8 @@ class Recording:
         self._open: Callable[[], Reader]
         if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
             opened = self._stack.enter_context(contextlib.closing(open_source(source)))
-            self.rereadable = opened.rereadable
-            self._open = functools.partial(_open_reader, opened)
+            self.rereadable = opened.seekable
+            self._open = functools.partial(open_reader, opened)
         else:
             self._open = functools.partial(ArrayReader, source, rate)
         try:
@@ -181,10 +180,6 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _open_reader(source: Source) -> Reader:
-    return open_reader(source.open(), source.name)
 
 
 def _resampled(reader: Reader, channel: int | None) -> Iterator[Samples]:

@@ -1,15 +1,52 @@
-"""Headers of WAV and AIFF, read forwards only, so that a pipe will do."""
+"""Headers of WAV and AIFF, read forwards only, so that a pipe will do; and raw PCM after them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import AudioReadError, UndecodableAudioError
-from .pcm import PcmFormat, SampleFormat
+from .ffmpeg_worker import SeekableFile
 from .types import MOST_CHANNELS, RATES
+
+SampleFormat = Literal["s16le", "s24le", "s32le", "f32le", "u8"]
+
+SAMPLE_BYTES: dict[SampleFormat, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "u8": 1}
+
+
+@dataclass(frozen=True)
+class PcmFormat:
+    """Layout of interleaved samples in a pipe."""
+
+    rate: int
+    """Sample rate in Hz."""
+    channels: int = 1
+    sample_format: SampleFormat = "s16le"
+    length: int | None = None
+    """Bytes of samples that follow; None: until the pipe ends."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame, which is one sample of every channel."""
+        return self.channels * SAMPLE_BYTES[self.sample_format]
+
+    def decode(self, content: bytes) -> NDArray[Any]:
+        """Bytes of whole frames → [samples, channels]."""
+        if self.sample_format == "s24le":
+            # The three bytes become the upper ones of an int32, which keeps sign and full scale.
+            wide = np.zeros((len(content) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+            samples: NDArray[Any] = wide.view("<i4")[:, 0]
+        else:
+            dtypes = {"s16le": "<i2", "s32le": "<i4", "f32le": "<f4", "u8": "u1"}
+            samples = np.frombuffer(content, dtypes[self.sample_format])
+        return samples.reshape(-1, self.channels)
+
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 """WAVE_FORMAT_PCM, WAVE_FORMAT_IEEE_FLOAT and WAVE_FORMAT_EXTENSIBLE."""
@@ -116,18 +153,17 @@ def read_header(file: Readable, skip: Callable[[int], bool]) -> ContainerHeader 
     return ContainerHeader(form, format_)
 
 
-def promised_frames(file: IO[bytes], size: int) -> int | None:
+def promised_frames(file: SeekableFile) -> int | None:
     """Frames that a WAV or AIFF header promises; libsndfile cuts them down to those present.
 
     Args:
-        file: a file that can seek; it is at its start afterwards.
-        size: bytes of the file.
+        file: a file, which is at its start afterwards.
 
     Returns:
         the frames; None if it is neither WAV nor AIFF, or the writer did not know.
     """
     file.seek(0)
-    header = read_header(file, lambda count: file.seek(count, os.SEEK_CUR) <= size)
+    header = read_header(file, lambda count: file.seek(count, os.SEEK_CUR) <= file.size)
     file.seek(0)
     return header.frames if isinstance(header, ContainerHeader) else None
 

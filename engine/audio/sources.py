@@ -6,206 +6,66 @@ import contextlib
 import io
 import os
 import stat
-from abc import ABC, abstractmethod
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from ..errors import AudioNotFoundError, AudioReadError, InvalidSamplesError
 from ..files import printable
-from .riff import Readable, read_exactly
+from .ffmpeg_worker import SeekableFile
+from .riff import read_exactly
 
 PIPE_BYTES = 16 << 20
 """Bytes of a pipe that are held in memory; a longer one is decoded as it arrives, once."""
 
+PORTION_BYTES = 1 << 16
 
-class SourceFile(Protocol):
-    """One reading of a source, from its start.
 
-    It never raises: decoders written in C lose an exception of their callbacks. A failure of the
-    operating system ends the file instead, and is kept.
+class Source:
+    """An open file or pipe. A file stays the same one even if another takes its name.
+
+    Args:
+        name: for messages; printable.
+        file: the open file, or the rest of a pipe. It is closed with this object.
+        head: of a pipe, the bytes that were read already.
     """
 
-    failure: OSError | None
-    """Error that ended the file early."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; none at the end."""
-        ...
-
-
-class Source(ABC):
-    """A source of bytes, open until it is closed."""
-
-    rereadable = True
-    """True if it can be opened more than once."""
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, file: io.FileIO, head: io.FileIO | None = None) -> None:
         self.name = name
-        """Path, or what stands for it in messages; always printable."""
-
-    @abstractmethod
-    def open(self) -> SourceFile:
-        """Begin a reading, which ends when another one begins."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of what was opened."""
-
-
-class SeekableFile(io.RawIOBase):
-    """A file with a fixed size, which stays where it is if told to seek before its start.
-
-    Damaged headers make libsndfile do that.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        """Bytes."""
-        self.failure: OSError | None = None
-        self._position = 0
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def tell(self) -> int:
-        """Position in bytes from the start."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a position, if there can be one."""
-        base = {os.SEEK_CUR: self._position, os.SEEK_END: self.size}.get(whence, 0)
-        if base + offset >= 0:
-            self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer with the next bytes; fewer only at the end."""
-        view = memoryview(buffer).cast("B")[: max(0, self.size - self._position)]
-        count = self._read_at(self._position, view) if view else 0
-        self._position += count
-        return count
-
-    def _read_at(self, position: int, view: memoryview) -> int:
-        raise NotImplementedError
-
-
-class FileSource(Source):
-    """A regular file. It stays the same one even if another takes its name.
-
-    Args:
-        file: the open file, which is closed with this object.
-        name: for messages.
-    """
-
-    def __init__(self, file: io.FileIO, name: str) -> None:
-        super().__init__(name)
+        self.failure: Exception | None = None
+        """Error that ended a pipe early."""
         self._file = file
+        self._head = head
 
-    def open(self) -> SourceFile:
-        """As :meth:`Source.open`."""
-        return RegularFile(self._file.fileno())
+    @property
+    def seekable(self) -> bool:
+        """True if it can be read more than once; False for a pipe."""
+        return self._head is None
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Descriptors of the file; of a pipe, and of its head."""
+        return [file.fileno() for file in (self._file, self._head) if file is not None]
+
+    def open(self) -> SeekableFile:
+        """Begin a reading of the file, or of the head of a pipe."""
+        return SeekableFile((self._head or self._file).fileno())
+
+    def check(self) -> None:
+        """Refuse a pipe that failed.
+
+        Raises:
+            AudioReadError: it did.
+        """
+        if self.failure is not None:
+            raise _read_error(self.name, self.failure)
 
     def close(self) -> None:
-        """As :meth:`Source.close`."""
+        """Let go of the file."""
         self._file.close()
-
-
-class RegularFile(SeekableFile):
-    """A reading of a regular file, with a position of its own."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(os.fstat(descriptor).st_size)
-        self._descriptor = descriptor
-
-    def _read_at(self, position: int, view: memoryview) -> int:
-        try:
-            return os.preadv(self._descriptor, [view], position)
-        except OSError as error:
-            self.failure = error
-            return 0
-
-
-class MemorySource(Source):
-    """Bytes in memory."""
-
-    def __init__(self, content: bytes | bytearray, name: str) -> None:
-        super().__init__(name)
-        self._content = memoryview(content)
-
-    def open(self) -> SourceFile:
-        """As :meth:`Source.open`."""
-        return MemoryFile(self._content)
-
-    def close(self) -> None:
-        """Let go of nothing: the bytes are the caller's."""
-
-
-class MemoryFile(SeekableFile):
-    """A reading of bytes in memory."""
-
-    def __init__(self, content: memoryview) -> None:
-        super().__init__(len(content))
-        self._content = content
-
-    def _read_at(self, position: int, view: memoryview) -> int:
-        piece = self._content[position : position + len(view)]
-        view[: len(piece)] = piece
-        return len(piece)
-
-
-class PipeSource(Source):
-    """A pipe that is too long to be held.
-
-    Args:
-        head: its first bytes, which were read already.
-        rest: the pipe.
-        name: for messages.
-        owned: close the pipe with this object.
-    """
-
-    rereadable = False
-
-    def __init__(self, head: bytes, rest: IO[bytes], name: str, *, owned: bool) -> None:
-        super().__init__(name)
-        self.head = head
-        self._rest = rest
-        self._owned = owned
-
-    def open(self) -> SourceFile:
-        """As :meth:`Source.open`."""
-        return PipeFile(self.head, self._rest)
-
-    def close(self) -> None:
-        """As :meth:`Source.close`."""
-        if self._owned:
-            self._rest.close()
-
-
-class PipeFile:
-    """The reading of a pipe: the bytes that were read already, then the rest."""
-
-    def __init__(self, head: bytes, rest: Readable) -> None:
-        self.head = head
-        self.failure: OSError | None = None
-        self._waiting = memoryview(head)
-        self._rest = rest
-
-    def read(self, size: int, /) -> bytes:
-        """As :meth:`SourceFile.read`."""
-        if self._waiting:
-            piece, self._waiting = self._waiting[:size], self._waiting[size:]
-            return bytes(piece)
-        try:
-            return self._rest.read(size)
-        except OSError as error:
-            self.failure = error
-            return b""
+        if self._head is not None:
+            self._head.close()
 
 
 def open_source(source: Any) -> Source:
@@ -220,7 +80,7 @@ def open_source(source: Any) -> Source:
         InvalidSamplesError: a file that is open as text.
     """
     if isinstance(source, bytes | bytearray):
-        return MemorySource(source, "<bytes>")
+        return Source("<bytes>", _in_memory(source))
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(os.fsdecode(source)))
     name = getattr(source, "name", None)
@@ -230,8 +90,7 @@ def open_source(source: Any) -> Source:
     except (OSError, ValueError) as error:  # ValueError: the file is closed
         if isinstance(error, InvalidSamplesError):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AudioReadError(f"{name}: cannot be read: {reason}") from None
+        raise _read_error(name, error) from None
 
 
 def _open_path(path: Path) -> Source:
@@ -243,15 +102,14 @@ def _open_path(path: Path) -> Source:
         kind = "a folder" if stat.S_ISDIR(mode) else "a device or socket"
         raise AudioNotFoundError(f"{name}: is {kind}; give audio files")
     with _naming(name):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return FileSource(io.FileIO(descriptor), name)
-    pipe = os.fdopen(descriptor, "rb")
-    try:
-        return _open_pipe(pipe, name, owned=True)
-    except BaseException:
-        pipe.close()
-        raise
+        file = io.FileIO(path)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return Source(name, file)
+    with file:
+        try:
+            return _open_pipe(file, b"", name)
+        except OSError as error:
+            raise _read_error(name, error) from None
 
 
 @contextlib.contextmanager
@@ -268,27 +126,64 @@ def _open_file(file: Any, name: str) -> Source:
     if isinstance(file, io.TextIOBase):
         raise InvalidSamplesError(f"{name}: is open as text; open it as binary")
     if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
-        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        if regular and file.tell() == 0:
-            return FileSource(io.FileIO(os.dup(file.fileno())), name)
+        if not file.seekable():
+            return _open_pipe(file.raw, file.read(len(file.peek())), name)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == 0:
+            return Source(name, io.FileIO(os.dup(file.fileno())))
     if hasattr(file, "seekable") and not file.seekable():
-        return _open_pipe(file, name, owned=False)
+        return _open_stream(file, name)
     content = file.read()
     if not isinstance(content, bytes):
         raise InvalidSamplesError(
             f"{name}: read() gave {type(content).__name__}; open it as binary"
         )
-    return MemorySource(content, name)
+    return Source(name, _in_memory(content))
 
 
-def _open_pipe(pipe: IO[bytes], name: str, *, owned: bool) -> Source:
-    """Hold all of a pipe in memory, where decoders may seek, unless it is too long for that."""
-    try:
-        head = read_exactly(pipe, PIPE_BYTES)
-    except OSError as error:
-        raise AudioReadError(f"{name}: cannot be read: {error.strerror or error}") from None
-    if len(head) == PIPE_BYTES:
-        return PipeSource(head, pipe, name, owned=owned)
-    if owned:
-        pipe.close()
-    return MemorySource(head, name)
+def _open_pipe(pipe: io.FileIO, start: bytes, name: str) -> Source:
+    """Hold all of a pipe, where decoders may seek, unless it is too long for that.
+
+    ``start`` are the bytes that were read of it already.
+    """
+    head = start + read_exactly(pipe, PIPE_BYTES - len(start))
+    if len(head) < PIPE_BYTES:
+        return Source(name, _in_memory(head))
+    return Source(name, io.FileIO(os.dup(pipe.fileno())), _in_memory(head))
+
+
+def _open_stream(stream: IO[bytes], name: str) -> Source:
+    """The same for an object that reads as a file does, and has no descriptor to hand over."""
+    head = read_exactly(stream, PIPE_BYTES)
+    if len(head) < PIPE_BYTES:
+        return Source(name, _in_memory(head))
+    receiving, sending = os.pipe()
+    source = Source(name, io.FileIO(receiving), _in_memory(head))
+
+    def pump() -> None:
+        with io.FileIO(sending, "wb") as pipe:
+            try:
+                while piece := stream.read(PORTION_BYTES):
+                    _write(pipe, piece)
+            except Exception as error:  # noqa: BLE001 - raised where the audio is used
+                source.failure = error
+
+    threading.Thread(target=pump, name="audio-pump", daemon=True).start()
+    return source
+
+
+def _in_memory(content: bytes | bytearray) -> io.FileIO:
+    """A file in memory, which has a descriptor as any other."""
+    file = io.FileIO(os.memfd_create("recording"), "r+")
+    _write(file, content)
+    return file
+
+
+def _write(file: io.FileIO, content: bytes | bytearray) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _read_error(name: str, error: Exception) -> AudioReadError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return AudioReadError(f"{name}: cannot be read: {reason}")

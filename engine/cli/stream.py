@@ -19,7 +19,7 @@ from .options import model_options
 from .signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from ..audio.pcm import SampleFormat
+    from ..audio.riff import SampleFormat
     from ..settings import ModelSettings
     from ..streaming.capture import CaptureBuffer, Piece
     from ..streaming.stream import Stream, StreamWindow
@@ -120,9 +120,8 @@ def _arrivals(
     source: str | None, device: str | None, rate: int | None, channels: int,
     sample_format: SampleFormat, live: bool | None,
 ) -> CaptureBuffer:  # fmt: skip
-    from ..audio.pcm import PcmFormat
     from ..audio.recording import Recording
-    from ..audio.riff import read_wav_header
+    from ..audio.riff import PcmFormat, read_wav_header
     from ..audio.types import SAMPLE_RATE
     from ..streaming.capture import CaptureBuffer, start_blocks, start_pipe
     from ..streaming.microphone import start_microphone

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..audio.pcm import PcmFormat
+from ..audio.riff import PcmFormat
 from ..errors import AudioError
 
 HELD_SECONDS = 10.0

@@ -17,10 +17,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..audio.arrays import ArrayReader, to_float
 from ..audio.convert import Converter
 from ..audio.meter import SILENT_DBFS
-from ..audio.readers import check_header
+from ..audio.readers import ArrayReader, check_header, to_float
 from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
 from ..errors import NoHeadError, OptionError
 from ..results.decision import decide

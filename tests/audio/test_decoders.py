@@ -91,6 +91,17 @@ def test_decoding_keeps_one_block_of_the_source(monkeypatch):
     assert max(sizes) <= 5 * 48_000
 
 
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("adts", "aac"), ("swf", "libmp3lame"), ("ac3", "ac3"), ("avi", "adpcm_ms")],
+)
+def test_an_estimated_length_is_no_promise(container, codec, rng):
+    """FFmpeg estimates some lengths from the bit rate; such files were refused as cut off."""
+    noise = rng.uniform(-0.5, 0.5, 9 * 44_100).astype(np.float32)
+    audio = load_audio(encoded(noise, 44_100, container, codec=codec))
+    assert audio.seconds == pytest.approx(9.0, abs=0.1)
+
+
 # Refused files.
 
 

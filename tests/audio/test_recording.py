@@ -24,7 +24,7 @@ def test_exactly_long_enough():
         0,
         -1,
         1e308,
-        1.1e9,
+        1.1e6,
         float("inf"),
         float("nan"),
         10**400,
@@ -37,11 +37,11 @@ def test_exactly_long_enough():
     ids=repr,
 )
 def test_limits_that_cannot_be(limit):
-    with pytest.raises(OptionError, match="max_seconds is .*; give a number of seconds above 0"):
+    with pytest.raises(OptionError, match="max_seconds of .* s; give 0.025 to 1,000,000 s"):
         Recording(tone(), 16_000, max_seconds=limit)
 
 
-@pytest.mark.parametrize("limit", [1e9, 1, np.float32(1.5), np.int64(2), 1e-300])
+@pytest.mark.parametrize("limit", [1e6, 1, np.float32(1.5), np.int64(2), 0.025])
 def test_limits_that_can_be(limit):
     with Recording(tone(), 16_000, max_seconds=limit, cut=True) as recording:
         assert sum(map(len, recording.blocks())) == min(16_000, round(float(limit) * 16_000))

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from recordings import encoded
 
-from emotion2vec_edge.engine.audio.pcm import PcmFormat
-from emotion2vec_edge.engine.audio.riff import read_wav_header
+from emotion2vec_edge.engine.audio.riff import PcmFormat, read_wav_header
 from emotion2vec_edge.engine.errors import (
     AudioError,
     MissingExtraError,

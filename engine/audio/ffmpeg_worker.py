@@ -1,0 +1,249 @@
+"""FFmpeg in a process of its own, where no file can take more than a fixed amount of memory.
+
+A few kB are enough to make FFmpeg's demuxers allocate gigabytes (tables of samples that are not
+there, compressed packets), and no option of theirs prevents it. This module runs as a script:
+``python -I -S ffmpeg_worker.py SETTINGS``, with a socket as its stdin. It imports nothing of the
+package, so that it starts in some 60 ms.
+
+Each request on the socket is one byte, ``SEEKABLE`` or ``PIPE``, with a descriptor; for a pipe a
+second one holds the bytes that were read of it already. The answers are messages of a kind (one
+byte), a size (four bytes) and a content: one ``HEADER``, then ``BLOCK`` after ``BLOCK`` and an
+``END``; or a ``FAILURE`` at any point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import av
+
+SEEKABLE, PIPE = b"S", b"P"
+
+HEADER, BLOCK, END, FAILURE = range(4)
+"""Contents: JSON of rate, channels and seconds; float32 [frames, channels]; nothing; JSON of the
+stage that failed (see :data:`STAGES`) and the reason."""
+
+STAGES = ("import", "open", "no audio", "no decoder", "decode", "read")
+
+MESSAGE = struct.Struct("<BI")
+
+IDLE_SECONDS = 10.0
+"""Seconds without a request after which the process ends."""
+
+
+class SeekableFile(io.RawIOBase):
+    """A reading of a regular file, with a position of its own and the size that it has now.
+
+    It never raises, because decoders written in C lose the exceptions of their callbacks: a failure
+    to read ends the file and is kept. It stays where it is if told to seek before its start, which
+    damaged headers make libsndfile do.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.size = os.fstat(descriptor).st_size
+        """Bytes."""
+        self.failure: OSError | None = None
+        """Error that ended the file early."""
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """Position in bytes from the start."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position, if there can be one."""
+        base = {os.SEEK_CUR: self._position, os.SEEK_END: self.size}.get(whence, 0)
+        if base + offset >= 0:
+            self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer with the next bytes; fewer only at the end."""
+        view = memoryview(buffer).cast("B")[: max(0, self.size - self._position)]
+        if not view or self.failure is not None:
+            return 0
+        try:
+            count = os.preadv(self._descriptor, [view], self._position)
+        except OSError as error:
+            self.failure = error
+            return 0
+        self._position += count
+        return count
+
+
+class PipeFile:
+    """A reading of a pipe: the bytes that were read already, then the rest."""
+
+    def __init__(self, descriptor: int, head: int) -> None:
+        self.failure: OSError | None = None
+        """Error that ended the pipe early."""
+        self._descriptor = descriptor
+        self._head = SeekableFile(head)
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` of the next bytes; none at the end."""
+        if piece := self._head.read(size):
+            return piece
+        try:
+            return os.read(self._descriptor, size)
+        except OSError as error:
+            self.failure = error
+            return b""
+
+
+class StageError(Exception):
+    """A file cannot be decoded: the stage, and the reason."""
+
+
+def answers(
+    file: SeekableFile | PipeFile, block_seconds: float, block_values: int
+) -> Iterator[tuple[int, Any]]:
+    """Decode the first audio stream of a file: the kinds and contents of all messages.
+
+    Args:
+        file: a file at its start.
+        block_seconds: as for :func:`block_frames`.
+        block_values: as for :func:`block_frames`.
+    """
+    failure = None
+    try:
+        yield from _decoded(file, block_seconds, block_values)
+    except StageError as error:
+        failure = error.args
+    except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
+        failure = ("decode", reason_of(error))
+    if file.failure is not None:
+        failure = ("read", file.failure.strerror or str(file.failure))
+    yield (END, b"") if failure is None else (FAILURE, json.dumps(failure).encode())
+
+
+def _decoded(
+    file: SeekableFile | PipeFile, block_seconds: float, block_values: int
+) -> Iterator[tuple[int, Any]]:
+    import av
+
+    with _opened(file) as (container, seconds):
+        stream = container.streams.audio[0]
+        stream.codec_context.thread_count = 1  # threads take memory of their own
+        rate, channels = stream.rate or 0, stream.channels or 0
+        yield HEADER, json.dumps([rate, channels, seconds]).encode()
+        size = 4 * channels * block_frames(rate, channels, block_seconds, block_values)
+        resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
+        waiting: list[bytes] = []  # a frame of a codec is some 20 ms
+        for frame in container.decode(stream):
+            for packed in resampler.resample(frame):
+                content = memoryview(packed.planes[0])[: 4 * channels * packed.samples]
+                if len(content) < size:
+                    waiting.append(bytes(content))
+                    continue
+                if waiting:
+                    yield BLOCK, b"".join(waiting)
+                    waiting.clear()
+                for start in range(0, len(content), size):
+                    yield BLOCK, content[start : start + size]
+            if sum(map(len, waiting)) >= size:
+                yield BLOCK, b"".join(waiting)
+                waiting.clear()
+        if waiting:
+            yield BLOCK, b"".join(waiting)
+
+
+def block_frames(rate: int, channels: int, block_seconds: float, block_values: int) -> int:
+    """Frames of a block: a number of seconds, unless they hold too many values."""
+    return max(1, min(int(block_seconds * rate), block_values // max(1, channels)))
+
+
+@contextlib.contextmanager
+def _opened(
+    file: SeekableFile | PipeFile,
+) -> Iterator[tuple[av.container.InputContainer, float | None]]:
+    """An open container whose audio can be decoded, and the seconds that its header states."""
+    try:
+        import av
+        import av.logging
+    except ImportError as error:
+        raise StageError("import", str(error)) from None
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as log:
+            # A playlist or a reference inside a file must not make us open other files or URLs.
+            container = av.open(
+                file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"}
+            )
+    except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
+        raise StageError("open", reason_of(error)) from None
+    finally:
+        av.logging.set_level(None)
+    with container:
+        if not container.streams.audio:
+            raise StageError("no audio", container.format.long_name or container.format.name)
+        stream = container.streams.audio[0]
+        if not getattr(stream, "codec_context", None):
+            raise StageError("no decoder", "audio in a codec that FFmpeg has no decoder for")
+        # An estimate is off by several percent, or by anything.
+        estimated = any("Estimating duration" in text for _, _, text in log)
+        seconds = None
+        if stream.duration and stream.time_base and not estimated:
+            seconds = float(stream.duration * stream.time_base)
+        yield container, seconds
+
+
+def reason_of(error: BaseException) -> str:
+    """The words of the error, or its type if it has none, in one line."""
+    return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")[:200]
+
+
+def main() -> None:
+    """Serve requests until the other side closes the socket, or none came for a while."""
+    settings = json.loads(sys.argv[1])
+    sys.path.append(settings["path"])
+    _limit(resource.RLIMIT_AS, settings["memory"])
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    bounds = settings["block_seconds"], settings["block_values"]
+    with (
+        socket.socket(fileno=sys.stdin.fileno()) as connection,
+        contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError),
+    ):
+        while True:
+            connection.settimeout(IDLE_SECONDS)
+            kind, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
+            connection.settimeout(None)
+            if not kind:
+                return
+            file = (SeekableFile if kind == SEEKABLE else PipeFile)(*descriptors)
+            for message, content in answers(file, *bounds):
+                connection.sendall(MESSAGE.pack(message, len(content)))
+                connection.sendall(content)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(kind, (most, most))
+
+
+if __name__ == "__main__":
+    main()
