@@ -121,30 +121,34 @@ def _answers(
     left_out: Counter[str] = Counter()
     for number, clip in enumerate(clips, 1):
         progress("clips", number, len(clips))
-        samples = _usable_samples(clip, index)
-        if isinstance(samples, str):
-            left_out[samples] += 1
+        heard = _heard(clip, index, degradations)
+        if isinstance(heard, str):
+            left_out[heard] += 1
             continue
         corpus = corpora.setdefault(clip.corpus, _Corpus())
         corpus.truth.append(index[clip.label])
-        for degradation in degradations:
-            heard = degradation.apply(samples)
+        for degradation, samples in zip(degradations, heard, strict=True):
             for name, recognizer in recognizers.items():
-                scores = recognizer.recognize(heard, SAMPLE_RATE).scores
+                scores = recognizer.recognize(samples, SAMPLE_RATE).scores
                 answer = np.fromiter(scores.values(), np.float32)
                 corpus.scores.setdefault((degradation.name, name), []).append(answer)
     return corpora, left_out
 
 
-def _usable_samples(clip: LabelledClip, index: Mapping[str | None, int]) -> Samples | str:
-    """A clip's samples, or the reason to leave it out."""
+def _heard(
+    clip: LabelledClip, index: Mapping[str | None, int], degradations: Sequence[Degradation]
+) -> list[Samples] | str:
+    """A clip's samples with each degradation, or the reason to leave it out."""
     if clip.label not in index:
         return f"label {clip.label!r}, which the model does not have"
     try:
         samples = clip.samples()
+        enough = len(samples) >= LEAST_SAMPLES
+        heard = [degradation.apply(samples) for degradation in degradations if enough]
     except AudioError as error:
         return type(error).__name__
-    return samples if len(samples) >= LEAST_SAMPLES else "shorter than 25 ms"
+    shortest = min(map(len, heard), default=0)
+    return heard if shortest >= LEAST_SAMPLES else "shorter than 25 ms"
 
 
 def _some(clips: list[LabelledClip], most: int | None) -> list[LabelledClip]:

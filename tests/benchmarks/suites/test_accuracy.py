@@ -1,7 +1,9 @@
 """Accuracy on a small manifest."""
 
 import pytest
+import soundfile
 
+from emotion2vec_edge.benchmarks import degradations
 from emotion2vec_edge.benchmarks.reporting.document import read_document
 from emotion2vec_edge.engine import example_recordings
 from emotion2vec_edge.engine.errors import OptionError
@@ -38,3 +40,16 @@ def test_accuracy_on_a_manifest(e2v_bench, tmp_path, recognizer):
     ]
     with pytest.raises(OptionError, match="no clip could be used"):
         e2v_bench("accuracy", tmp_path / "m.csv", "--split", "other")
+
+
+@pytest.mark.slow
+def test_a_clip_that_a_degradation_makes_too_short_is_left_out(
+    e2v_bench, tmp_path, example_samples, monkeypatch
+):
+    cut = degradations.Degradation("cut", lambda samples: samples[:100])
+    monkeypatch.setattr(degradations, "gain", lambda _: cut)
+    (tmp_path / "sad").mkdir()
+    for name, length in {"long": 16_000, "short": 100}.items():
+        soundfile.write(tmp_path / "sad" / f"{name}.wav", example_samples[:length], 16_000)
+    with pytest.raises(OptionError, match="no clip could be used.*shorter than 25 ms.: 2"):
+        e2v_bench("accuracy", tmp_path, "--gain", 1, "--codec", "opus:16k", "--split", "all")
