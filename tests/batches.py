@@ -64,17 +64,25 @@ def one_run(recognizer, out, inputs, settings=None, run="r"):
     return batch_run.progress
 
 
-def everything_is_whole(out):
-    """No file of the folder is half-written, but for what lies in .work."""
+def everything_is_whole(out, *, torn_logs=False):
+    """No file of the folder is half-written, but for what lies in .work.
+
+    A run that was killed may leave the beginning of a line at the end of a log.
+    """
     for path in out.rglob("*"):
         if ".work" in path.parts or path.is_dir():
             continue
         if path.suffix == ".json":
             json.loads(path.read_text())
         elif path.suffix == ".jsonl":
-            assert path.read_bytes()[-1:] in (b"", b"\n")
-            rows(path)
+            lines = path.read_bytes().splitlines(keepends=True)
+            assert torn_logs or not lines or lines[-1].endswith(b"\n")
+            for line in lines[:-1] if torn_logs else lines:
+                json.loads(line)
         elif path.suffix == ".npy":
             np.load(path)
+        elif path.suffix == ".srt":
+            assert path.read_bytes().startswith(b"1\n00:00:")
+            assert path.read_bytes().endswith(b"\n")
         else:
-            assert path.suffix == ".csv"
+            assert path.suffix in (".csv", ".foreign")

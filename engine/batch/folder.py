@@ -12,7 +12,7 @@
       .work/                  files that are being written, and a lock
 
 A file appears in its place by renaming, so a process that is killed at any moment leaves no
-half-written one. A line of a log is one write, and a log is cut back to its last whole line. Lines
+half-written one. A log only grows, and is cut back to its last whole line when it is opened. Lines
 that are no rows of a batch are moved to ``results.jsonl.foreign``: they may be somebody's.
 """
 
@@ -102,10 +102,11 @@ class Log(Generic[R]):
             OutputError: it cannot be written.
         """
         line = row_line(row)
+        written = 0
         with reported(self.path):
             try:
-                if os.pwrite(self._file, line, self._size) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                while written < len(line):
+                    written += os.pwrite(self._file, line[written:], self._size + written)
             except BaseException:
                 os.ftruncate(self._file, self._size)
                 raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 
 from ..errors import AudioError, OutputError
@@ -108,9 +109,12 @@ class BatchRun:
             state = "interrupted"
             raise
         finally:
-            error = _to_the_end(lambda: self._finish(state))
-            if error is not None and state == "finished":
-                raise error
+            try:
+                with _signals_held():
+                    self._finish(state)
+            except OutputError:
+                if state == "finished":  # else the error that ended the run says more
+                    raise
 
     def _outcomes(self, executor: Executor) -> Generator[Outcome, None, None]:
         for item in self.todo:
@@ -149,36 +153,25 @@ class BatchRun:
             raise failed
 
 
-def _to_the_end(finish: Callable[[], None]) -> OutputError | None:
-    """Run the last step in a thread, so that Ctrl-C does not end it halfway; its OutputError.
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM to the end of the block, but not a second one."""
+    held: list[int] = []
 
-    Raises:
-        KeyboardInterrupt: after the step, if it came during it; at once, if it came twice.
-    """
-    errors: list[BaseException] = []
-    ended = threading.Event()
+    def hold(number: int, _: object) -> None:
+        if held:  # files are whole or absent in any case
+            raise KeyboardInterrupt
+        held.append(number)
 
-    def run() -> None:
-        try:
-            finish()
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            errors.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=run, name="batch-tables", daemon=True).start()
-    interrupt = None
-    while not ended.is_set():
-        try:
-            ended.wait()  # Thread.join may return early after an interruption
-        except KeyboardInterrupt as error:
-            if interrupt is not None:  # the files are whole or absent in any case
-                raise
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
-    if not errors:
-        return None
-    if isinstance(errors[0], OutputError):
-        return errors[0]
-    raise errors[0]
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for came in held:
+            signal.raise_signal(came)

@@ -1,6 +1,7 @@
 """Runs of a batch: what they leave, how they go on, and what ends them."""
 
 import csv
+import errno
 import json
 import os
 import random
@@ -140,6 +141,8 @@ def test_a_full_disk_keeps_what_is_done(recognizer, calls, tmp_path, monkeypatch
 
     def pwrite(file, line, at, real=os.pwrite):
         full["at"] -= 1
+        if full["at"] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(file, line[: len(line) // 2] if not full["at"] else line, at)
 
     def write_until_full(out, place, content, real=worker.write_result):
@@ -227,36 +230,34 @@ def test_a_summary_that_cannot_be_removed(recognizer, calls, tmp_path):
         one_run(recognizer, tmp_path / "out", [calls / "day0"])
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("times", [1, 2])
-def test_an_interruption_waits_for_the_tables(monkeypatch, times):
+def test_a_signal_waits_for_the_tables(number, times):
     """… but a second one does not."""
-    began, release = threading.Event(), threading.Event()
     done = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def finish():
-        began.set()
-        release.wait()
-        done.append(True)
-
-    def interrupt():
-        began.wait()
-        time.sleep(0.1)
-        for _ in range(times):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            time.sleep(0.1)
-        release.set()
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
+    before = signal.signal(number, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt):
-            run._to_the_end(finish)
+        with pytest.raises(KeyboardInterrupt), run._signals_held():  # noqa: PT012
+            for _ in range(times):
+                signal.raise_signal(number)
+            done.append(True)
         assert done == ([True] if times == 1 else [])
+        assert signal.getsignal(number) is signal.default_int_handler
     finally:
-        release.set()
-        thread.join()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_signals_are_left_alone_outside_of_the_main_thread():
+    held = []
+
+    def work():
+        with run._signals_held():
+            held.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert held == [signal.getsignal(signal.SIGINT)]
 
 
 def test_a_clock_that_is_set_back(recognizer, calls, tmp_path, monkeypatch):
