@@ -143,12 +143,12 @@ def _heard(
         return f"label {clip.label!r}, which the model does not have"
     try:
         samples = clip.samples()
-        enough = len(samples) >= LEAST_SAMPLES
-        heard = [degradation.apply(samples) for degradation in degradations if enough]
+        heard = [degradation.apply(samples) for degradation in degradations]
     except AudioError as error:
         return type(error).__name__
-    shortest = min(map(len, heard), default=0)
-    return heard if shortest >= LEAST_SAMPLES else "shorter than 25 ms"
+    if min(map(len, heard)) < LEAST_SAMPLES:
+        return "shorter than 25 ms after a degradation"
+    return heard
 
 
 def _some(clips: list[LabelledClip], most: int | None) -> list[LabelledClip]:
