@@ -12,6 +12,7 @@ import pytest
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio.normalized import normalized
 from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.cli import doctor
@@ -223,9 +224,11 @@ def test_a_batch_of_files_with_damaged_ones_between(recognizer, batched, tmp_pat
     (tmp_path / "out" / ".work").mkdir(parents=True)
     outcomes = list(worker.work(items))
     assert [outcome.item.path for outcome in outcomes] == [str(path) for path in paths]
-    assert [outcome.failed for outcome in outcomes] == [False] * 3 + [True] + [False] * 3 + [True]
+    assert [isinstance(outcome.row, FailureRow) for outcome in outcomes] == [False] * 3 + [True] + [
+        False
+    ] * 3 + [True]
     alone = recognizer.recognize(paths[0])
-    assert outcomes[0].row["scores"] == pytest.approx(alone.scores, abs=1e-4)
+    assert outcomes[0].row.scores == pytest.approx(alone.scores, abs=1e-4)
     written = json.loads((tmp_path / "out" / "results" / "place4.json").read_text())
     assert written["emotion"] == recognizer.recognize(paths[4]).emotion
 
@@ -243,7 +246,7 @@ def test_what_fails_together_is_tried_alone(batched, tmp_path, monkeypatch):
     items = [InputFile(str(p), f"place{i}") for i, p in enumerate(example_recordings())]
     (tmp_path / ".work").mkdir()
     worker = Worker(batched, tmp_path, BatchSettings(), "run", batch_size=8)
-    assert [o.failed for o in worker.work(items)] == [False] * 3
+    assert [isinstance(o.row, ResultRow) for o in worker.work(items)] == [True] * 3
 
 
 def fake_cuda():
