@@ -46,28 +46,31 @@ class Bundle:
         return self.folder / next(path for path in paths if path.name == f"{graph}.onnx")
 
     def head(self) -> Head:
-        """What makes logits of the encoder's frames.
+        """Last step of the model: its own head or the bundle's, and the temperature.
 
         Raises:
-            BundleTamperedError: its file is missing or differs.
-            BundleFormatError: its file is no head.
+            BundleTamperedError: the head's file is missing or differs.
+            BundleFormatError: the head's file is no head of this model.
         """
         from .head import Head, read_head  # numpy, which reading a manifest does without
 
-        calibration = self.manifest.calibration
-        temperature = 1.0 if calibration is None else calibration.temperature
-        if self.manifest.head is None:
+        manifest = self.manifest
+        temperature = 1.0 if manifest.calibration is None else manifest.calibration.temperature
+        if manifest.head is None:
             return Head(temperature=temperature)
-        verify_files(self.folder, [self.manifest.head])
-        path = self.folder / self.manifest.head.path
-        return Head(*read_head(path, len(self.manifest.labels)), temperature)
+        verify_files(self.folder, [manifest.head])
+        path = self.folder / manifest.head.path
+        dim = manifest.architecture.embed_dim
+        return Head(*read_head(path, len(manifest.labels), dim), temperature)
 
     def verify(self, precision: Precision) -> None:
         """Compare the files of a variant with the checksums of ``bundle.json``.
 
-        A file that matched once is not read again as long as its size and time stay the same.
+        A file that matched once is not read again while it is unchanged; see
+        :func:`~.integrity.verify_files`.
 
         Raises:
             BundleTamperedError: a file is missing or differs.
+            BundleFormatError: a graph is not an ONNX file, or reads a file that is not listed.
         """
         verify_files(self.folder, self.variant(precision).files)

@@ -1,13 +1,17 @@
-"""What becomes of the frames after the encoder: another head, and confidence that means something.
+"""The last step of a model: logits from frames, with a head of one's own and a temperature.
 
-A head that was fitted on one's own labels lies beside the graphs as ``head.npz``, so that one
-bundle serves it in every precision; without it the graphs' own logits are taken. Either are
-divided by a temperature that was fitted on held-out speech (Guo et al. 2017): no answer changes,
-and 80 % then means right four times out of five on speech like that.
+A head that was fitted on one's own labels is ``head.npz`` beside the variants, so that one file
+serves every precision; without it the graphs' own logits are used. Logits are divided by a
+temperature that was fitted on held-out speech (Guo et al. 2017): no answer changes, and 80 % then
+means right four times out of five on such speech.
 """
 
 from __future__ import annotations
 
+import io
+import math
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BundleFormatError
+from ..files import open_regular
 
 HEAD = "head.npz"
+
+MOST_WEIGHT = 1e6
+"""Largest weight. Fitted ones are below 100; the sum over a frame must not overflow."""
+
+_MOST_HEADER_BYTES = 1 << 16
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 @dataclass(frozen=True)
 class Head:
-    """From the encoder's outputs to logits."""
+    """Turns the encoder's outputs into logits."""
 
     weight: NDArray[np.float32] | None = None
-    """float32 [labels, dim]; None takes the graph's own logits."""
+    """float32 [labels, dim]; None uses the graph's own logits."""
     bias: NDArray[np.float32] | None = None
     """float32 [labels]."""
     temperature: float = 1.0
@@ -32,7 +46,15 @@ class Head:
     def __call__(
         self, frames: NDArray[np.float32], logits: NDArray[np.float32] | None
     ) -> NDArray[np.float32] | None:
-        """Frames [frames, dim] and the graph's logits → logits [frames, labels], if any."""
+        """Logits of every frame.
+
+        Args:
+            frames: float32 [frames, dim].
+            logits: those of the graph, float32 [frames, labels]; None if it has no head.
+
+        Returns:
+            float32 [frames, labels]; None for a model without any head.
+        """
         if self.weight is not None and self.bias is not None:
             logits = frames @ self.weight.T + self.bias
         if logits is None or self.temperature == 1.0:
@@ -41,19 +63,43 @@ class Head:
         return scaled
 
 
-def read_head(path: Path, labels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def read_head(path: Path, labels: int, dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weight [labels, dim] and bias [labels] of a ``head.npz``.
 
+    No more is decompressed than arrays of these shapes take.
+
     Raises:
-        BundleFormatError: it is not one.
+        BundleFormatError: the file is no head of this model.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            weight, bias = arrays["weight"], arrays["bias"]
-        if weight.ndim != 2 or weight.shape[0] != labels or bias.shape != (labels,):
-            raise ValueError(f"shapes {weight.shape} and {bias.shape} for {labels} labels")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError("it holds NaN or infinite weights")
-        return weight.astype(np.float32), bias.astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            return _array(archive, "weight", (labels, dim)), _array(archive, "bias", (labels,))
+    except KeyError as error:
+        raise BundleFormatError(f"{path}: not a head: {error.args[0]}") from None
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleFormatError(f"{path}: not a head: {error}") from None
+
+
+def _array(archive: zipfile.ZipFile, name: str, expected: tuple[int, ...]) -> NDArray[np.float32]:
+    """One array of the archive, checked before it is read."""
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise ValueError(f"{name} is encrypted or compressed in an unknown way")
+    count = math.prod(expected)
+    if info.file_size > 8 * count + _MOST_HEADER_BYTES:
+        raise ValueError(f"{name} has {info.file_size} bytes, more than {expected} floats take")
+    with archive.open(info) as file:
+        content = file.read(info.file_size)  # no more is unpacked, whatever follows
+    stream = io.BytesIO(content)
+    read_header = _READ_HEADER.get(np.lib.format.read_magic(stream))
+    if read_header is None:
+        raise ValueError(f"{name} is in an unknown version of the .npy format")
+    shape, in_columns, dtype = read_header(stream)
+    if shape != expected:
+        raise ValueError(f"{name} has the shape {shape}, and this model needs {expected}")
+    if dtype.kind != "f":
+        raise ValueError(f"{name} holds {dtype}, and not floats")
+    values = np.frombuffer(content, dtype, count, stream.tell()).astype(np.float64)
+    if not (np.abs(values) <= MOST_WEIGHT).all():  # NaN too
+        raise ValueError(f"{name} holds values beyond ±{MOST_WEIGHT:g}, or NaN")
+    return values.reshape(expected, order="F" if in_columns else "C").astype(np.float32)

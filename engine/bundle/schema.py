@@ -88,6 +88,8 @@ def _manifest(fields: Fields) -> Manifest:
     ids = [label.id for label in manifest.labels]
     if len(set(ids)) < len(ids):
         raise fields.wrong("labels", "labels of different ids", ids)
+    if manifest.head is not None and not ids:
+        raise fields.wrong("labels", "those of the head", ids)
     return manifest
 
 

@@ -1,14 +1,17 @@
 """A head of one's own, confidence that means something, and answers that are not given."""
 
 import dataclasses
+import io
 import json
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import locate
-from emotion2vec_edge.engine.bundle.head import Head
+from emotion2vec_edge.engine.bundle.head import Head, read_head
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.manifest import BundleFile, Calibration, Label
 from emotion2vec_edge.engine.errors import BundleFormatError, BundleTamperedError, OptionError
@@ -47,17 +50,110 @@ def test_a_head_takes_the_place_of_the_graphs_own(copy, example, recognizer, rng
     assert set(next(iter(found.stream([samples]))).scores) == set(found.labels)
 
 
+def npy(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def npz(weight, bias, compression=zipfile.ZIP_STORED):
+    """Bytes of a head.npz of two .npy files, or of what stands for them."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, array in (("weight.npy", weight), ("bias.npy", bias)):
+            archive.writestr(name, array if isinstance(array, bytes) else npy(array))
+    return content.getvalue()
+
+
+GOOD = np.zeros((3, 8)), np.zeros(3)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_heads_of_every_float_are_read(tmp_path, rng, dtype, order):
+    weight = np.asarray(rng.standard_normal((3, 8)), dtype, order)
+    bias = np.asarray(rng.standard_normal(3), dtype)
+    (tmp_path / "head.npz").write_bytes(npz(weight, bias, zipfile.ZIP_DEFLATED))
+    read = read_head(tmp_path / "head.npz", 3, 8)
+    np.testing.assert_array_equal(read[0], weight.astype(np.float32))
+    np.testing.assert_array_equal(read[1], bias.astype(np.float32))
+    assert {array.dtype for array in read} == {np.dtype("<f4")}
+
+
+def huge_header(shape):
+    """A small .npy that says that it holds a large array."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
-    ("weight", "bias"),
+    ("content", "message"),
     [
-        (np.zeros((2, 8)), np.zeros(3)),
-        (np.zeros(8), np.zeros(3)),
-        (np.full((3, 8), np.nan), np.zeros(3)),
+        (b"", "File is not a zip file"),
+        (b"no zip at all", "File is not a zip file"),
+        (npz(*GOOD)[:-30], "not a zip file"),
+        (npz(*GOOD).replace(b"weight.npy", b"height.npy"), "no item named 'weight.npy'"),
+        (npz(np.zeros((2, 8)), np.zeros(3)), r"weight has the shape \(2, 8\), .* needs \(3, 8\)"),
+        (npz(np.zeros((3, 9)), np.zeros(3)), r"weight has the shape \(3, 9\)"),
+        (npz(np.zeros(8), np.zeros(3)), r"weight has the shape \(8,\)"),
+        (npz(np.zeros((3, 8)), np.zeros((3, 1))), r"bias has the shape \(3, 1\)"),
+        (npz(np.full((3, 8), np.nan), np.zeros(3)), "NaN"),
+        (npz(np.zeros((3, 8)), np.full(3, -np.inf)), "bias holds values beyond"),
+        (npz(np.full((3, 8), 3e38), np.zeros(3)), r"weight holds values beyond ±1e\+06"),
+        (npz(np.zeros((3, 8), np.int64), np.zeros(3)), "weight holds int64, and not floats"),
+        (npz(np.zeros((3, 8), "U3"), np.zeros(3)), "and not floats"),
+        (npz(npy(np.zeros((3, 8)))[:-1], np.zeros(3)), "buffer is smaller"),
+        (npz(b"\x93NUMPY\x03\x00", np.zeros(3)), "unknown version of the .npy format"),
+        (npz(b"\x93NUMPY\x01\x00\xff\xff{", np.zeros(3)), "EOF"),
+        (npz(huge_header((1 << 40, 8)), np.zeros(3)), "weight has the shape"),
+        (npz(huge_header((3, 8)), np.zeros(3)), "buffer is smaller"),
+        (npz(bytes(10 << 20), np.zeros(3), zipfile.ZIP_DEFLATED), "10485760 bytes, more than"),
+        (npz(*GOOD, zipfile.ZIP_LZMA), "compressed in an unknown way"),
     ],
+    ids=range(20),
 )
-def test_what_is_no_head_is_refused(copy, weight, bias):
-    add_head(copy, weight, bias, ["a", "b", "c"])
-    with pytest.raises(BundleFormatError, match="not a head"):
+def test_what_is_no_head_is_refused(tmp_path, content, message):
+    (tmp_path / "head.npz").write_bytes(content)
+    with pytest.raises(BundleFormatError, match=f"head.npz: not a head: .*{message}"):
+        read_head(tmp_path / "head.npz", 3, 8)
+
+
+def test_an_array_of_objects_is_never_unpickled(tmp_path):
+    content = io.BytesIO()
+    np.save(content, np.full((3, 8), None), allow_pickle=True)
+    (tmp_path / "head.npz").write_bytes(npz(content.getvalue(), np.zeros(3)))
+    with pytest.raises(BundleFormatError, match="holds object, and not floats"):
+        read_head(tmp_path / "head.npz", 3, 8)
+
+
+def test_a_bomb_takes_no_memory(tmp_path):
+    """The size in the archive's list may lie: no more is unpacked than it says, and a checksum."""
+    packed = bytearray(
+        npz(npy(np.zeros((3, 8))) + bytes(50 << 20), *GOOD[1:], zipfile.ZIP_DEFLATED)
+    )
+    real = (len(npy(np.zeros((3, 8)))) + (50 << 20)).to_bytes(4, "little")
+    (tmp_path / "head.npz").write_bytes(packed.replace(real, (320).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleFormatError, match="Bad CRC-32"):
+            read_head(tmp_path / "head.npz", 3, 8)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_head_of_another_size_than_the_model_is_refused(copy):
+    add_head(copy, np.zeros((3, 8)), np.zeros(3), ["a", "b", "c"])
+    with pytest.raises(BundleFormatError, match=r"needs \(3, 192\)"):
+        Recognizer.load(copy)
+
+
+def test_a_head_without_labels_is_refused(copy):
+    add_head(copy, np.zeros((0, 8)), np.zeros(0), [])
+    with pytest.raises(BundleFormatError, match="labels should be those of the head"):
         Recognizer.load(copy)
 
 
