@@ -169,9 +169,12 @@ def _placed(items: Iterable[InputFile]) -> list[InputFile]:
 
 def _folders_as_places(items: Iterable[InputFile]) -> set[str]:
     """Places whose files would have the name of a folder: ``a.wav`` beside ``a.wav.json/``."""
-    folders = {
-        str(folder).casefold() for item in items for folder in PurePosixPath(item.place).parents
-    }
+    folders: set[str] = set()
+    for item in items:
+        folder = os.path.dirname(item.place.casefold())
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = os.path.dirname(folder)
     return {
         folder.removesuffix(suffix)
         for folder in folders

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import OutputError
-from ..files import reported, write_file
+from ..files import printable, reported, write_file
 from .rows import FailureRow, ResultRow, Row, RowError, parse_line, row_line
 
 WORK = ".work"
@@ -255,7 +255,8 @@ class OutputFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OutputError(
-                    f"{path}: another run is writing there; wait for it, or give another folder"
+                    f"{printable(str(path))}: another run is writing there; wait for it, or give "
+                    "another folder"
                 ) from None
             opened.callback(shutil.rmtree, self.work, ignore_errors=True)
             for left in self.work.iterdir():

@@ -15,6 +15,7 @@ import click
 
 from ..display import share_bar
 from ..errors import E2VError, OptionError
+from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
 from .options import intake_options, model_options, report_options
 from .progress import TerminalProgress
@@ -116,7 +117,8 @@ def batch(
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:
                 _follow(map(interruption.passed, outcomes), batch_run.progress)
         except (E2VError, KeyboardInterrupt):
-            click.echo(f"e2v: what is done is in {output}; the same -o goes on there", err=True)
+            place = printable(str(output))
+            click.echo(f"e2v: what is done is in {place}; the same -o goes on there", err=True)
             raise
     if batch_run.summary is not None:
         _tell(batch_run.summary, output)
@@ -147,12 +149,13 @@ def _tell_foreign(folder: OutputFolder) -> None:
         if log.foreign_lines:
             lines = "1 line" if log.foreign_lines == 1 else f"{log.foreign_lines} lines"
             target = log.foreign_path.name
-            click.echo(f"e2v: {log.path}: {lines} not of a batch, moved to {target}", err=True)
+            place = printable(str(log.path))
+            click.echo(f"e2v: {place}: {lines} not of a batch, moved to {target}", err=True)
 
 
 def _tell(summary: Summary, output: Path) -> None:
     run = summary.this_run
-    line = f"{output}: {summary.recognized} recognized, {summary.failures} failed"
+    line = f"{printable(str(output))}: {summary.recognized} recognized, {summary.failures} failed"
     if run.skipped:
         line += f" ({run.skipped} done before)"
     if run.audio_seconds:

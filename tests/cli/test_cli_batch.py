@@ -139,3 +139,11 @@ def test_a_list_with_names_of_any_bytes(calls, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert b"2 recognized, 0 failed" in done.stdout
+
+
+def test_an_output_folder_with_any_name(calls, tmp_path):
+    out = os.fsdecode(bytes(tmp_path) + b"/out\xff")
+    done = e2v(calls / "day0", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert r"out\xff: 4 recognized, 0 failed" in done.stdout
+    assert "(4 done before)" in e2v(calls / "day0", "-o", out).stdout
