@@ -30,7 +30,7 @@ from .checkpoint.calibration import read_calibration
 from .checkpoint.folder import Checkpoint, load_checkpoint
 from .graph import OPSET, export_graphs, export_single_file
 from .hub import Source
-from .output import check_free
+from .output import check_output
 from .parity import check_bundle, check_single_file
 
 UNSTATED = "not stated by the checkpoint; see where it comes from"
@@ -59,7 +59,7 @@ def export_bundle(
         OptionError: the output exists already.
         OutputError: the output cannot be written.
     """
-    check_free(settings.output, overwrite=settings.overwrite)
+    check_output(settings.output, MANIFEST, overwrite=settings.overwrite)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(source.folder)
     with atomic_folder(settings.output, MANIFEST) as folder:
@@ -81,7 +81,7 @@ def export_merged(
     """Export a checkpoint as one ``.onnx`` for other servers; raises as :func:`export_bundle`."""
     if settings.output.suffix != ".onnx":
         raise OptionError(f"{settings.output}: with --single-file the output ends in .onnx")
-    check_free(settings.output, overwrite=settings.overwrite)
+    check_output(settings.output, None, overwrite=settings.overwrite)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(source.folder)
     output = settings.output

@@ -10,6 +10,7 @@ from emotion2vec_edge.engine.bundle import schema
 from emotion2vec_edge.engine.bundle.manifest import Calibration
 from emotion2vec_edge.engine.errors import CheckpointError
 from emotion2vec_edge.engine.fields import read_json
+from emotion2vec_edge.engine.files import write_file
 
 CALIBRATION = "calibration.json"
 
@@ -34,4 +35,4 @@ def write_calibration(folder: Path, calibration: Calibration, licence: str | Non
     """Write ``calibration.json`` into a checkpoint folder."""
     document = asdict(calibration) | ({} if licence is None else {"licence": licence})
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    (folder / CALIBRATION).write_text(text, encoding="utf-8")
+    write_file(folder / CALIBRATION, text.encode())

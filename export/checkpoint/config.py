@@ -33,7 +33,7 @@ class ModelConfig:
     norm_eps: float
     norm_affine: bool
     normalize: bool
-    """Whether the whole clip is brought to zero mean and unit variance first."""
+    """True if the whole clip is brought to zero mean and unit variance first."""
     conv_layers: tuple[ConvLayer, ...]
     conv_pos_width: int
     conv_pos_depth: int
@@ -65,7 +65,7 @@ class ModelConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame hears."""
+        """Samples that one frame depends on."""
         field, jump = 1, 1
         for layer in self.conv_layers:
             field += (layer.kernel - 1) * jump
@@ -74,7 +74,7 @@ class ModelConfig:
 
     @property
     def frontend_values(self) -> int:
-        """Values a second of the widest layer of the front-end."""
+        """Values that the widest layer of the front-end computes for each second of audio."""
         widest, rate = 0.0, float(SAMPLE_RATE)
         for layer in self.conv_layers:
             rate /= layer.stride
@@ -91,7 +91,7 @@ def config_document(
     mlp_ratio: float = 4.0,
     conv_spec: str = CONV_SPEC,
 ) -> dict[str, Any]:
-    """A ``config.yaml`` as a document, with every field that FunASR wants."""
+    """The content of a ``config.yaml``, with every field that FunASR requires."""
     audio = {
         "type": "AUDIO", "prenet_depth": prenet_depth, "prenet_layerdrop": 0.05,
         "prenet_dropout": 0.1, "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0,

@@ -13,6 +13,7 @@ import yaml
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.manifest import Label
 from emotion2vec_edge.engine.errors import CheckpointError
+from emotion2vec_edge.engine.files import atomic_file, write_file
 
 from ..model.emotion2vec import Emotion2vec
 from .config import ModelConfig, read_config
@@ -84,7 +85,7 @@ def read_yaml(path: Path) -> Any:
 def write_checkpoint(
     folder: Path, document: Mapping[str, Any], model: Emotion2vec, tokens: Sequence[str]
 ) -> None:
-    """Write a checkpoint folder that FunASR and :func:`load_checkpoint` read.
+    """Write a checkpoint that FunASR and :func:`load_checkpoint` read; no file is half-written.
 
     Args:
         folder: an existing folder.
@@ -99,6 +100,7 @@ def write_checkpoint(
         if tensor.numel()  # zero extra tokens have no parameter in FunASR
     }
     text = yaml.safe_dump(dict(document), allow_unicode=True, sort_keys=False)
-    (folder / CONFIG).write_text(text, encoding="utf-8")
-    (folder / TOKENS).write_text("\n".join(tokens) + "\n", encoding="utf-8")
-    torch.save({"model": weights}, folder / WEIGHTS)
+    write_file(folder / CONFIG, text.encode())
+    write_file(folder / TOKENS, "".join(f"{token}\n" for token in tokens).encode())
+    with atomic_file(folder / WEIGHTS) as file:
+        torch.save({"model": weights}, file)

@@ -1,16 +1,19 @@
-"""A bundle with a new head, made on the box itself: the engine's embeddings, no torch, no onnx."""
+"""A bundle with a new head, made on the edge box itself: no torch and no onnx."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import AudioError, Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+from emotion2vec_edge.engine.bundle.bundle import Bundle
 from emotion2vec_edge.engine.bundle.head import HEAD
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.locate import open_bundle
@@ -28,10 +31,20 @@ from emotion2vec_edge.engine.files import atomic_folder
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
-from ..output import check_free
+from ..output import check_output
 from .card import head_card
 from .checks import check_clips, listed
 from .fitting import FittedHead, fit_head
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Clips after the encoder."""
+
+    embeddings: NDArray[np.float32]
+    """float32 [clips, dim]."""
+    answers: list[str] | None
+    """Emotion that the bundle's own head gives for each clip; None if some have none."""
 
 
 def finetune_bundle(
@@ -48,22 +61,47 @@ def finetune_bundle(
         model: path or name of a bundle.
         clips: the speech; its labels become the model's.
         output: folder of the new bundle.
-        overwrite: replace a bundle that is there.
-        progress: receives the number of clips, then of fits, that are done.
+        overwrite: replace a bundle that exists.
+        progress: receives the clips, then the fits, that are done.
 
     Raises:
-        OptionError: clips that cannot be learned from, all by name, or an output that exists.
+        OptionError: unusable clips, all by name, or an output that exists.
         BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
         OutputError: the bundle cannot be written.
     """
-    check_free(output, overwrite=overwrite)
+    check_output(output, MANIFEST, overwrite=overwrite)
     labels = check_clips(clips, None)
     bundle = open_bundle(model)
-    # fp32 where it is there: the head serves every precision, and the others lie around fp32.
+    # The head serves every precision, and the embeddings of the others lie around those of fp32.
     precision: PrecisionChoice = "fp32" if "fp32" in bundle.manifest.variants else "auto"
     recognizer = Recognizer.load(bundle.folder, precision=precision)
-    encoder = encoder_id(bundle.manifest)
-    size = 4 * bundle.manifest.architecture.embed_dim
+    encoded = _encode(recognizer, clips, progress)
+    index = {label: i for i, label in enumerate(labels)}
+    comparable = encoded.answers is not None and set(labels) <= set(recognizer.labels)
+    fitted = fit_head(
+        encoded.embeddings,
+        np.array([index[clip.label or ""] for clip in clips]),
+        labels,
+        [clip.voice for clip in clips],
+        np.array([index.get(answer, -1) for answer in encoded.answers or ()])
+        if comparable
+        else None,
+        progress,
+    )
+    with atomic_folder(output, MANIFEST) as folder:
+        manifest = _write(bundle, fitted, folder, output.name)
+    return manifest, fitted
+
+
+def _encode(recognizer: Recognizer, clips: Sequence[LabelledClip], progress: Progress) -> _Encoded:
+    """Encode the clips that do not come with an embedding of the same encoder.
+
+    Raises:
+        OptionError: clips that cannot be used, all by name.
+    """
+    manifest = recognizer.bundle.manifest
+    encoder = encoder_id(manifest)
+    size = 4 * manifest.architecture.embed_dim
     embeddings, answers, problems = [], [], []
     for number, clip in enumerate(clips, 1):
         if clip.encoder == encoder and len(clip.embedding or b"") == size:
@@ -80,36 +118,26 @@ def finetune_bundle(
         progress("embeddings", number, len(clips))
     if problems:
         raise OptionError(listed("these recordings cannot be learned from", problems))
-    index = {label: i for i, label in enumerate(labels)}
-    truth = np.array([index[clip.label or ""] for clip in clips])
-    # Kept embeddings come without the model's answer.
-    comparable = len(answers) == len(clips) and set(labels) <= set(recognizer.labels)
-    fitted = fit_head(
-        np.array(embeddings),
-        truth,
-        labels,
-        [clip.voice for clip in clips],
-        np.array([index.get(answer, -1) for answer in answers]) if comparable else None,
-        progress,
-    )
+    return _Encoded(np.array(embeddings), answers if len(answers) == len(clips) else None)
+
+
+def _write(bundle: Bundle, fitted: FittedHead, folder: Path, name: str) -> Manifest:
+    """Fill a folder with the variants of a bundle, the new head, the manifest and the card."""
+    for variant in bundle.manifest.variants.values():
+        for file in variant.files:
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / file.path, folder / file.path)
+    np.savez(folder / HEAD, weight=fitted.weight, bias=fitted.bias)
     shown = {label.id: label for label in bundle.manifest.labels}
-    source = dataclasses.replace(
-        bundle.manifest.source, head={"fitted_on": "own speech", **fitted.evidence}
+    head = {"fitted_on": "own speech", **fitted.evidence.to_dict()}
+    manifest = dataclasses.replace(
+        bundle.manifest,
+        name=name,
+        source=dataclasses.replace(bundle.manifest.source, head=head),
+        labels=tuple(shown.get(label, Label(label, label)) for label in fitted.labels),
+        head=BundleFile(HEAD, (folder / HEAD).stat().st_size, sha256_of(folder / HEAD)),
+        calibration=fitted.calibration,
     )
-    with atomic_folder(output, MANIFEST) as folder:
-        for variant in bundle.manifest.variants.values():
-            for file in variant.files:
-                (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(bundle.folder / file.path, folder / file.path)
-        np.savez(folder / HEAD, weight=fitted.weight, bias=fitted.bias)
-        manifest = dataclasses.replace(
-            bundle.manifest,
-            name=output.name,
-            source=source,
-            labels=tuple(shown.get(label, Label(label, label)) for label in labels),
-            head=BundleFile(HEAD, (folder / HEAD).stat().st_size, sha256_of(folder / HEAD)),
-            calibration=fitted.calibration,
-        )
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        (folder / CARD).write_text(head_card(manifest, fitted), encoding="utf-8")
-    return manifest, fitted
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    (folder / CARD).write_text(head_card(manifest, fitted), encoding="utf-8")
+    return manifest

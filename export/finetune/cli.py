@@ -1,30 +1,24 @@
-"""``e2v finetune``: a head for one's own labels, all weights on own speech, or a new model."""
+"""``e2v finetune``: a head for other labels, all weights on new speech, or a new model."""
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
-from emotion2vec_edge.engine.cli.signals import sigterm_interrupts
 from emotion2vec_edge.engine.errors import MissingExtraError
-from emotion2vec_edge.engine.progress import Progress
 
-ARENA = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "68719476736",
-    "MALLOC_TOP_PAD_": "268435456",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
-"""glibc reads these when a process starts: it keeps freed memory instead of giving it back and
-faulting it in again, page by page, at every step. Without, a step takes two to five times as long.
-"""
+from .memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+
+    from .training.train import TrainingSettings
+
+TRAINING_EXTRAS = "pip install 'emotion2vec-edge[cpu,export,finetune]'"
 
 
 @click.command()
@@ -53,11 +47,11 @@ faulting it in again, page by page, at every step. Without, a step takes two to 
     "--split",
     default="train",
     show_default=True,
-    help="Rows of this split are taken, and rows that name none.",
+    help="Split to take from the manifest; rows without a split are taken too.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Training steps, with --all or --new.")
 @click.option("--learning-rate", type=float, help="Highest learning rate.")
-@click.option("--batch-seconds", type=click.FloatRange(2), help="Audio in one step, in seconds.")
+@click.option("--batch-seconds", type=click.FloatRange(2), help="Seconds of audio in one step.")
 @click.option(
     "--validation",
     type=click.FloatRange(0.01, 0.5),
@@ -65,20 +59,26 @@ faulting it in again, page by page, at every step. Without, a step takes two to 
     show_default=True,
     help="Share of the clips, as whole speakers, that is held out.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of everything random in a training.",
+)
 @click.option("--licence", help="Licence of the new weights, recorded with them.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle or checkpoint that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle or checkpoint that exists.")
 def finetune(
-    model: str | None, data: Path, output: Path, mode: str | None, new: str | None, split: str,
-    steps: int | None, learning_rate: float | None, batch_seconds: float | None,
-    validation: float, seed: int, licence: str | None, overwrite: bool,
+    model: str | None, data: Path, output: Path, mode: Literal["head", "all"] | None,
+    new: str | None, split: str, steps: int | None, learning_rate: float | None,
+    batch_seconds: float | None, validation: float, seed: int, licence: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Fit MODEL to labelled speech.
 
     With --head, MODEL is a bundle (no torch is needed, and the result is a bundle) or a FunASR
     checkpoint (the result is one); any set of labels will do. With --all it is a checkpoint, whose
-    labels the speech must have. A training that was stopped goes on when the same command is given
-    again.
+    labels the speech must have. A training that was stopped continues when the same command is
+    given again.
     """
     from emotion2vec_edge.engine.corpora.labelled import read_corpus
 
@@ -88,67 +88,60 @@ def finetune(
         raise click.UsageError("--new trains from nothing: without MODEL, --head or --all")
     if new is None and mode is None:
         raise click.UsageError("give --head (minutes) or --all (hours)")
+    if mode == "head" and (steps, learning_rate, batch_seconds) != (None, None, None):
+        raise click.UsageError("--steps and its like are for --all and --new")
     clips = read_corpus(data, split)
-    progress = TerminalProgress()
     if mode == "head":
-        if any(value is not None for value in (steps, learning_rate, batch_seconds)):
-            raise click.UsageError("--steps and its like are for --all and --new")
-        with progress:
-            summary = _head(str(model), clips, output, overwrite=overwrite, progress=progress)
-        click.echo(summary)
+        click.echo(_fit_head(str(model), clips, output, overwrite=overwrite))
         return
-    _keep_memory()
+    keep_freed_memory()
     try:
-        from .training.train import TrainingSettings, train
+        from .training.train import TrainingSettings
     except ImportError as error:
-        raise MissingExtraError(
-            f"training needs torch ({error}): pip install 'emotion2vec-edge[cpu,export,finetune]'"
-        ) from None
-    changed = {"steps": steps, "learning_rate": learning_rate, "batch_seconds": batch_seconds}
-    order = TrainingSettings(
-        output=output,
-        model=model,
-        shape=new,
-        validation=validation,
-        licence=licence,
-        overwrite=overwrite,
-        changed={k: v for k, v in {**changed, "seed": seed}.items() if v is not None},
+        raise MissingExtraError(f"training needs torch ({error}): {TRAINING_EXTRAS}") from None
+    settings = TrainingSettings(
+        output=output, model=model, shape=new, validation=validation, licence=licence,
+        overwrite=overwrite, seed=seed, steps=steps, learning_rate=learning_rate,
+        batch_seconds=batch_seconds,
+    )  # fmt: skip
+    click.echo(_train(settings, clips))
+
+
+def _fit_head(model: str, clips: Sequence[LabelledClip], output: Path, *, overwrite: bool) -> str:
+    """Fit a head; returns the summary to print."""
+    from .card import evidence_lines
+
+    with TerminalProgress() as progress:
+        if (Path(model) / "model.pt").is_file():
+            try:
+                from .checkpoint_head import finetune_checkpoint
+            except ImportError as error:
+                raise MissingExtraError(
+                    f"a checkpoint's head needs torch ({error}): {TRAINING_EXTRAS}; a bundle's "
+                    "does not"
+                ) from None
+            folder = Path(model)
+            fitted = finetune_checkpoint(
+                folder, clips, output, overwrite=overwrite, progress=progress
+            )
+        else:
+            from .bundle_head import finetune_bundle
+
+            _, fitted = finetune_bundle(
+                model, clips, output, overwrite=overwrite, progress=progress
+            )
+    return "\n".join([f"{output}: a head for {', '.join(fitted.labels)}", *evidence_lines(fitted)])
+
+
+def _train(settings: TrainingSettings, clips: Sequence[LabelledClip]) -> str:
+    """Train; returns the summary to print."""
+    from .training.train import train
+
+    with TerminalProgress() as progress:
+        evidence = train(settings, clips, progress, progress.say)
+    return (
+        f"{settings.output}: mean UA {evidence.ua:.3f} on {evidence.held_out_clips} clips of "
+        f"held-out {evidence.held_out_by}; temperature {evidence.temperature:.2f}, ECE "
+        f"{evidence.ece_before:.3f} → {evidence.ece:.3f}; next: "
+        f"e2v export {settings.output} -o BUNDLE --precision int8"
     )
-    with progress, sigterm_interrupts():
-        facts = train(order, clips, progress, progress.say)
-    click.echo(
-        f"{output}: mean UA {facts['ua']:.3f} on {facts['held_out_clips']} clips of held-out "
-        f"{facts['who']}; temperature {facts['temperature']:.2f}, ECE {facts['ece_before']:.3f} → "
-        f"{facts['ece']:.3f}; next: e2v export {output} -o BUNDLE --precision int8"
-    )
-
-
-def _head(model: str, clips: Any, output: Path, *, overwrite: bool, progress: Progress) -> str:
-    from .card import fitted_lines
-
-    if (Path(model) / "model.pt").is_file():
-        try:
-            from .checkpoint_head import finetune_checkpoint
-        except ImportError as error:
-            raise MissingExtraError(
-                f"a checkpoint's head needs torch ({error}): pip install "
-                "'emotion2vec-edge[cpu,export,finetune]'; a bundle's does not"
-            ) from None
-        fitted = finetune_checkpoint(
-            Path(model), clips, output, overwrite=overwrite, progress=progress
-        )
-    else:
-        from .bundle_head import finetune_bundle
-
-        _, fitted = finetune_bundle(model, clips, output, overwrite=overwrite, progress=progress)
-    return "\n".join([f"{output}: a head for {', '.join(fitted.labels)}", *fitted_lines(fitted)])
-
-
-def _keep_memory() -> None:
-    """Start this process anew under :data:`ARENA`, once, where the C library is glibc."""
-    if platform.libc_ver()[0] != "glibc" or "MALLOC_TOP_PAD_" in os.environ:
-        return
-    if Path(sys.argv[0]).name != "e2v":  # as a library, or in a test: the process is not ours
-        return
-    command = [sys.executable, "-m", "emotion2vec_edge.engine.cli", *sys.argv[1:]]
-    os.execve(sys.executable, command, {**os.environ, **ARENA})  # noqa: S606 - our own arguments

@@ -1,4 +1,4 @@
-"""Embeddings and answers of a torch model for whole clips."""
+"""Embeddings and logits of a torch model for whole clips."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from emotion2vec_edge.engine.progress import Progress, no_progress
 from ..model.emotion2vec import Emotion2vec
 from .speech import Speech
 
-
-def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
-    """What a model answers to whole clips: float32 [clips, labels]."""
-    with torch.no_grad():
-        answers: Tensor = model.encoder.head(torch.from_numpy(embeddings_of(model, speech)))  # type: ignore[misc]
-    return answers.numpy()
+BATCH = 16
+"""Clips of similar length that are encoded at once."""
 
 
 def embeddings_of(
     model: Emotion2vec, speech: Speech, progress: Progress = no_progress
 ) -> NDArray[np.float32]:
-    """Mean frames of whole clips: float32 [clips, dim]; ``progress`` receives how many are done."""
+    """Mean frames of whole clips: float32 [clips, dim]."""
     order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
     means = np.zeros((len(speech), model.config.embed_dim), np.float32)
     with torch.no_grad():
-        for start in range(0, len(order), 16):
-            picked = order[start : start + 16]
+        for start in range(0, len(order), BATCH):
+            picked = order[start : start + BATCH]
             waves, lengths = padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
             means[picked] = model(waves, lengths)[1].numpy()
             progress("embeddings", start + len(picked), len(order))
     return means
 
 
+def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
+    """Logits of whole clips: float32 [clips, labels]."""
+    with torch.no_grad():
+        logits: Tensor = model.encoder.head(torch.from_numpy(embeddings_of(model, speech)))  # type: ignore[misc]
+    return logits.numpy()
+
+
 def padded(waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     """A batch of clips [batch, samples], zero beyond their lengths [batch]."""
     tensors = [torch.from_numpy(wave) for wave in waves]
-    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-    return padded, torch.tensor([len(wave) for wave in waves])
+    batch = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+    return batch, torch.tensor([len(wave) for wave in waves])

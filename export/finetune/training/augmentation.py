@@ -1,8 +1,8 @@
-"""What happens to training speech before the model hears it, and what the front-end should see.
+"""Random changes to training speech, so that a model does not learn the corpus instead of the mood.
 
-Corpora differ in room, microphone, level and codec more than people differ in mood, and a network
-learns the corpus before it learns the mood. Everything here makes those differences worthless: it
-changes how a clip was recorded, hardly ever what was felt.
+Corpora differ in room, microphone, level and codec more than moods differ. Every effect here
+changes how a clip was recorded and hardly ever the emotion in it, which makes those differences
+worthless.
 """
 
 from __future__ import annotations
@@ -22,22 +22,26 @@ from torch import Tensor
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 
 from ...model.padding import normalized_batch
+from .mel import MEL_CORNER
+
+REVERB_SAMPLES = SAMPLE_RATE // 4
+"""Length of a room's impulse response."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of each; a share is the part of the clips that it happens to."""
+    """Strength of each effect; a ``_share`` is the share of the clips that get it."""
 
     speed: tuple[float, float] = (0.85, 1.2)
-    """Slowest and fastest resampling, which moves pitch and formants too: other speakers."""
+    """Slowest and fastest resampling. It moves pitch and formants too, as another speaker would."""
     codec_share: float = 0.05
-    """A lossy codec at a low bit rate, or telephone's 8-bit companding."""
+    """A lossy codec at a low bit rate, or the telephone's 8-bit companding."""
     equalizer_db: float = 4.0
-    """Standard deviation of the gain of each band of a random equalizer, another microphone."""
+    """Standard deviation of the gain of each band of a random equalizer: another microphone."""
     band_share: float = 0.15
     """Low and high frequencies cut off, as by a telephone."""
     notch_share: float = 0.25
-    """Up to two bands taken out."""
+    """Up to two frequency bands removed."""
     reverb_share: float = 0.15
     noise_share: float = 0.3
     noise_db: tuple[float, float] = (3.0, 35.0)
@@ -45,8 +49,9 @@ class Augmentation:
     gain_db: float = 3.0
     """Slow changes of the level inside a clip."""
     other_share: float = 0.1
-    """Another clip of the batch underneath; the label is shared out by loudness."""
+    """Another clip of the batch mixed in; the label is shared out by loudness."""
     other_db: tuple[float, float] = (0.0, 15.0)
+    """Level of the clip above the one that is mixed in."""
 
 
 def resampled(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -56,14 +61,10 @@ def resampled(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32
 
 
 def coded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Through a lossy codec and back: float32 [samples], as long as before."""
+    """Encode and decode with a random lossy codec: float32 [samples], of the same length."""
     peak = float(np.abs(samples).max()) or 1.0
-    if rng.random() < 0.3:  # G.711 µ-law
-        companded = np.sign(samples) * np.log1p(255 * np.abs(samples) / peak) / math.log(256)
-        companded = np.round(companded * 127) / 127
-        return (np.sign(companded) * np.expm1(np.abs(companded) * math.log(256)) / 255).astype(
-            np.float32
-        )
+    if rng.random() < 0.3:
+        return companded(samples, peak)
     kind, subtype = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))[int(rng.integers(2))]
     file = io.BytesIO()
     level = float(rng.uniform(0.7, 1.0))
@@ -76,103 +77,138 @@ def coded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     return np.pad(out, (0, max(0, len(samples) - len(out))))[: len(samples)]
 
 
+def companded(samples: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Round to the 8 bits of G.711 µ-law, relative to the peak: float32 [samples]."""
+    law = np.sign(samples) * np.log1p(255 * np.abs(samples) / peak) / math.log(256)
+    law = np.round(law * 127) / 127
+    return (np.sign(law) * np.expm1(np.abs(law) * math.log(256)) / 255).astype(np.float32)
+
+
+class Draws:
+    """Random numbers for the clips of a batch.
+
+    The effects draw in a fixed order from one generator, so a training can be repeated and resumed.
+    """
+
+    def __init__(self, batch: int, generator: torch.Generator) -> None:
+        self.batch, self.generator = batch, generator
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """float32 [batch, 1]."""
+        return low + (high - low) * torch.rand(self.batch, 1, generator=self.generator)
+
+    def happens(self, share: float) -> Tensor:
+        """1 for about ``share`` of the clips, else 0: float32 [batch, 1]."""
+        return (torch.rand(self.batch, 1, generator=self.generator) < share).float()
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal: float32 [batch, *shape]."""
+        return torch.randn(self.batch, *shape, generator=self.generator)
+
+    def curve(self, points: int, size: int) -> Tensor:
+        """Straight lines between random points: float32 [batch, size]."""
+        points_drawn = self.normal(1, points)
+        return F.interpolate(points_drawn, size, mode="linear", align_corners=True)[:, 0]
+
+
 def augment(
     waves: Tensor, lengths: Tensor, settings: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Change a batch of clips.
+    """Change a batch of clips at random.
 
     Args:
         waves: float32 [batch, samples], each normalised, zero beyond its length.
         lengths: int64 [batch].
-        settings: how much.
-        generator: where chance comes from.
+        settings: strength of each effect.
+        generator: source of all random numbers.
 
     Returns:
-        waves as before, changed and normalised anew; which clip of the batch lies underneath each,
+        the changed waves, normalised again; the clip of the batch that is mixed into each,
         int64 [batch]; and its share of the sound, float32 [batch], 0 for most.
     """
     batch, samples = waves.shape
+    draws = Draws(batch, generator)
+    waves = _gain(waves, settings, draws)
+    # Before the room and the microphone, which both clips then share.
+    waves, partner, share = _mixed(waves, settings, draws)
 
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(batch, *shape, generator=generator)
-
-    def happens(share: float) -> Tensor:
-        return (torch.rand(batch, 1, generator=generator) < share).float()
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(batch, *shape, generator=generator)
-
-    # A slow gain: a straight line between five levels.
-    levels = F.interpolate(normal(1, 5), samples, mode="linear", align_corners=True)[:, 0]
-    waves = waves * 10 ** (levels * settings.gain_db / 40)
-
-    # Another clip underneath, before the room and the microphone, which both then share.
-    partner = (torch.arange(batch) + 1) % batch
-    ratio = 10 ** (-uniform(*settings.other_db, 1) / 20) * happens(settings.other_share)
-    waves = waves + ratio * waves[partner]
-    share = (ratio / (1 + ratio))[:, 0]
-
-    size = 2 ** math.ceil(math.log2(samples + SAMPLE_RATE // 4))
+    size = 2 ** math.ceil(math.log2(samples + REVERB_SAMPLES))
     spectrum = torch.fft.rfft(waves, size)
-    bins = spectrum.shape[1]
-    # Everything is drawn on a mel-like axis, as ears and formants are.
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, bins)
-    position = torch.log1p(hertz / 700) / math.log1p(SAMPLE_RATE / 2 / 700)  # 0 … 1
-
-    tail = torch.arange(SAMPLE_RATE // 4) / SAMPLE_RATE
-    decay = torch.exp(-6.9 * tail / uniform(0.1, 0.6, 1))
-    room = decay * torch.randn(batch, len(tail), generator=generator)
-    room = room / room.square().sum(dim=1, keepdim=True).sqrt()
-    room = room * 10 ** (-uniform(0, 15, 1) / 20) * happens(settings.reverb_share)
-    room[:, 0] += 1
-    spectrum = spectrum * torch.fft.rfft(room, size)
-
-    curve = F.interpolate(normal(1, 8), bins, mode="linear", align_corners=True)[:, 0]
-    curve = torch.gather(curve, 1, (position * (bins - 1)).long().expand(batch, -1))
-    curve = curve + 1.5 * normal(1) * (position - 0.5)
-    gain_db = curve * settings.equalizer_db * uniform(0, 1, 1)
-    low, high = uniform(60, 350, 1), uniform(2800, 7500, 1)
-    outside = F.relu(1 - hertz / low) * 30 + F.relu(hertz / high - 1) * 150
-    gain_db = gain_db - outside.clamp_max(40) * happens(settings.band_share)
-    for _ in range(2):
-        width, start = uniform(0.01, 0.12, 1), uniform(0, 0.95, 1)
-        inside = ((position > start) & (position < start + width)).float()
-        gain_db = gain_db - inside * uniform(10, 50, 1) * happens(settings.notch_share)
-    spectrum = spectrum * 10 ** (gain_db / 20)
-
-    noise = torch.complex(normal(bins), normal(bins)) * (hertz + 50) ** -uniform(0, 1.2, 1)
-    power = spectrum.abs().square().mean(dim=1, keepdim=True)
-    noise = noise * (power / noise.abs().square().mean(dim=1, keepdim=True)).sqrt()
-    noise = noise * 10 ** (-uniform(*settings.noise_db, 1) / 20) * happens(settings.noise_share)
-    waves = torch.fft.irfft(spectrum + noise, size)[:, :samples]
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[1])
+    spectrum = spectrum * torch.fft.rfft(_room(settings, draws), size)
+    spectrum = spectrum * 10 ** (_filter_db(hertz, settings, draws) / 20)
+    spectrum = spectrum + _noise(spectrum, hertz, settings, draws)
+    waves = torch.fft.irfft(spectrum, size)[:, :samples]
     return normalized_batch(waves, lengths), partner, share
 
 
-def mel_spaced(low: float, high: float, count: int) -> Tensor:
-    """Frequencies from ``low`` to ``high`` Hz, evenly spaced on the mel scale: float32 [count]."""
-    first, last = (2595 * math.log10(1 + hertz / 700) for hertz in (low, high))
-    hertz: Tensor = 700 * (10 ** (torch.linspace(first, last, count) / 2595) - 1)
-    return hertz
+def _gain(waves: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Change the level slowly, along straight lines between five random levels."""
+    levels = draws.curve(5, waves.shape[1])
+    return waves * 10 ** (levels * settings.gain_db / 40)
 
 
-class LogMel:
-    """Log-mel energies of exactly the samples that each frame of the front-end hears."""
+def _mixed(waves: Tensor, settings: Augmentation, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix the next clip of the batch into some clips; also returns its index and its share."""
+    partner = (torch.arange(draws.batch) + 1) % draws.batch
+    ratio = 10 ** (-draws.uniform(*settings.other_db) / 20) * draws.happens(settings.other_share)
+    return waves + ratio * waves[partner], partner, (ratio / (1 + ratio))[:, 0]
 
-    bands = 40
 
-    def __init__(self, window: int, hop: int) -> None:
-        self.window, self.hop = window, hop
-        self.size = 2 ** math.ceil(math.log2(window))
-        self.taper = torch.hann_window(window)
-        hertz = torch.linspace(0, SAMPLE_RATE / 2, self.size // 2 + 1)
-        edges = mel_spaced(0, SAMPLE_RATE / 2, self.bands + 2)
-        rise = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-        fall = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
-        self.filters = torch.minimum(rise, fall).clamp_min(0).T
+def _room(settings: Augmentation, draws: Draws) -> Tensor:
+    """Impulse responses: the direct sound and, for some clips, a decaying tail of noise."""
+    seconds = torch.arange(REVERB_SAMPLES) / SAMPLE_RATE
+    decay = torch.exp(-6.9 * seconds / draws.uniform(0.1, 0.6))  # −60 dB after 0.1 to 0.6 s
+    tail = decay * draws.normal(REVERB_SAMPLES)
+    tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
+    room = tail * 10 ** (-draws.uniform(0, 15) / 20) * draws.happens(settings.reverb_share)
+    room[:, 0] += 1
+    return room
 
-    def __call__(self, waves: Tensor) -> Tensor:
-        """float32 [batch, samples] → float32 [batch, frames, bands], about −1 to 1."""
-        windows = waves.unfold(1, self.window, self.hop) * self.taper
-        power = torch.fft.rfft(windows, self.size).abs().square() @ self.filters
-        level: Tensor = ((power + 1e-3).log() - 1) / 4
-        return level
+
+def _filter_db(hertz: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Gain of each frequency in dB: equalizer, band limits and notches: float32 [batch, bins]."""
+    # Drawn on a mel-like axis from 0 to 1, on which ears hear and formants lie.
+    position = torch.log1p(hertz / MEL_CORNER) / math.log1p(SAMPLE_RATE / 2 / MEL_CORNER)
+    gain_db = _equalizer_db(position, settings, draws)
+    gain_db = gain_db - _outside_band_db(hertz, settings, draws)
+    for _ in range(2):
+        gain_db = gain_db - _notch_db(position, settings, draws)
+    return gain_db
+
+
+def _equalizer_db(position: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Gain of a random equalizer with eight bands and a tilt."""
+    bins = len(position)
+    curve = draws.curve(8, bins)
+    curve = torch.gather(curve, 1, (position * (bins - 1)).long().expand(draws.batch, -1))
+    curve = curve + 1.5 * draws.normal(1) * (position - 0.5)
+    return curve * settings.equalizer_db * draws.uniform(0, 1)
+
+
+def _outside_band_db(hertz: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Loss below a random low and above a random high frequency, for some clips."""
+    low, high = draws.uniform(60, 350), draws.uniform(2800, 7500)
+    outside = F.relu(1 - hertz / low) * 30 + F.relu(hertz / high - 1) * 150
+    return outside.clamp_max(40) * draws.happens(settings.band_share)
+
+
+def _notch_db(position: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Loss inside one random band, for some clips."""
+    width, start = draws.uniform(0.01, 0.12), draws.uniform(0, 0.95)
+    inside = ((position > start) & (position < start + width)).float()
+    return inside * draws.uniform(10, 50) * draws.happens(settings.notch_share)
+
+
+def _noise(spectrum: Tensor, hertz: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
+    """Spectrum of noise of a random colour at a random level, for some clips."""
+    bins = len(hertz)
+    white = torch.complex(draws.normal(bins), draws.normal(bins))
+    noise = white * (hertz + 50) ** -draws.uniform(0, 1.2)
+    power = spectrum.abs().square().mean(dim=1, keepdim=True)
+    noise = noise * (power / noise.abs().square().mean(dim=1, keepdim=True)).sqrt()
+    return (
+        noise
+        * 10 ** (-draws.uniform(*settings.noise_db) / 20)
+        * draws.happens(settings.noise_share)
+    )

@@ -1,9 +1,9 @@
-"""A new small model: its architecture, and first weights that hear before they have learned.
+"""A new small model: its architecture, and first weights that are a filterbank.
 
 The front-end of emotion2vec, seven convolutions on the raw waveform, needs thousands of hours of
-speech before its first layers have become a filterbank. Here there are a few. So the small model's
-first layer is one (25 ms would be too long for its 20 ms frames: 15 ms every 10 ms), set to Gabor
-filters on the mel scale and free to move from there, and a second layer halves the rate.
+speech before its first layers become a filterbank. A small corpus has a few hours. So the first
+layer of the small model starts as one: Gabor filters of 15 ms every 10 ms on the mel scale, which
+training may change (25 ms would be too long for 20 ms frames). A second layer halves the rate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emotion2vec_edge.engine.errors import OptionError
 from ...checkpoint.config import config_document, read_config
 from ...checkpoint.folder import read_yaml
 from ...model.emotion2vec import Emotion2vec
-from .augmentation import mel_spaced
+from .mel import mel_spaced
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {
@@ -34,19 +34,19 @@ SHAPES: dict[str, dict[str, Any]] = {
 LEVEL_SCALE = 0.003
 """Norm of the first convolution's filters, about the root of its LayerNorm's epsilon.
 
-The LayerNorm divides the level out of every frame, and how loud one syllable is beside the next
-would be lost. With outputs this small its epsilon counts: quiet stays quieter than loud.
+The LayerNorm divides the level out of every frame, so the loudness of one syllable against the
+next would be lost. With outputs this small its epsilon counts, and quiet stays quieter than loud.
 """
 
 PHASES = 4
-"""Of each frequency there is a filter every quarter period: GELU cuts the negative half off."""
+"""Filters at each frequency, a quarter period apart: GELU cuts the negative half off."""
 
 
 def new_document(shape: str) -> dict[str, Any]:
-    """The ``config.yaml`` of a named shape, or of a file.
+    """The content of ``config.yaml`` for a named shape, or of the file at that path.
 
     Raises:
-        OptionError: neither.
+        OptionError: there is no such shape or file.
         CheckpointError: the file cannot be used.
     """
     if shape in SHAPES:
@@ -68,7 +68,7 @@ def new_model(document: dict[str, Any], labels: int, seed: int) -> Emotion2vec:
     first: nn.Conv1d = model.frontend.convs[0].conv  # type: ignore[assignment]
     kernel = first.kernel_size[0]
     with torch.no_grad():
-        if kernel >= SAMPLE_RATE // 200:  # 5 ms: less holds no period of a voice
+        if kernel >= SAMPLE_RATE // 200:  # 5 ms; a shorter filter holds no period of a voice
             first.weight.copy_(gabor_filters(first.out_channels, kernel))
         else:
             first.weight.div_(first.weight.flatten(1).norm(dim=1)[:, None, None])
@@ -84,7 +84,7 @@ def gabor_filters(count: int, taps: int) -> torch.Tensor:
     filters = []
     for index in range(count):
         band = min(index // PHASES, bands - 1)
-        # Narrow bands want longer windows than there are taps.
+        # Narrow bands would need longer windows than there are taps.
         width = max(float(hertz[band + 2] - hertz[band]), 4 * SAMPLE_RATE / taps)
         window = (0.5 + 0.5 * torch.cos(math.pi * time * width / 2)) * (time.abs() * width < 2)
         phase = (index % PHASES) * 2 * math.pi / PHASES

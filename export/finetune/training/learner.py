@@ -1,4 +1,4 @@
-"""The model as it learns: what is dropped at random, what else it has to answer, and the loss."""
+"""The model in training: dropout, auxiliary heads, losses, and the average of the weights."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ...model.emotion2vec import Emotion2vec
 from ...model.frontend import ConvBlock
 from ...model.layers import Block
 from ...model.padding import frame_counts, within
-from .augmentation import LogMel
+from .mel import LogMel
 
 
 @dataclass(frozen=True)
 class Regularization:
-    """What keeps a small corpus from being learned by heart."""
+    """Measures against learning a small corpus by heart."""
 
     dropout: float = 0.1
-    """Of what each half of a block adds, and of the features."""
+    """Dropout of the features and of the output of each half of a block."""
     drop_path: float = 0.1
-    """Share of clips for which the last block is left out; less for those before it."""
+    """Share of clips for which the last block is skipped; the share falls to 0 at the first one."""
     label_smoothing: float = 0.1
     mask_frames: float = 0.05
-    """Share of the features that are hidden, in spans of up to 0.2 s."""
+    """Share of the features that are set to zero, in spans of up to 0.2 s."""
 
 
 class ResidualDrop(nn.Module):
-    """Dropout, and for some clips nothing at all, of what a half block adds."""
+    """Dropout of the output of half a block; for some clips the whole output is dropped."""
 
     def __init__(self, dropout: float, path: float) -> None:
         super().__init__()
@@ -41,24 +41,24 @@ class ResidualDrop(nn.Module):
         """``x``: [batch, tokens, dim]."""
         if not self.training:
             return x
-        # One mask for all tokens of a clip: as good, and drawing one for each took 6 % of a step.
+        # One mask for all tokens of a clip is as good; one for each token took 6 % of a step.
         kept = (torch.rand(len(x), 1, x.shape[2]) >= self.dropout) / (1 - self.dropout)
         kept = kept * (torch.rand(len(x), 1, 1) >= self.path) / (1 - self.path)
         return x * kept.to(x.dtype)
 
 
 class Learner(nn.Module):
-    """A model with the helpers that only training needs.
+    """A model with the auxiliary heads that only training needs.
 
-    Beside its head, the blocks half way up answer too (deep supervision), and the front-end's
-    features have to tell the log-mel spectrum of what they hear, which gives them something to
-    learn from every 20 ms of sound instead of one label a clip.
+    Blocks at one and two thirds of the depth get a head of their own (deep supervision), and the
+    front-end's features must predict the log-mel spectrum of their sound, which gives them
+    something to learn from every 20 ms instead of one label a clip.
     """
 
     def __init__(self, model: Emotion2vec, labels: int, settings: Regularization) -> None:
         super().__init__()
         config = model.config
-        self.model, self.settings = model, settings
+        self.model, self.labels, self.settings = model, labels, settings
         self.log_mel = LogMel(config.receptive_field, config.hop)
         self.to_mel = nn.Linear(config.embed_dim, LogMel.bands)
         blocks: list[Block] = [*model.encoder.prenet, *model.encoder.blocks]
@@ -72,10 +72,10 @@ class Learner(nn.Module):
             blocks[index].register_forward_hook(lambda *args: self._tapped.append(args[2]))
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
-        """What the optimizer takes; ``scale`` is the part of the learning rate of a group.
+        """Parameter groups for the optimizer; ``scale`` multiplies a group's learning rate.
 
-        Matrices decay, vectors (biases, norms, scales) do not. The first convolution moves by as
-        small a part of itself as they do: an Adam step is as large as the rate, whatever it steps.
+        Matrices decay; vectors (biases, norms, scales) do not. The first convolution gets a rate in
+        proportion to its small weights: an Adam step is as large as the rate, whatever the weight.
         """
         first = cast("ConvBlock", self.model.frontend.convs[0]).conv.weight
         rest = [p for p in self.parameters() if p is not first]
@@ -87,13 +87,13 @@ class Learner(nn.Module):
         ]
 
     def mel_loss(self, features: Tensor, waves: Tensor, valid: Tensor) -> Tensor:
-        """How far the features are from telling the spectrum."""
+        """Distance between the predicted and the true log-mel spectrum."""
         target = self.log_mel(waves)
         distance = F.smooth_l1_loss(self.to_mel(features).float(), target, reduction="none")
         return 10 * (distance.mean(dim=-1) * valid).sum() / valid.sum()
 
     def frontend_loss(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """The spectrum alone, to begin with: the encoder is not run."""
+        """Loss of the spectrum alone; the encoder does not run."""
         features = self.model.frontend(waves)
         return self.mel_loss(features, waves, self._valid(features, lengths))
 
@@ -105,11 +105,11 @@ class Learner(nn.Module):
         Args:
             waves: float32 [batch, samples], each normalised, zero beyond its length.
             lengths: int64 [batch], samples.
-            targets: float32 [batch, labels], the labels' shares.
-            mel_weight: how much the spectrum counts.
+            targets: float32 [batch, labels], share of each label.
+            mel_weight: weight of the spectrum's loss.
 
         Returns:
-            the sum; the loss of the head alone and of the spectrum, for the log.
+            the sum to minimise; for the log, the loss of the head alone and of the spectrum.
         """
         features = self.model.frontend(waves)
         valid = self._valid(features, lengths)
@@ -126,44 +126,47 @@ class Learner(nn.Module):
         return total, losses[0].detach(), mel.detach()
 
     def _valid(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """1 on the frames of each clip and 0 on padding: float32 [batch, frames]."""
         return within(frame_counts(lengths, self.model.config), features.shape[1]).float()
 
     def _masked(self, features: Tensor) -> Tensor:
+        """Features with random spans of frames set to zero."""
         batch, frames, _ = features.shape
         span = min(10, frames)
         chance = 2 * self.settings.mask_frames / (span + 1)
         starts = (torch.rand(batch, 1, frames) < chance).float()
-        # A span of 1 to 10 frames begins at each start: (span + 1) / 2 on average.
+        # Spans have 1 to 10 frames: (span + 1) / 2 on average.
         reach = int(torch.randint(1, span + 1, ()).item())
         hidden = F.max_pool1d(F.pad(starts, (reach - 1, 0)), reach, 1).transpose(1, 2)
         return features * (1 - hidden).to(features.dtype)
 
     @staticmethod
     def _mean(values: Tensor, valid: Tensor) -> Tensor:
+        """Mean over the valid frames: [batch, frames, dim] → float32 [batch, dim]."""
         return (values.float() * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Mean over a batch: both [batch, labels]."""
+    """Cross-entropy with label smoothing, mean over a batch: both [batch, labels]."""
     targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
     return -(targets * F.log_softmax(logits.float(), dim=-1)).sum(dim=-1).mean()
 
 
 class Average:
-    """Exponential moving average of a module's weights, the one that is kept in the end."""
+    """Exponential moving average of a module's weights; the result of a training."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.values = {name: value.clone() for name, value in self._of(module)}
+        self.values = {name: value.clone() for name, value in self._weights(module)}
 
     def update(self, module: nn.Module, step: int) -> None:
-        """Take in the weights after ``step`` steps; the first ones are soon forgotten."""
+        """Add the weights after ``step`` steps; the decay is smaller at first, to forget faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            for name, value in self._of(module):
+            for name, value in self._weights(module):
                 self.values[name].lerp_(value, 1 - decay)
 
     @staticmethod
-    def _of(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
         for name, value in module.named_parameters():
             yield name, value.detach()

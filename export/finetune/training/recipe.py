@@ -1,10 +1,15 @@
-"""What is trained, on what and for how long; everything that a run can be repeated from."""
+"""The recipe of a training: everything that repeating it needs."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from dataclasses import dataclass, field
+
+import torch
+
+from emotion2vec_edge.engine.runtime.hardware import cpu_flags
 
 from .augmentation import Augmentation
 from .learner import Regularization
@@ -16,19 +21,20 @@ class Recipe:
 
     steps: int = 9_000
     batch_seconds: float = 48.0
-    """Audio in one step: more clips where they are cut short."""
+    """Seconds of audio in one step: short crops mean more clips."""
     crop_seconds: tuple[float, float] = (0.8, 3.2)
-    """A batch is cut to one length between these, short ones as often as long ones."""
+    """All clips of a batch are cut to one length between these; short and long are as frequent."""
     learning_rate: float = 1e-3
+    """Highest learning rate."""
     warmup_steps: int = 300
     frontend_steps: int = 200
-    """Steps in the beginning that teach the front-end the log-mel spectrum and nothing else."""
+    """First steps, which teach the front-end the log-mel spectrum and nothing else."""
     mel_weight: float = 0.3
-    """How much the spectrum counts after that."""
+    """Weight of the spectrum's loss after them."""
     weight_decay: float = 0.05
     average_decay: float = 0.999
     bfloat16: bool = False
-    """Autocast. Only where it is faster: see :func:`~.precision.bfloat16_is_faster`."""
+    """Autocast, where it is faster: see :func:`bfloat16_is_faster`."""
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularization: Regularization = field(default_factory=Regularization)
@@ -41,7 +47,7 @@ class Recipe:
         return self.learning_rate * (0.505 + 0.495 * math.cos(math.pi * min(1.0, done)))
 
     def as_dict(self) -> dict[str, object]:
-        """For logs and for the check that a resumed run is the same one."""
+        """The recipe for the saved state, which a resumed run is compared with."""
         return dataclasses.asdict(self)
 
 
@@ -51,4 +57,29 @@ FINETUNING = Recipe(
     steps=2_000, learning_rate=1e-4, warmup_steps=100, frontend_steps=0, mel_weight=0.0,
     average_decay=0.998,
 )  # fmt: skip
-"""For weights that know speech already: fewer steps, smaller ones, no spectrum to learn."""
+"""For weights that were trained on speech before: fewer and smaller steps, no spectrum."""
+
+
+def bfloat16_is_faster() -> bool:
+    """True if this processor trains faster in bfloat16 than in float32.
+
+    Its instructions decide where they leave no doubt, so that a seed gives the same weights at
+    every run. Between those processors it is measured: some are slower with their instructions.
+    """
+    flags = cpu_flags()
+    if "amx_bf16" in flags:
+        return True
+    if flags.isdisjoint(("avx512_bf16", "bf16")):
+        return False
+    return _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32)
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """Seconds of a matrix product; the shortest of many, as other processes only add to it."""
+    a, b = torch.ones(2048, 256, dtype=dtype), torch.ones(256, 768, dtype=dtype)
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - started)
+    return min(times)

@@ -1,189 +1,211 @@
-"""Orders of training, from the manifest to a checkpoint folder that FunASR loads."""
+"""A whole training: from labelled speech to a checkpoint folder that FunASR loads."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from emotion2vec_edge.engine.bundle.manifest import CARD, Calibration
+from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.engine.files import reported
+from emotion2vec_edge.engine.files import reported, write_file
 from emotion2vec_edge.engine.metrics import calibrate
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ...checkpoint.calibration import write_calibration
-from ...checkpoint.folder import load_checkpoint, write_checkpoint
+from ...checkpoint.folder import WEIGHTS, load_checkpoint, write_checkpoint
 from ...checkpoint.labels import PLUS_TOKENS, parse_label
 from ...model.emotion2vec import Emotion2vec
-from ...output import check_free
+from ...output import check_output
 from ..card import training_card
 from ..checks import check_clips
 from ..embeddings import logits_of
-from ..speech import held_out_speakers, load_speech
+from ..speech import Speech, held_out_speakers, load_speech
+from .evidence import TrainingEvidence
 from .initialization import new_document, new_model
 from .learner import Learner
-from .plot import plot_log
-from .precision import bfloat16_is_faster
-from .recipe import FINETUNING, FROM_NOTHING, Recipe
-from .run import STATE, Run
+from .log import Report
+from .recipe import FINETUNING, FROM_NOTHING, Recipe, bfloat16_is_faster
+from .run import Run, mean_accuracy
+from .state import STATE, load_state
 
 UNSTATED = "that of the training speech, which was not stated"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What is to be trained."""
+    """Settings of a training that the user gives; None takes the recipe's value."""
 
     output: Path
+    """Folder of the new checkpoint, and of the saved state until it is complete."""
     model: str | None = None
-    """The checkpoint to begin with."""
+    """Checkpoint folder to begin with."""
     shape: str | None = None
-    """Or the shape of a new model."""
+    """Shape of a new model, instead of ``model``."""
     validation: float = 0.08
-    """Share of the clips that is held out."""
+    """Share of the clips that is held out, as whole speakers."""
     licence: str | None = None
+    """Licence of the new weights."""
     overwrite: bool = False
-    changed: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Fields of the recipe that the user gave."""
+    seed: int = 0
+    steps: int | None = None
+    learning_rate: float | None = None
+    batch_seconds: float | None = None
+
+    def recipe(self) -> Recipe:
+        """The recipe with the user's values."""
+        base = FROM_NOTHING if self.shape is not None else FINETUNING
+        names = ("seed", "steps", "learning_rate", "batch_seconds")
+        given = {name: getattr(self, name) for name in names}
+        return dataclasses.replace(
+            base, **{name: value for name, value in given.items() if value is not None}
+        )
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What a training begins with."""
+    """The model and the recipe that a training begins with."""
 
     model: Emotion2vec
-    document: dict[str, Any]
+    document: Mapping[str, Any]
+    """The content of its ``config.yaml``."""
     tokens: tuple[str, ...]
     recipe: Recipe
     origin: str
 
+    @property
+    def labels(self) -> list[str]:
+        return [parse_label(token).id for token in self.tokens]
+
 
 def train(
-    order: TrainingSettings,
+    settings: TrainingSettings,
     clips: Sequence[LabelledClip],
     progress: Progress = no_progress,
     tell: Callable[[str], object] = lambda _: None,
-) -> dict[str, Any]:
-    """Train, or go on with a training that was stopped; write a FunASR checkpoint folder.
+) -> TrainingEvidence:
+    """Train, or continue a training that was stopped; write a FunASR checkpoint folder.
 
     Args:
-        order: what.
+        settings: the model, the output, and what differs from the recipe.
         clips: labelled speech.
-        progress: receives the number of clips that are read, then of steps that are done.
-        tell: takes a line whenever the held-out speakers were asked.
+        progress: receives the clips that are read, then the steps that are done.
+        tell: receives a line at each measurement on the held-out speakers.
 
     Returns:
-        what was measured on the held-out speakers.
+        the measurements on the held-out speakers.
 
     Raises:
-        OptionError: speech that cannot be learned from, an output that exists, a changed order.
+        OptionError: unusable speech, an output that exists, or settings that differ from those of
+            the stopped training.
         CheckpointError: the checkpoint cannot be read.
         OutputError: the output cannot be written.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved.
     """
     torch.set_num_threads(usable_threads())
-    state = order.output / STATE
+    state = settings.output / STATE
     if not state.is_file():
-        check_free(order.output, overwrite=order.overwrite)
-    start = _start(order, state)
-    labels = [parse_label(token).id for token in start.tokens]
-    check_clips(clips, labels)
-    speech = load_speech(clips, labels, progress)
+        check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
+    start = _start(settings)
+    check_clips(clips, start.labels)
+    speech = load_speech(clips, start.labels, progress)
     if not any(clip.speaker for clip in clips):
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
-    held = held_out_speakers(speech, order.validation)
+    training, validation = _split(speech, settings.validation)
+    with reported(settings.output):
+        settings.output.mkdir(parents=True, exist_ok=True)
+        learner = Learner(start.model, len(start.labels), start.recipe.regularization)
+        run = Run(settings.output, start.recipe, learner, training, validation)
+
+        def on_report(report: Report) -> None:
+            progress("training", report.step, start.recipe.steps)
+            if report.ua is not None:
+                tell(f"step {report.step}: loss {report.loss:.3f}, held-out UA {report.ua:.3f}")
+
+        run.on_report = on_report
+        try:
+            run.train()
+        except RuntimeError as error:  # torch raises it when the disk is full
+            raise OutputError(
+                f"{settings.output}: the training cannot be saved: {error}"
+            ) from error
+        evidence = _finish(settings, start, run)
+    state.unlink(missing_ok=True)
+    return evidence
+
+
+def _start(settings: TrainingSettings) -> _Start:
+    state = load_state(settings.output)
+    recipe = settings.recipe()
+    # A resumed training continues in the arithmetic that it began in.
+    bfloat16 = bfloat16_is_faster() if state is None else bool(state.recipe.get("bfloat16"))
+    recipe = dataclasses.replace(recipe, bfloat16=bfloat16)
+    # Everything that is created from here on, the auxiliary heads too, depends on the seed alone.
+    torch.manual_seed(recipe.seed)
+    if settings.shape is not None:
+        document = new_document(settings.shape)
+        model = new_model(document, len(PLUS_TOKENS), recipe.seed)
+        origin = "A small emotion2vec, trained from nothing."
+        return _Start(model, document, PLUS_TOKENS, recipe, origin)
+    folder = Path(str(settings.model))
+    checkpoint = load_checkpoint(folder)
+    if not checkpoint.labels:
+        raise OptionError(f"{folder}: has no emotion head to train; give --head first")
+    tokens = tuple(label.token for label in checkpoint.labels)
+    origin = f"{folder.resolve().name}, all weights trained further."
+    return _Start(checkpoint.model, checkpoint.document, tokens, recipe, origin)
+
+
+def _split(speech: Speech, share: float) -> tuple[Speech, Speech]:
+    """Speech to train on and to validate on."""
+    held = held_out_speakers(speech, share)
     if not held.any():
         raise OptionError(
             "no speaker could be held out: none has few enough of the clips; give more speakers, "
             "or a larger --validation"
         )
-    training, validation = speech.subset(~held), speech.subset(held)
-    with reported(order.output):
-        order.output.mkdir(parents=True, exist_ok=True)
-        learner = Learner(start.model, len(labels), start.recipe.regularization)
-        run = Run(order.output, start.recipe, learner, training, validation)
-
-        def report(entry: dict[str, Any]) -> None:
-            progress("training", entry["step"], start.recipe.steps)
-            if "ua" in entry:
-                tell(
-                    f"step {entry['step']}: loss {entry['loss']:.3f}, held-out UA {entry['ua']:.3f}"
-                )
-
-        run.report = report
-        try:
-            run.train()
-        except RuntimeError as error:  # torch's, of a disk that is full while it saves
-            raise OutputError(f"{order.output}: the training cannot be saved: {error}") from error
-        facts = _finish(order, start, run)
-    state.unlink(missing_ok=True)
-    return facts
+    return speech.subset(~held), speech.subset(held)
 
 
-def _start(order: TrainingSettings, state: Path) -> _Start:
-    if order.shape is not None:
-        document = new_document(order.shape)
-        tokens: tuple[str, ...] = PLUS_TOKENS
-        base = FROM_NOTHING
-        origin = "A small emotion2vec, trained from nothing."
-    else:
-        folder = Path(str(order.model))
-        checkpoint = load_checkpoint(folder)
-        if not checkpoint.labels:
-            raise OptionError(f"{folder}: has no emotion head to train; give --head first")
-        document = dict(checkpoint.document)
-        base, tokens = FINETUNING, tuple(label.token for label in checkpoint.labels)
-        origin = f"{folder.resolve().name}, all weights trained further."
-    recipe = dataclasses.replace(base, **order.changed)
-    if state.is_file():  # so that it goes on in the arithmetic that it began in
-        saved = torch.load(state, weights_only=True, map_location="cpu")["recipe"]
-        recipe = dataclasses.replace(recipe, bfloat16=bool(saved["bfloat16"]))
-    else:
-        recipe = dataclasses.replace(recipe, bfloat16=bfloat16_is_faster())
-    if order.shape is not None:
-        model = new_model(document, len(tokens), recipe.seed)
-    else:
-        model = checkpoint.model
-    return _Start(model, document, tokens, recipe, origin)
-
-
-def _finish(order: TrainingSettings, start: _Start, run: Run) -> dict[str, Any]:
-    """The temperature, the card, and the checkpoint in the output folder."""
+def _finish(settings: TrainingSettings, start: _Start, run: Run) -> TrainingEvidence:
+    """Write the checkpoint with the averaged weights, its calibration, card and picture."""
+    output = settings.output
+    licence = settings.licence or UNSTATED
     with run.averaged() as model:
-        logits = logits_of(model, run.validation)
-        truth = run.validation.labels
-        fit = calibrate(logits, truth)
-        facts: dict[str, Any] = {
-            "origin": start.origin,
-            "clips": len(run.training),
-            "hours": run.training.seconds() / 3600,
-            "speakers": len(np.unique(run.training.speakers)),
-            "held_out_clips": len(run.validation),
-            "held_out_speakers": len(np.unique(run.validation.speakers)),
-            "who": "speakers" if any(clip.speaker for clip in run.training.clips) else "recordings",
-            "steps": run.step,
-            "temperature": round(fit.temperature, 4),
-            "ece_before": round(fit.ece_before, 4),
-            "ece": round(fit.ece, 4),
-            **run.accuracy(logits),
-        }
-        licence = order.licence or UNSTATED
-        name = order.output.resolve().name
-        write_checkpoint(order.output, start.document, model, start.tokens)
-        calibration = Calibration(
-            temperature=facts["temperature"],
-            fitted_on=f"{facts['held_out_clips']} clips of {facts['who']} that were held out",
-            ece_before=facts["ece_before"],
-            ece=facts["ece"],
-        )
-        write_calibration(order.output, calibration, licence)
-        (order.output / CARD).write_text(training_card(name, facts, licence), encoding="utf-8")
-        plot_log(order.output)
-    return facts
+        evidence = _evidence(start.origin, run, logits_of(model, run.validation))
+        write_checkpoint(output, start.document, model, start.tokens)
+    write_calibration(output, evidence.calibration, licence)
+    card = training_card(output.resolve().name, evidence, licence)
+    write_file(output / CARD, card.encode())
+    run.log.plot()
+    return evidence
+
+
+def _evidence(origin: str, run: Run, logits: NDArray[np.float32]) -> TrainingEvidence:
+    training, validation = run.training, run.validation
+    accuracies = run.accuracies(logits)
+    fit = calibrate(logits, validation.labels)
+    known = any(clip.speaker for clip in training.clips)
+    return TrainingEvidence(
+        origin=origin,
+        clips=len(training),
+        hours=training.seconds() / 3600,
+        speakers=len(np.unique(training.speakers)),
+        held_out_clips=len(validation),
+        held_out_speakers=len(np.unique(validation.speakers)),
+        held_out_by="speakers" if known else "recordings",
+        steps=run.step,
+        ua=mean_accuracy(accuracies),
+        corpora=accuracies,
+        temperature=round(fit.temperature, 4),
+        ece_before=round(fit.ece_before, 4),
+        ece=round(fit.ece, 4),
+    )

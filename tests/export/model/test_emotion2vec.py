@@ -1,12 +1,10 @@
 """Our torch module against FunASR's own, on every form of the architecture, and on real speech."""
 
-import types
-import warnings
-
 import numpy as np
 import pytest
 import torch
 from checkpoints import TOKENS, document, write_checkpoint
+from oracle import funasr_answer, oracle
 
 from emotion2vec_edge.engine import Recognizer, load_audio
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
@@ -33,25 +31,6 @@ FORMS = {
     "no prenet": {"prenet_depth": 0},
     "no blocks": {"depth": 0, "model_depth": 0},
 }
-
-
-def oracle(cls, doc, weights, tokens):
-    """FunASR's model with the same weights."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = cls(**doc, vocab_size=len(tokens) or -1).eval()
-    model.load_state_dict(weights, strict=True)
-    return model
-
-
-def funasr_answer(model, samples, tokens, granularity="utterance"):
-    """What `generate` gives: scores by its own labels, and embeddings."""
-    with torch.inference_mode():
-        (result,), _ = model.inference(
-            [samples], key=["x"], device="cpu", granularity=granularity, extract_embedding=True,
-            tokenizer=types.SimpleNamespace(token_list=tokens),
-        )  # fmt: skip
-    return result
 
 
 def our_answer(model, samples):

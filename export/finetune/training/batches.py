@@ -1,0 +1,67 @@
+"""Training batches: random crops of random clips, changed at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
+
+from ...model.padding import normalized_batch
+from ..embeddings import padded
+from ..speech import Speech
+from .augmentation import augment, coded, resampled
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch."""
+
+    waves: Tensor
+    """float32 [batch, samples], each normalised, zero beyond its length."""
+    lengths: Tensor
+    """int64 [batch], samples."""
+    targets: Tensor
+    """float32 [batch, labels]: share of each label in the clip."""
+
+
+class Batches:
+    """The batches of a training; each depends on the recipe's seed and its step alone."""
+
+    def __init__(self, speech: Speech, recipe: Recipe, labels: int) -> None:
+        self.speech, self.recipe, self.labels = speech, recipe, labels
+        self._weights = speech.weights()
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of a step; also seeds torch's generator for the dropout of this step."""
+        recipe, speech = self.recipe, self.speech
+        rng = np.random.default_rng([recipe.seed, step])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        torch.manual_seed(int(rng.integers(2**62)))
+        shortest, longest = np.log(recipe.crop_seconds)
+        seconds = float(np.exp(rng.uniform(shortest, longest)))
+        count = max(2, round(recipe.batch_seconds / seconds))
+        size = round(seconds * SAMPLE_RATE)
+        picked = rng.choice(len(speech), count, p=self._weights)
+        waves, lengths = padded([self._crop(speech.waves[i], size, rng) for i in picked])
+        waves = normalized_batch(waves, lengths)
+        waves, partner, share = augment(waves, lengths, recipe.augmentation, generator)
+        own = torch.eye(self.labels)[torch.from_numpy(speech.labels[picked])]
+        return Batch(waves, lengths, own + share[:, None] * (own[partner] - own))
+
+    def _crop(
+        self, wave: NDArray[np.int16], size: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """A random part of a clip, at a random speed and perhaps through a codec."""
+        settings = self.recipe.augmentation
+        factor = float(rng.uniform(*settings.speed))
+        needed = round(size * factor)
+        start = int(rng.integers(max(1, len(wave) - needed + 1)))
+        part = (wave[start : start + needed] / 32768).astype(np.float32)
+        crop = resampled(part, factor)[:size]
+        return coded(crop, rng) if rng.random() < settings.codec_share else crop

@@ -1,0 +1,52 @@
+"""Fixtures of the fine-tuning: a corpus of synthetic voices and a shape that trains in no time."""
+
+import dataclasses
+import json
+
+import pytest
+from checkpoints import DOCUMENT
+from voices import write_corpus
+
+from emotion2vec_edge.engine.corpora.labelled import read_corpus
+from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
+from emotion2vec_edge.export.finetune.training.initialization import new_document, new_model
+from emotion2vec_edge.export.finetune.training.learner import Learner
+from emotion2vec_edge.export.finetune.training.recipe import FROM_NOTHING
+from emotion2vec_edge.export.finetune.training.run import Run
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A config.yaml that trains in no time."""
+    document = json.loads(json.dumps(DOCUMENT))
+    audio = document["model_conf"]["modalities"]["audio"]
+    audio["feature_encoder_spec"] = "[(32, 240, 160)] + [(32, 2, 2)]"
+    path = tmp_path_factory.mktemp("shape") / "config.yaml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.fixture
+def start_run(corpus, tiny):
+    """Makes a run of a few steps in a folder; named arguments change the recipe."""
+
+    def start(folder, steps, **changes):
+        labels = ["angry", "happy", "sad"]
+        speech = load_speech(read_corpus(corpus, "train"), labels)
+        held = held_out_speakers(speech, 0.25)
+        assert len(set(speech.speakers[held])) == 1
+        recipe = dataclasses.replace(
+            FROM_NOTHING, steps=steps, batch_seconds=6.0, crop_seconds=(0.3, 0.5), warmup_steps=3,
+            frontend_steps=2, learning_rate=3e-3, **changes,
+        )  # fmt: skip
+        model = new_model(new_document(str(tiny)), len(labels), recipe.seed)
+        folder.mkdir(exist_ok=True)
+        learner = Learner(model, len(labels), recipe.regularization)
+        return Run(folder, recipe, learner, speech.subset(~held), speech.subset(held))
+
+    return start

@@ -1,0 +1,67 @@
+"""A bundle with a new head, without torch."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from commands import e2v
+
+from emotion2vec_edge.engine import Recognizer, open_bundle
+from emotion2vec_edge.engine.corpora.feedback import encoder_id
+from emotion2vec_edge.engine.corpora.labelled import read_corpus
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.export.finetune import bundle_head
+
+
+def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
+    out = tmp_path / "mine"
+    code = (
+        "import sys; from emotion2vec_edge.engine.cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'onnx'} & set(sys.modules)"
+    )
+    arguments = ["finetune", "emotion2vec_small", "--head", "--data", corpus, "-o", out]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"UA before" in done.stdout
+    assert done.stderr == b""
+    bundle = open_bundle(out)
+    assert [label.id for label in bundle.manifest.labels] == ["angry", "happy", "sad"]
+    assert bundle.manifest.calibration.temperature > 0
+    assert bundle.manifest.source.head["clips"] == 36
+    assert bundle.manifest.source.licence in (out / "README.md").read_text()
+    clips = read_corpus(corpus, "train")
+    for precision in ("fp32", "int8"):
+        recognizer = Recognizer.load(out, precision=precision)
+        found = [recognizer.recognize(one.path) for one in clips]
+        assert np.mean([u.emotion == c.label for u, c in zip(found, clips, strict=True)]) > 0.8
+        assert all(u.calibrated for u in found)
+    again = e2v(*arguments)
+    assert (again.returncode, b"exists already" in again.stderr) == (2, True)
+    assert e2v(*arguments, "--overwrite").returncode == 0
+
+
+def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path):
+    recognizer = Recognizer.load(precision="fp32")
+    encoder = encoder_id(recognizer.bundle.manifest)
+    clips = [
+        dataclasses.replace(
+            one,
+            path=tmp_path / "gone" / one.path.name,
+            encoder=encoder,
+            embedding=recognizer.encode(one.path).embedding().tobytes(),
+        )
+        for one in read_corpus(corpus, "train")
+    ]
+    _, fitted = bundle_head.finetune_bundle("emotion2vec_small", clips, tmp_path / "out")
+    _, expected = bundle_head.finetune_bundle(
+        "emotion2vec_small", read_corpus(corpus, "train"), tmp_path / "expected"
+    )
+    np.testing.assert_allclose(fitted.weight, expected.weight, atol=1e-4)
+    other = [dataclasses.replace(one, encoder="another") for one in clips]
+    with pytest.raises(OptionError, match=r"gone.*0_angry_0\.wav"):
+        bundle_head.finetune_bundle("emotion2vec_small", other, tmp_path / "none")

@@ -1,0 +1,27 @@
+"""A checkpoint with a new head."""
+
+import json
+
+import torch
+from checkpoints import write_checkpoint
+from commands import e2v
+
+from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
+from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
+from emotion2vec_edge.export.hub import resolve
+
+
+def test_a_checkpoint_gets_a_head_and_becomes_a_bundle(corpus, tmp_path):
+    write_checkpoint(tmp_path / "model")
+    done = e2v("finetune", tmp_path / "model", "--head", "--data", corpus, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    before, after = load_checkpoint(tmp_path / "model"), load_checkpoint(tmp_path / "out")
+    assert [label.display for label in after.labels] == ["生气", "开心", "sad"]
+    for name, value in before.model.state_dict().items():
+        if "head" not in name:
+            torch.testing.assert_close(after.model.state_dict()[name], value)
+    source = resolve(str(tmp_path / "out"), offline=True)
+    manifest = export_bundle(source, ExportSettings(tmp_path / "bundle"))
+    calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert manifest.calibration.temperature == calibration["temperature"]
+    assert "new emotion head" in (tmp_path / "bundle" / "README.md").read_text()

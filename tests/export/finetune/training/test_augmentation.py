@@ -1,0 +1,52 @@
+"""Random changes to training speech."""
+
+import numpy as np
+import pytest
+import torch
+
+from emotion2vec_edge.export.finetune.training.augmentation import (
+    Augmentation,
+    augment,
+    coded,
+    resampled,
+)
+from emotion2vec_edge.export.model.padding import normalized_batch
+
+
+def test_augmentation_keeps_shape_length_and_normalisation(rng):
+    lengths = torch.tensor([16_000, 9_000, 400])
+    waves = torch.from_numpy(rng.standard_normal((3, 16_000)).astype(np.float32))
+    waves = normalized_batch(waves, lengths)
+    everything = Augmentation(
+        band_share=1, notch_share=1, reverb_share=1, noise_share=1, other_share=1
+    )
+    out, partner, share = augment(waves, lengths, everything, torch.Generator().manual_seed(1))
+    assert out.shape == waves.shape
+    assert partner.tolist() == [1, 2, 0]
+    assert ((share > 0.1) & (share <= 0.5)).all()
+    for row, length in zip(out, lengths, strict=True):
+        assert row[length:].abs().max() == 0 if length < 16_000 else True
+        assert row[:length].mean().abs() < 1e-4
+        assert row[:length].var(unbiased=False) == pytest.approx(1, abs=1e-3)
+    again = augment(waves, lengths, everything, torch.Generator().manual_seed(1))[0]
+    torch.testing.assert_close(out, again, rtol=0, atol=0)
+
+
+def test_nothing_happens_where_nothing_is_asked_for(rng):
+    lengths = torch.tensor([8_000, 8_000])
+    waves = torch.from_numpy(rng.standard_normal((2, 8_000)).astype(np.float32))
+    waves = normalized_batch(waves, lengths)
+    nothing = Augmentation((1, 1), 0, 0, 0, 0, 0, 0, (10, 10), 0, 0)
+    out, _, share = augment(waves, lengths, nothing, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(out, waves, atol=1e-4, rtol=0)
+    assert share.tolist() == [0, 0]
+
+
+def test_speed_and_codecs(rng):
+    wave = np.sin(np.arange(16_000) * 0.2).astype(np.float32)
+    assert len(resampled(wave, 1.25)) == pytest.approx(12_800, abs=2)
+    for _ in range(6):
+        out = coded(0.3 * wave, rng)
+        assert out.shape == wave.shape
+        assert out.dtype == np.float32
+        assert 0.05 < np.abs(out[4000:12_000]).max() < 1.1
