@@ -19,7 +19,7 @@ def runnable_variants(model: str | None, provider: str = "auto") -> list[Precisi
     """Precisions that the bundle has and the provider runs, fp32 first."""
     recognizer = Recognizer.load(model, provider=provider)
     variants = recognizer.bundle.manifest.variants
-    return [name for name in reversed(recognizer.tier.precisions) if name in variants]
+    return [name for name in reversed(recognizer.opening.provider.precisions) if name in variants]
 
 
 def model_line(recognizer: Recognizer) -> str:

@@ -22,6 +22,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── BundleTamperedError                 a file differs from the checksum in bundle.json
     │   ├── VariantNotFoundError                the bundle has no such precision
     │   ├── NoHeadError                         the model gives embeddings and no emotions
+    │   ├── NonFiniteError                      the model gave NaN or infinite values
     │   ├── CheckpointError                     a FunASR checkpoint that cannot be read
     │   │   └── UnsupportedConfigError          its config.yaml asks for what we do not have
     │   ├── HubError                            a checkpoint could not be fetched
@@ -115,6 +116,10 @@ class VariantNotFoundError(ModelError):
 
 class NoHeadError(ModelError):
     """The model has no emotion head: it gives embeddings only."""
+
+
+class NonFiniteError(ModelError):
+    """The model gave NaN or infinite values for finite audio."""
 
 
 class CheckpointError(ModelError):

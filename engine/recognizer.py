@@ -15,20 +15,19 @@ from . import settings
 from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
-from .bundle.manifest import Variant
 from .display import size
-from .errors import E2VError, OptionError, ProviderError
+from .errors import E2VError, OptionError
 from .pipeline import OnError, Pipeline
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.types import Utterance
 from .runtime.chunking import Chunking
-from .runtime.hardware import checked_threads, sums_int8_exactly
-from .runtime.model import Model, noise
-from .runtime.prepared import make_ready, open_encoder
-from .runtime.providers import PROVIDERS, Provider
-from .runtime.session import Chosen, SessionConfig, choose
-from .settings import PRECISIONS, IntakeSettings, Precision, PrecisionChoice, check_probability
+from .runtime.hardware import checked_threads
+from .runtime.model import Model, SelectedVariant, noise
+from .runtime.opening import Opening, open_model, provider_named
+from .runtime.providers.base import ProviderName
+from .runtime.session import SessionConfig
+from .settings import IntakeSettings, Precision, PrecisionChoice, check_probability
 from .streaming.stream import Stream
 
 
@@ -46,7 +45,7 @@ class Recognizer:
 
     bundle: Bundle
     precision: Precision
-    provider: str
+    provider: ProviderName
     """The provider that runs, by our name."""
     skipped: tuple[str, ...]
     """Why the providers that ``auto`` tried before this one do not serve."""
@@ -77,7 +76,7 @@ class Recognizer:
             model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
                 embedded default.
             provider: ``auto`` (TensorRT, else CUDA, else CPU), or one of
-                :data:`~.runtime.providers.NAMES`.
+                :data:`~.runtime.providers.base.NAMES`.
             precision: ``fp32``, ``int8``, ``fp16``, or ``auto``: the best one in the bundle that
                 suits the provider.
             threads: number of processors to use; None takes all that this process may use.
@@ -97,22 +96,19 @@ class Recognizer:
             OptionError: an argument outside what is allowed.
             OutputError: with ``prepare``, the cache folder cannot be written.
         """
-        if precision not in ("auto", *PRECISIONS):
-            known = ", ".join(PRECISIONS)
-            raise OptionError(f"precision {precision!r} is not known; give auto, {known}")
-        if provider_options and provider == "auto":
-            raise OptionError("options are one provider's own; name it instead of auto")
         check_probability("reject_below", reject_below)
         options = {key: str(value) for key, value in (provider_options or {}).items()}
         config = SessionConfig(checked_threads(threads), options)
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model)
         chunking = replace(chunking, block=bundle.manifest.architecture.block_seconds)
-        opened = _open(bundle, precision, provider, config, chunking, prepare=prepare)
-        chosen, encoder = opened.value
+        opened = open_model(
+            bundle, chunking, config, provider=provider, precision=precision, prepare=prepare
+        )
+        opening = opened.opening
         return cls(
-            bundle, chosen, opened.provider.name, opened.skipped, config.threads, encoder,
-            reject_below, options,
+            bundle, opening.selected.precision, opening.provider.name, opened.skipped,
+            config.threads, opened.model, reject_below, options,
         )  # fmt: skip
 
     @property
@@ -121,14 +117,13 @@ class Recognizer:
         return tuple(label.id for label in self.bundle.manifest.labels)
 
     @property
-    def tier(self) -> Provider:
-        """The provider that runs."""
-        return next(tier for tier in PROVIDERS if tier.name == self.provider)
-
-    @property
-    def running(self) -> SessionConfig:
-        """Settings of its sessions."""
-        return SessionConfig(self.threads, self.options)
+    def opening(self) -> Opening:
+        """Everything that opens the same sessions again."""
+        return Opening(
+            provider_named(self.provider),
+            SelectedVariant(self.bundle, self.precision, self.encoder.chunking, self.encoder.head),
+            SessionConfig(self.threads, self.options),
+        )
 
     def encode(
         self,
@@ -299,51 +294,3 @@ class Recognizer:
             f"  labels: {labels}\n"
             f"  hears:  {audio.sample_rate} Hz mono, a frame every {audio.hop} samples"
         )
-
-
-def _open(
-    bundle: Bundle,
-    precision: PrecisionChoice,
-    provider: str,
-    config: SessionConfig,
-    chunking: Chunking,
-    *,
-    prepare: bool,
-) -> Chosen[tuple[Precision, Model]]:
-    """The precision and the model that serve, and the provider that runs them."""
-    head = bundle.head()
-
-    def open_tier(tier: Provider) -> tuple[Precision, Model]:
-        chosen = _precision_for(bundle, tier, precision)
-        bundle.verify(chosen)
-        if prepare:
-            make_ready(bundle, chosen, tier, config)
-        return chosen, open_encoder(bundle, chosen, tier, config, chunking, head)
-
-    return choose(provider, open_tier)
-
-
-def _suits_processor(variant: Variant) -> bool:
-    """Eight-bit weights made for VNNI are less accurate where it is missing: fp32 serves there."""
-    return variant.recipe.get("target") != "avx512_vnni" or sums_int8_exactly()
-
-
-def _precision_for(bundle: Bundle, provider: Provider, wanted: PrecisionChoice) -> Precision:
-    """The variant to open on a provider; a ProviderError sends ``auto`` to the next one."""
-    if wanted != "auto":
-        bundle.variant(wanted)
-        if wanted == "int8" and "int8" not in provider.precisions:
-            raise ProviderError(
-                f"{provider.name}: int8 does not run there: its operators are those of ONNX "
-                "Runtime's CPU kernels (CUDA has none for DynamicQuantizeLinear, TensorRT refuses "
-                f"it); take {' or '.join(provider.precisions)}, or the provider cpu"
-            )
-        return wanted
-    have = bundle.manifest.variants
-    for precision in provider.precisions:
-        if precision in have and _suits_processor(have[precision]):
-            return precision
-    raise ProviderError(
-        f"{provider.name}: runs {', '.join(provider.precisions)}, and {bundle.folder} has only "
-        f"{', '.join(have)}"
-    )

@@ -17,7 +17,7 @@ from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.results.pooling import clip_scores
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.runtime.providers import CPU
-from emotion2vec_edge.engine.runtime.session import SessionConfig, open_session
+from emotion2vec_edge.engine.runtime.session import SessionConfig
 
 from .model.emotion2vec import Emotion2vec
 from .model.padding import normalized
@@ -46,8 +46,8 @@ def check_bundle(model: Emotion2vec, folder: Path, progress: Progress) -> dict[s
         ParityError: a difference is above its limit.
     """
     threads = usable_threads()
-    frontend = open_session(folder / "frontend.onnx", CPU, SessionConfig(threads))
-    encoder = open_session(folder / "encoder.onnx", CPU, SessionConfig(threads))
+    frontend = CPU.open_session(folder / "frontend.onnx", SessionConfig(threads))
+    encoder = CPU.open_session(folder / "encoder.onnx", SessionConfig(threads))
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:
         waveform, lengths = _padded([_prepared(model, clip) for clip in clips])
@@ -61,7 +61,7 @@ def check_bundle(model: Emotion2vec, folder: Path, progress: Progress) -> dict[s
 
 def check_single_file(model: Emotion2vec, path: Path, progress: Progress) -> dict[str, Any]:
     """Compare the merged graph with the model; as :func:`check_bundle`."""
-    session = open_session(path, CPU, SessionConfig(usable_threads()))
+    session = CPU.open_session(path, SessionConfig(usable_threads()))
     names = ["frames"] if model.encoder.head is None else ["frames", "logits"]
 
     def run(clips: Sequence[Samples]) -> list[Outputs]:

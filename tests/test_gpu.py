@@ -9,8 +9,9 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings
 from emotion2vec_edge.engine.errors import ProviderError
+from emotion2vec_edge.engine.runtime.opening import provider_named
 from emotion2vec_edge.engine.runtime.profiling import placements
-from emotion2vec_edge.engine.runtime.providers import CUDA, PROVIDERS
+from emotion2vec_edge.engine.runtime.providers import CUDA
 
 pytestmark = pytest.mark.skipif(
     CUDA.ort_name not in onnxruntime.get_available_providers(),
@@ -29,7 +30,7 @@ def fp16_bundle(small_bundle):
 
 @pytest.fixture(params=["cuda", "tensorrt"])
 def on_gpu(request, fp16_bundle):
-    tier = next(one for one in PROVIDERS if one.name == request.param)
+    tier = provider_named(request.param)
     if tier.ort_name not in onnxruntime.get_available_providers():
         pytest.skip(f"SKIPPED LOUDLY: this build of ONNX Runtime has no {tier.ort_name}")
     try:
@@ -61,7 +62,7 @@ def test_a_batch_gives_what_each_gives_alone(on_gpu):
 
 
 def test_the_products_run_on_the_gpu(on_gpu):
-    for placement in placements(on_gpu):
+    for placement in placements(on_gpu.opening):
         assert not {"MatMul", "Conv", "Softmax", "LayerNormalization"} & set(placement.elsewhere)
 
 

@@ -40,6 +40,6 @@ class BaselineSettings:
             checkpoint,
             recognizer.threads,
             folder,
-            recognizer.tier.device or "cpu",
+            recognizer.opening.provider.memory,
             recognizer.encoder.head.temperature,
         )

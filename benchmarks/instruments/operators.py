@@ -49,12 +49,12 @@ def product_kind(operator: str) -> ProductKind | None:
 def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
     """Work of one pass over the samples, by operator."""
     with tempfile.TemporaryDirectory() as folder:
-        encoder = open_profiled(recognizer, Path(folder))
+        model = open_profiled(recognizer.opening, Path(folder))
         for _ in range(PASSES + 1):
-            encoder.encode(samples)
+            model.encode(samples)
         work: dict[str, Work] = defaultdict(Work)
-        for session in (encoder.frontend, encoder.encoder):
-            for event in _later_events(Path(session.end_profiling())):
+        for path in model.end_profiling():
+            for event in _later_events(path):
                 count(event, work)
     for each in work.values():
         each.seconds /= PASSES

@@ -67,6 +67,14 @@ class AudioContract:
         """Number of frames in so many seconds."""
         return round(seconds * self.sample_rate / self.hop)
 
+    def frame_count(self, samples: int) -> int:
+        """Number of frames of a waveform; 0 for less than one receptive field."""
+        return max(0, (samples - self.receptive_field) // self.hop + 1)
+
+    def sample_count(self, frames: int) -> int:
+        """Number of samples that so many frames depend on."""
+        return (frames - 1) * self.hop + self.receptive_field
+
 
 @dataclass(frozen=True)
 class Architecture:

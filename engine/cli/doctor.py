@@ -1,4 +1,4 @@
-"""``e2v doctor``: what this machine can run, proven, and what to install for what is missing."""
+"""``e2v doctor``: tests of what this machine can run, and how to install what is missing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ ONE_NODE_GRAPH = bytes.fromhex(
     "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
     "0a0312016e62100a0179120b0a09080112050a0312016e42040a00100d"
 )
-"""An ONNX model of one Add, y = x + x, opset 13; tests/test_cli.py makes it anew."""
+"""An ONNX model of one Add, y = x + x, opset 13; tests/cli makes it anew."""
 
 
 @click.command()
-@click.option("--model", help="Also show which provider computes what of a bundle.")
+@click.option("--model", help="Bundle whose operators to list by provider.")
 @click.option("--provider", default="auto", show_default=True, help="The provider for --model.")
 @click.option("--precision", default="auto", show_default=True, help="The variant for --model.")
 def doctor(model: str | None, provider: str, precision: PrecisionChoice) -> int:
     """Check ONNX Runtime, the execution providers, the processor and the decoders.
 
-    Ends with 0 when the default model can run here, 4 or 5 when it cannot. With --model, a
-    second of sound goes through that bundle, and the operators that its provider left to the CPU
-    are named.
+    The exit code is 0 if the default model runs here, 4 or 5 if it does not. With --model, a second
+    of noise is encoded with that bundle, and the operators that its provider left to the CPU are
+    listed.
     """
     from ..version import __version__
 
@@ -78,17 +78,17 @@ def _telemetry() -> str:
 
 
 def _decoders() -> Iterator[str]:
-    for module, what, install in (
-        ("soundfile", "WAV, FLAC, OGG, Opus, MP3, AIFF", "soundfile"),
-        ("av", "M4A/AAC, WebM, MP4, AMR and what else FFmpeg reads", "av"),
-        ("soxr", "resampling", "soxr"),
+    for module, purpose in (
+        ("soundfile", "WAV, FLAC, OGG, Opus, MP3, AIFF"),
+        ("av", "M4A/AAC, WebM, MP4, AMR and other formats of FFmpeg"),
+        ("soxr", "resampling"),
     ):
         try:
             loaded = importlib.import_module(module)
         except (ImportError, OSError) as error:  # OSError: its shared library is missing
-            yield f"--  {module}: {error}; for {what}: pip install {install}"
+            yield f"--  {module}: {error}; for {purpose}: pip install {module}"
         else:
-            yield f"ok  {module} {getattr(loaded, '__version__', '')}: {what}"
+            yield f"ok  {module} {getattr(loaded, '__version__', '')}: {purpose}"
 
 
 def _providers() -> Iterator[tuple[str, bool, str]]:
@@ -96,16 +96,16 @@ def _providers() -> Iterator[tuple[str, bool, str]]:
 
     from ..errors import E2VError
     from ..runtime.providers import LADDER, PROVIDERS
-    from ..runtime.session import SessionConfig, import_onnxruntime, open_session, require_available
+    from ..runtime.session import SessionConfig, import_onnxruntime
 
     ort = import_onnxruntime()
     built_in = ort.get_available_providers()
     for provider in PROVIDERS:
         if provider not in LADDER and provider.ort_name not in built_in:
-            continue  # nobody misses what was never meant to be there
+            continue  # it is not expected in this build
         try:
-            require_available(provider)
-            session = open_session(ONE_NODE_GRAPH, provider, SessionConfig(1))
+            provider.require_available()
+            session = provider.open_session(ONE_NODE_GRAPH, SessionConfig(1))
             result = session.run(None, {"x": np.ones(2, np.float32)})[0]
             if result.tolist() != [2.0, 2.0]:
                 raise E2VError(f"computed 1 + 1 = {result.tolist()}")
@@ -132,5 +132,5 @@ def _placement(model: str, provider: str, precision: PrecisionChoice) -> Iterato
 
     recognizer = Recognizer.load(model, provider=provider, precision=precision)
     yield repr(recognizer).splitlines()[0]
-    for placement in placements(recognizer):
+    for placement in placements(recognizer.opening):
         yield str(placement)

@@ -1,10 +1,10 @@
-"""Numbers too small for a float's full precision, taken for zero while the model runs.
+"""Denormal numbers, which are too small for a float's full precision, as zero while a model runs.
 
 Attention over a long clip is full of them: with ALiBi the weight of a frame far away is about
 1e-39. Intel processors compute with such numbers in microcode, at a hundredth of their speed: 30 s
-of plus_large took 1.8 times as long. ONNX Runtime can tell its own threads to take them for zero,
-and the caller's thread too, but that one then stays so for everything else that runs in it (numpy
-warns of it). So the caller's thread is switched here, for as long as the model runs.
+of plus_large took 1.8 times as long. ONNX Runtime can make its own threads take them for zero, and
+the caller's thread too, but the latter then keeps that mode for everything else that it runs (numpy
+warns of it). So the mode of the caller's thread is switched here, while the model runs.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ENVIRONMENT = ctypes.c_uint32 * 8
 
 
 def _library() -> ctypes.CDLL | None:
-    """Where ``fegetenv`` and ``fesetenv`` are, on systems whose ``fenv_t`` is the one above."""
+    """The C library, on systems whose ``fenv_t`` is the one above; None on others."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None  # ARM computes with denormals as fast as with others
     try:
         library = ctypes.CDLL(None)
-        library.fegetenv, library.fesetenv  # noqa: B018, found when they are looked up
+        library.fegetenv, library.fesetenv  # noqa: B018, an AttributeError if they are missing
     except (AttributeError, OSError):
         return None
     return library
@@ -40,7 +40,7 @@ _LIBRARY = _library()
 
 @contextlib.contextmanager
 def denormals_as_zero() -> Iterator[None]:
-    """In the calling thread denormals count as zero inside, and as what they are again after."""
+    """Take denormals for zero in the calling thread during the block."""
     if _LIBRARY is None:
         yield
         return

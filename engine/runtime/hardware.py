@@ -12,12 +12,12 @@ from ..errors import OptionError
 
 
 def pinned_processors(threads: int) -> str:
-    """Which processor each thread of a session but the caller's stays on, as ONNX Runtime wants it.
+    """Processor of each thread of a session but the caller's, in ONNX Runtime's format.
 
     Linux wakes a thread on the processor of the one that wakes it, and may take a tick of its clock
-    (4 ms) to move it on: after half a second of rest a clip of 3 s took 24 ms instead of 11. Where
-    a session uses all processors there is one for each thread; where it uses fewer, the
-    scheduler knows better than we which of them are free.
+    (4 ms) to move it on: after half a second of rest a clip of 3 s took 24 ms instead of 11. A
+    session that uses all processors has one for each thread. With fewer threads the scheduler
+    knows better which processors are free, so that nothing is set: an empty text.
     """
     if not hasattr(os, "sched_getaffinity"):
         return ""
@@ -35,7 +35,14 @@ def usable_threads() -> int:
 
 
 def checked_threads(threads: int | None) -> int:
-    """The number of threads to use; None means all that this process may use."""
+    """The number of threads to use.
+
+    Args:
+        threads: 1 to 1024; None takes all processors that this process may use.
+
+    Raises:
+        OptionError: another number.
+    """
     if threads is None:
         return usable_threads()
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
@@ -56,11 +63,11 @@ FEATURES = {
     "asimdhp": "FP16",
     "bf16": "BF16",
 }
-"""Linux's names of the instruction sets that matter here, and what to call them."""
+"""Linux's name of an instruction set that matters here → its name for users."""
 
 
 def cpu_flags() -> frozenset[str]:
-    """The flags in ``/proc/cpuinfo``; empty where nothing tells."""
+    """The flags in ``/proc/cpuinfo``; empty where there is no such file."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -74,7 +81,7 @@ def cpu_flags() -> frozenset[str]:
 
 
 def sums_int8_exactly() -> bool:
-    """Whether products of eight-bit numbers are summed without overflow.
+    """True if products of eight-bit numbers are summed without overflow.
 
     x86 before VNNI adds two uint8 × int8 products in sixteen bits, and eight-bit weights overflow.
     """
@@ -84,7 +91,7 @@ def sums_int8_exactly() -> bool:
 
 
 def cpu_features() -> list[str]:
-    """What this processor has of :data:`FEATURES`, for reading."""
+    """Names for users of the :data:`FEATURES` that this processor has."""
     flags = cpu_flags()
     return [shown for flag, shown in FEATURES.items() if flag in flags]
 
@@ -95,20 +102,20 @@ MAJOR, MINOR = 75, 76
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, as the driver knows it."""
+    """One GPU, as described by its driver."""
 
     name: str
     compute_capability: str
-    """Such as ``8.7``."""
+    """For example ``8.7``."""
     driver: str
-    """The newest CUDA that the driver serves, such as ``12.6``."""
+    """The newest CUDA that the driver supports, for example ``12.6``."""
 
     def __str__(self) -> str:
         return f"{self.name} (compute {self.compute_capability}, driver for CUDA {self.driver})"
 
 
 def find_gpu(device: int = 0) -> Gpu | None:
-    """The GPU of a number; None where there is no driver, or no such GPU."""
+    """The GPU of a number; None if there is no driver or no such GPU."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -133,20 +140,20 @@ def find_gpu(device: int = 0) -> Gpu | None:
 
 
 def tensorrt_version() -> str | None:
-    """The TensorRT that a session would find, such as ``10.3.0``; None where there is none."""
+    """Version of the TensorRT that a session would load, for example ``10.3.0``; None if none."""
     for major in (11, 10, 9, 8):
         try:
             library = ctypes.CDLL(f"libnvinfer.so.{major}")
         except OSError:
             continue
         number = int(library.getInferLibVersion())
-        # Up to 9 a thousand for the major version, since 10 ten thousand.
+        # The major version counts in thousands up to 9, in ten thousands since 10.
         unit = 10_000 if number >= 100_000 else 1_000
         return f"{number // unit}.{number % unit // 100}.{number % 100}"
     return None
 
 
 def gpu_line() -> str | None:
-    """The first GPU and the TensorRT that goes with it, for people; None where there is no GPU."""
+    """The first GPU and the version of TensorRT, for users; None if there is no GPU."""
     gpu = find_gpu()
     return None if gpu is None else f"{gpu}, TensorRT {tensorrt_version() or 'not found'}"

@@ -1,15 +1,15 @@
-"""What is made ready ahead of time for one variant of a model on one machine.
+"""Files prepared ahead of time for one variant of a model on one machine, in the cache folder.
 
-On the CPU that is the graphs as ONNX Runtime optimizes and packs them for this processor: they load
-in half the time, and their weights are mapped from the file, so that several processes share them.
-For TensorRT it is the engines, which take minutes to build. ``e2v warmup`` makes it, and it lies in
-the cache folder, keyed by all that it depends on::
+``e2v warmup`` has a provider make them. They are keyed by all that they depend on::
 
     prepared/SHA256/PROVIDER-DIGEST/    of the variant's files; of versions, processor or GPU
-      frontend.onnx … or engines
-      ready.json                        written last: what all of it was made of, and its files
+      ready.json                        names the folder that is valid, and its files' checksums
+      XXXXXXXX/                         frontend.onnx … or engines
 
-Deleting it costs the time to make it again, and nothing else.
+A new folder is written beside the valid one, and ``ready.json`` is then replaced, so that nothing
+half-made is ever seen and no file changes that another process has mapped. The files of an entry
+are compared with their checksums when it is opened, as those of a bundle are: again only if a file
+has changed since. To delete it all costs the time to make it again, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,247 +18,167 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import platform
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..bundle.bundle import Bundle
-from ..bundle.head import Head
-from ..bundle.manifest import GRAPHS, AudioContract
+from ..bundle.integrity import sha256_of, verify_files
+from ..bundle.manifest import BundleFile
 from ..display import size
-from ..errors import BundleFormatError, OutputError, ProviderError
-from ..files import cache_folder, write_file
+from ..errors import ModelError
+from ..files import cache_folder, read_regular, reported, write_file
 from ..settings import Precision
-from .batched import BatchedModel, Device
-from .chunking import Chunking
-from .hardware import cpu_flags, find_gpu, tensorrt_version
-from .model import Model, noise
-from .providers import CPU, CUDA, TENSORRT, Provider
-from .session import SessionConfig, import_onnxruntime
-from .tensorrt import LONGEST, ROWS, engine_options, profile_options
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes at once both prepare, and the last one stays
+    fcntl = None  # type: ignore[assignment]
 
 READY = "ready.json"
-
-TRIED_SECONDS = 2.0
-"""Of noise, that what was made is tried with."""
-
-GRAPH_OPTIONS = ("enable_cuda_graph", "trt_cuda_graph_enable")
-"""Options of providers that record the kernels of a shape once, and then start them all at once."""
+MOST_READY_BYTES = 1 << 20
+UNFINISHED = "unfinished"
+"""Folder of a preparation that may be continued."""
 
 
 @dataclass(frozen=True)
 class PreparedEntry:
-    """Where it lies."""
+    """Place of the files that one provider prepares for a variant on this machine."""
 
     folder: Path
+    model: str
+    """Digest of the variant's files."""
     facts: Mapping[str, str]
-    """All that it depends on beside the files of the variant."""
-    exact: bool = True
-    """Whether a file must be as it was left. TensorRT checks its engines itself, and may write its
-    caches again."""
+    """Everything else that the files depend on."""
+    volatile: str = ""
+    """Pattern of files that may change later."""
 
-    @property
-    def ready(self) -> bool:
-        """Whether it is whole and of today's facts."""
+    @classmethod
+    def of(
+        cls,
+        bundle: Bundle,
+        precision: Precision,
+        provider: str,
+        facts: Mapping[str, str],
+        volatile: str = "",
+    ) -> PreparedEntry:
+        """The entry of a variant.
+
+        Raises:
+            OSError: there is no cache folder.
+        """
+        name = f"{provider}-{digest(sorted(facts.items()))[:16]}"
+        model = _model_digest(bundle, precision)
+        return cls(model_folder(bundle, precision) / name, model, facts, volatile)
+
+    def find(self) -> Path | None:
+        """Folder of the files, if they are complete and were made for this model and machine."""
         try:
-            document = json.loads((self.folder / READY).read_text(encoding="utf-8"))
-            now = self._listing()
-            files = document["files"].items() if self.exact else ()
-            return (
-                document["facts"] == self.facts
-                and now.keys() >= document["files"].keys()
-                and all(now[name] == seen for name, seen in files)
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return False
+            document = json.loads(read_regular(self.folder / READY, MOST_READY_BYTES))
+            if document["facts"] != self.facts or document["model"] != self.model:
+                return None
+            content = self.folder / Path(document["folder"]).name
+            verify_files(content, [BundleFile(**file) for file in document["files"]])
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError,
+        ):  # fmt: skip
+            return None
+        return content
 
-    @property
-    def graphs(self) -> dict[str, Path]:
-        """Paths of the packed graphs."""
-        return {graph: self.folder / f"{graph}.onnx" for graph in GRAPHS}
+    def make(self, build: Callable[[Path], None], *, resume: bool = False) -> None:
+        """Prepare the files, unless they are there.
 
-    @property
-    def bytes(self) -> int:
-        """Size on disk."""
-        return sum(size for size, _ in self._listing().values())
+        Args:
+            build: writes them into an empty folder.
+            resume: keep the files of a build that failed or was stopped, for the next one.
 
-    def seal(self) -> None:
-        """Declare it ready."""
-        document = {"facts": dict(self.facts), "files": self._listing()}
+        Raises:
+            OutputError: they cannot be written.
+        """
+        if self.find() is not None:
+            return
+        with reported(self.folder), self._locked():
+            if self.find() is not None:  # another process has made them meanwhile
+                return
+            try:
+                self._build(build, resume=resume)
+            finally:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()  # if nothing was kept
+
+    def _build(self, build: Callable[[Path], None], *, resume: bool) -> None:
+        content = self.folder / os.urandom(4).hex()
+        target = self.folder / UNFINISHED if resume else content
+        target.mkdir(parents=True, exist_ok=resume)
+        try:
+            build(target)
+            if resume:
+                target.rename(content)
+            self._seal(content)
+        except BaseException:
+            if not resume:
+                shutil.rmtree(content, ignore_errors=True)
+            raise
+        for old in self.folder.iterdir():
+            if old.is_dir() and old != content:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _seal(self, content: Path) -> None:
+        """Declare a folder valid."""
+        volatile = set(content.glob(self.volatile)) if self.volatile else set()
+        files = [
+            dataclasses.asdict(BundleFile(file.name, file.stat().st_size, sha256_of(file)))
+            for file in sorted(content.iterdir())
+            if file not in volatile
+        ]
+        document = {
+            "facts": dict(self.facts), "model": self.model, "folder": content.name, "files": files,
+        }  # fmt: skip
+        # The declaration so far is not valid, and may be a pipe, which would be written to.
+        (self.folder / READY).unlink(missing_ok=True)
         write_file(self.folder / READY, json.dumps(document, indent=2).encode())
 
-    def _listing(self) -> dict[str, list[int]]:
-        """Size and time of change of each file.
-
-        The time in whole seconds: images of containers keep it so.
-        """
-        files = [file for file in sorted(self.folder.iterdir()) if file.name != READY]
-        return {file.name: [file.stat().st_size, int(file.stat().st_mtime)] for file in files}
-
-
-def entry_of(
-    bundle: Bundle, precision: Precision, provider: Provider, running: SessionConfig
-) -> PreparedEntry | None:
-    """Where what is prepared of a variant lies, or would; None for a provider without any."""
-    if provider not in (CPU, TENSORRT):
-        return None
-    facts = {"onnxruntime": str(import_onnxruntime().__version__)}
-    if provider is CPU:
-        facts["machine"] = platform.machine()
-        facts["instructions"] = _digest(sorted(cpu_flags()))
-    else:
-        facts["tensorrt"] = str(tensorrt_version())
-        facts["gpu"] = str(find_gpu(running.device))
-        facts["options"] = json.dumps(
-            {key: value for key, value in running.options.items() if key.startswith("trt_")},
-            sort_keys=True,
-        )
-        facts["profiles"] = json.dumps(profile_options(bundle), sort_keys=True)
-    name = f"{provider.name}-{_digest(sorted(facts.items()))}"
-    return PreparedEntry(_folder_of(bundle, precision) / name, facts, provider is CPU)
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from preparing the same model meanwhile."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if fcntl is None:
+            yield
+            return
+        lock = os.open(self.folder.parent, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a network disk without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
 
-def _folder_of(bundle: Bundle, precision: Precision) -> Path:
-    """Where all lies that was prepared of a variant."""
-    model = _digest(sorted(file.sha256 for file in bundle.variant(precision).files))
-    return cache_folder() / "prepared" / model
-
-
-def open_encoder(
-    bundle: Bundle,
-    precision: Precision,
-    provider: Provider,
-    running: SessionConfig,
-    chunking: Chunking,
-    head: Head,
-) -> Model:
-    """Open a variant on a provider, with what is prepared for it where there is any.
+def model_folder(bundle: Bundle, precision: Precision) -> Path:
+    """Folder of everything that is prepared for a variant.
 
     Raises:
-        ProviderError: as :func:`~.open_session`; and for TensorRT without its engines,
-            because building them takes minutes, which nobody who loads a model expects.
-        BundleFormatError: as :func:`~.open_session`.
+        OSError: there is no cache folder.
     """
-    graphs, audio = bundle.graphs(precision), bundle.manifest.audio
-    place = None
-    with contextlib.suppress(OSError):  # no home folder, or none that may be read: no cache
-        # On a CPU most have prepared nothing, and need not ask what it is at every start.
-        if provider is not CPU or _folder_of(bundle, precision).is_dir():
-            place = entry_of(bundle, precision, provider, running)
-    if place is not None and not place.ready:
-        place = None
-    if provider.device is None:
-        if place is not None:
-            packed = dataclasses.replace(running, packed=True)
-            with contextlib.suppress(BundleFormatError):  # damaged: the bundle still serves
-                return Model.open(place.graphs, audio, provider, packed, chunking, head)
-        return Model.open(graphs, audio, provider, running, chunking, head)
-    if provider is not TENSORRT:
-        return _on_device(graphs, audio, provider, running, chunking, head)
-    if place is None:
-        raise ProviderError(
-            f"{provider.name}: no engines are built yet for {bundle.manifest.name} {precision} "
-            "with this GPU, these versions and options; 'e2v warmup --provider tensorrt' builds "
-            "them, once, in some minutes"
-        )
-    running = _with_engines(bundle, precision, place, running)
-    encoder = _on_device(graphs, audio, provider, running, chunking, head)
-    beyond = None
-    if chunking.seconds > LONGEST:
-        own = {key: value for key, value in running.options.items() if key[:4] != "trt_"}
-        on_cuda = SessionConfig(running.threads, own)
-        beyond = _on_device(graphs, audio, CUDA, on_cuda, chunking, head)
-    return dataclasses.replace(encoder, longest=LONGEST, most=ROWS, beyond=beyond)
+    return cache_folder() / "prepared" / _model_digest(bundle, precision)[:16]
 
 
-def _on_device(
-    graphs: Mapping[str, Path],
-    audio: AudioContract,
-    provider: Provider,
-    running: SessionConfig,
-    chunking: Chunking,
-    head: Head,
-) -> BatchedModel:
-    encoder = BatchedModel.open(graphs, audio, provider, running, chunking, head)
-    records = any(running.options.get(key) in ("1", "true", "True") for key in GRAPH_OPTIONS)
-    return dataclasses.replace(
-        encoder, device=Device(str(provider.device), running.device, records)
-    )
+def _model_digest(bundle: Bundle, precision: Precision) -> str:
+    return digest(sorted(file.sha256 for file in bundle.variant(precision).files))
 
 
-def make_ready(
-    bundle: Bundle, precision: Precision, provider: Provider, running: SessionConfig
-) -> PreparedEntry | None:
-    """Make ready what a variant needs on a provider, unless it is; None where nothing can be.
-
-    Raises:
-        ProviderError: the provider cannot serve, or what it made gives other answers.
-        OutputError: it cannot be written.
-    """
-    place = entry_of(bundle, precision, provider, running)
-    if place is None or place.ready:
-        return place
-    try:
-        place.folder.mkdir(parents=True, exist_ok=True)
-        (place.folder / READY).unlink(missing_ok=True)
-        graphs, audio = bundle.graphs(precision), bundle.manifest.audio
-        if provider is TENSORRT:
-            built = _with_engines(bundle, precision, place, running)
-            encoder = _on_device(graphs, audio, provider, built, Chunking(), Head())
-            encoder.encode(noise(audio, TRIED_SECONDS))  # some versions build at the first run
-        else:
-            packing = dataclasses.replace(running, pack_into=place.folder)
-            packed = dataclasses.replace(running, packed=True)
-            try:
-                encoders = (
-                    Model.open(graphs, audio, provider, packing),
-                    Model.open(place.graphs, audio, provider, packed),
-                )
-            except BundleFormatError as error:
-                raise OutputError(
-                    f"{place.folder}: the packed graphs could not be written and read again "
-                    f"({_free(place.folder)})"
-                ) from error
-            _require_equal(*encoders, place.folder)
-        place.seal()
-    except BaseException as error:
-        # A timing cache of TensorRT's is worth keeping; what is packed is not, unless it is whole.
-        if provider is CPU:
-            shutil.rmtree(place.folder, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, OutputError):
-            raise OutputError(f"{place.folder}: {error.strerror or error}") from None
-        raise
-    return place
+def digest(document: object) -> str:
+    """Hex digest of a JSON document."""
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
-def _with_engines(
-    bundle: Bundle, precision: Precision, place: PreparedEntry, running: SessionConfig
-) -> SessionConfig:
-    own = profile_options(bundle)
-    shared = engine_options(place.folder, precision)
-    return dataclasses.replace(
-        running, graph_options={graph: {**shared, **own[graph]} for graph in GRAPHS}
-    )
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def _require_equal(plain: Model, packed: Model, folder: Path) -> None:
-    """ONNX Runtime does not say so when a disk is full, so what it wrote is tried."""
-    heard = noise(plain.audio, TRIED_SECONDS)
-    one, other = (encoder.encode(heard)[0] for encoder in (plain, packed))
-    if not np.array_equal(one, other):
-        raise ProviderError(
-            f"{folder}: the packed graphs give other answers than the model, and are not kept "
-            f"({_free(folder)})"
-        )
-
-
-def _free(folder: Path) -> str:
+def free_space(folder: Path) -> str:
+    """Free space on the disk of a folder, for messages."""
     return f"{size(shutil.disk_usage(folder).free)} are free there"
-
-
-def _digest(document: object) -> str:
-    return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]

@@ -1,4 +1,7 @@
-"""Which provider computes what: a session may run on one and leave half its graph to another."""
+"""Profiles: the time of each operator, and the provider that computed it.
+
+A session may run on one provider and leave half its graph to another.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,20 @@ from typing import Any
 
 from ..bundle.manifest import GRAPHS
 from ..errors import ProviderError
-from ..recognizer import Recognizer
 from .model import Model, noise
-from .prepared import open_encoder
+from .opening import Opening
 
 SECONDS = 1.0
-"""Of sound that goes through."""
+"""Seconds of noise that are encoded."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the operators of one graph were computed in one run."""
+    """The providers of the operators of one graph in one run."""
 
     graph: str
     nodes: dict[str, Counter[str]] = field(default_factory=dict)
-    """ONNX Runtime's name of a provider → how often it ran each kind of operator."""
+    """ONNX Runtime's name of a provider → number of runs of each kind of operator."""
     provider: str = ""
     """ONNX Runtime's name of the provider that was meant."""
 
@@ -45,36 +47,28 @@ class Placement:
         return f"{line}, {sum(self.elsewhere.values())} elsewhere: {kinds}"
 
 
-def placements(recognizer: Recognizer) -> list[Placement]:
-    """Run a second of noise through new sessions like a recognizer's, with profiling.
+def placements(opening: Opening) -> list[Placement]:
+    """Run a second of noise through new sessions, with profiling.
 
     Raises:
         ProviderError: a session could not be created, or its profile cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        encoder = open_profiled(recognizer, Path(folder))
-        encoder.encode(noise(encoder.audio, SECONDS))
-        sessions = dict(zip(GRAPHS, (encoder.frontend, encoder.encoder), strict=True))
+        model = open_profiled(opening, Path(folder))
+        model.encode(noise(model.audio, SECONDS))
         return [
-            Placement(graph, _nodes(Path(session.end_profiling())), recognizer.tier.ort_name)
-            for graph, session in sessions.items()
+            Placement(graph, _nodes(profile), opening.provider.ort_name)
+            for graph, profile in zip(GRAPHS, model.end_profiling(), strict=True)
         ]
 
 
-def open_profiled(recognizer: Recognizer, folder: Path) -> Model:
-    """New sessions like a recognizer's, which write profiles into a folder.
+def open_profiled(opening: Opening, folder: Path) -> Model:
+    """Open new sessions, whose profiles :meth:`Model.end_profiling` writes into a folder.
 
     Raises:
         ProviderError: a session could not be created.
     """
-    return open_encoder(
-        recognizer.bundle,
-        recognizer.precision,
-        recognizer.tier,
-        replace(recognizer.running, profile=folder / "profile"),
-        recognizer.encoder.chunking,
-        recognizer.encoder.head,
-    )
+    return replace(opening, config=replace(opening.config, profile=folder / "profile")).open()
 
 
 def _nodes(path: Path) -> dict[str, Counter[str]]:

@@ -1,10 +1,8 @@
 """Batches in length buckets: what a GPU runs, here with buffers in the computer's own memory."""
 
-import ctypes
 import dataclasses
 import json
 import threading
-import types
 
 import numpy as np
 import pytest
@@ -15,11 +13,9 @@ from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
-from emotion2vec_edge.engine.cli import doctor
 from emotion2vec_edge.engine.errors import ProviderError
 from emotion2vec_edge.engine.runtime import batched as batched_room
-from emotion2vec_edge.engine.runtime import hardware
-from emotion2vec_edge.engine.runtime.batched import BUCKETS, BatchedModel, Device, bucket
+from emotion2vec_edge.engine.runtime.batched import BUCKETS, BatchedModel, bucket
 from emotion2vec_edge.engine.runtime.chunking import Chunking
 
 
@@ -118,7 +114,7 @@ def test_memory_of_shapes_is_bounded(recognizer, speech, monkeypatch):
         encoder.encode(speech[: seconds * 16_000])
     assert list(encoder._kept) == [(1, 1), (1, 4)]
     # … but for recorded graphs, which go on writing where they wrote.
-    recording = on_device(recognizer.encoder, device=Device(graphs=True))
+    recording = on_device(recognizer.encoder, records=True)
     for seconds in (1, 2, 3):
         recording.encode(speech[: seconds * 16_000])
     assert len(recording._kept) == 3
@@ -133,7 +129,7 @@ def test_what_is_long_takes_smaller_batches(recognizer, speech):
 
 
 def test_the_longest_chunk_fits_the_longest_bucket(recognizer, speech):
-    encoder = on_device(recognizer.encoder, longest=30, most=4)
+    encoder = on_device(recognizer.encoder, most=4)
     ((_, *_),) = together(encoder, [np.tile(speech, 5)[: 16_000 * 70]])
     assert list(encoder._kept) == [(4, 30)]
 
@@ -145,7 +141,7 @@ def test_buckets_rise_and_cover():
 
 def test_recorded_graphs_are_told_apart_by_shape(recognizer, speech):
     frontend = Counting(recognizer.encoder.frontend)
-    encoder = on_device(recognizer.encoder, frontend=frontend, device=Device("cpu", 0, graphs=True))
+    encoder = on_device(recognizer.encoder, frontend=frontend, records=True)
     for seconds in (1, 2, 1):
         encoder.encode(speech[: seconds * 16_000])
     ids = [options.get_run_config_entry("gpu_graph_id") for options in frontend.runs]
@@ -179,22 +175,6 @@ def test_what_fails_inside_is_our_error(recognizer, speech):
     encoder = on_device(recognizer.encoder, encoder=Broken(recognizer.encoder.encoder))
     with pytest.raises(ProviderError, match=r"\[1, 2, 16080\]: CUDA failure 2.*--chunk-seconds"):
         encoder.encode(speech[:32_000])
-
-
-def test_longer_than_the_engines_goes_elsewhere_and_says_so(recognizer, speech):
-    beyond = on_device(recognizer.encoder, chunking=Chunking(60.0))
-    counting = Counting(recognizer.encoder.encoder)
-    encoder = on_device(
-        recognizer.encoder, encoder=counting, chunking=Chunking(60.0), longest=30, beyond=beyond
-    )
-    model = dataclasses.replace(recognizer, encoder=encoder)
-    long = model.encode(np.tile(speech, 3)[: 16_000 * 40], 16_000)
-    assert counting.runs == []
-    assert [warning.code for warning in long.warnings] == ["long", "provider"]
-    assert "CUDA" in long.warnings[1].message
-    short = model.encode(speech[: 16_000 * 10], 16_000)
-    assert len(counting.runs) == 1
-    assert not short.warnings
 
 
 def test_warming_up_meets_every_bucket(batched):
@@ -247,66 +227,3 @@ def test_what_fails_together_is_tried_alone(batched, tmp_path, monkeypatch):
     (tmp_path / ".work").mkdir()
     worker = Worker(batched, tmp_path, BatchSettings(), "run", batch_size=8)
     assert [isinstance(o.row, ResultRow) for o in worker.work(items)] == [True] * 3
-
-
-def fake_cuda():
-    """NVIDIA's driver of a Jetson Orin."""
-
-    def tells(value):
-        def call(target, *_):
-            target._obj.value = value
-            return 0
-
-        return call
-
-    def name(buffer, _length, _handle):
-        buffer.value = b"Orin"
-        return 0
-
-    return types.SimpleNamespace(
-        cuInit=lambda _flags: 0,
-        cuDriverGetVersion=tells(12_060),
-        cuDeviceGet=lambda _handle, number: 101 if number else 0,
-        cuDeviceGetName=name,
-        cuDeviceGetAttribute=lambda value, attribute, handle: tells({75: 8, 76: 7}[attribute])(
-            value, attribute, handle
-        ),
-    )
-
-
-def test_the_driver_says_which_gpu_it_is(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda _name: fake_cuda())
-    assert str(hardware.find_gpu()) == "Orin (compute 8.7, driver for CUDA 12.6)"
-    assert hardware.find_gpu(1) is None
-
-
-def test_doctor_names_the_gpu(monkeypatch):
-    monkeypatch.setattr(hardware, "find_gpu", lambda: hardware.Gpu("Orin", "8.7", "12.6"))
-    monkeypatch.setattr(hardware, "tensorrt_version", lambda: None)
-    assert list(doctor._processor())[-1] == (
-        "Orin (compute 8.7, driver for CUDA 12.6), TensorRT not found"
-    )
-
-
-@pytest.mark.parametrize(
-    ("library", "number", "version"),
-    [("libnvinfer.so.10", 100_300, "10.3.0"), ("libnvinfer.so.8", 8_502, "8.5.2")],
-)
-def test_the_version_of_tensorrt(monkeypatch, library, number, version):
-    def load(name):
-        if name != library:
-            raise OSError(name)
-        return types.SimpleNamespace(getInferLibVersion=lambda: number)
-
-    monkeypatch.setattr(ctypes, "CDLL", load)
-    assert hardware.tensorrt_version() == version
-
-
-def test_a_machine_without_nvidia(monkeypatch):
-    def none(name):
-        raise OSError(name)
-
-    monkeypatch.setattr(ctypes, "CDLL", none)
-    assert hardware.find_gpu() is None
-    assert hardware.tensorrt_version() is None
-    assert hardware.gpu_line() is None

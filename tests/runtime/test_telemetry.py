@@ -83,7 +83,7 @@ def test_a_call_that_reaches_the_network_is_seen(home):
         "export.exporter",
         "quantize.fp16",
         "quantize.int8",
-        "benchmarks.baselines",
+        "benchmarks.baselines.onnxruntime",
     ],
 )
 def test_a_package_that_imports_onnxruntime_sends_nothing(home, module):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.errors import InvalidSamplesError, NoHeadError, OptionError
 from emotion2vec_edge.engine.results.pooling import window_spans
-from emotion2vec_edge.engine.runtime.model import Model
+from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.streaming.stream import Stream
 
 LABELS = ("a", "b")
@@ -36,7 +36,9 @@ class Sessions:
 @pytest.fixture(scope="session")
 def fake(recognizer):
     audio = dataclasses.replace(recognizer.encoder.audio, normalize=False)
-    return lambda **settings: Stream(Model(Sessions(), Sessions(), audio), LABELS, **settings)
+    return lambda **settings: Stream(
+        SequentialModel(Sessions(), Sessions(), audio), LABELS, **settings
+    )
 
 
 def alone(recognizer, samples, window):

@@ -1,0 +1,145 @@
+"""The processor, by ONNX Runtime's own kernels."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...bundle.manifest import GRAPHS, Variant
+from ...errors import BundleFormatError, OptionError, OutputError, ProviderError
+from ...settings import Precision
+from ..hardware import cpu_flags, sums_int8_exactly
+from ..model import Model, SelectedVariant, noise
+from ..prepared import PreparedEntry, digest, free_space, model_folder
+from ..sequential import SequentialModel
+from ..session import Graph, Session, SessionConfig, first_line, import_onnxruntime, session_options
+from .base import CPU_ORT_NAME, Provider
+
+CHECK_SECONDS = 2.0
+"""Seconds of noise used to check the prepared graphs."""
+
+
+class CpuProvider(Provider):
+    """The processor.
+
+    It prepares the graphs as ONNX Runtime optimizes and packs them for this processor: they load in
+    half the time, and their weights are mapped from the file, so that processes share them.
+    """
+
+    name = "cpu"
+    ort_name = CPU_ORT_NAME
+    below = ()
+    precisions = ("int8", "fp32")
+    install = "pip install onnxruntime"
+
+    def require_precision(self, precision: Precision) -> None:
+        """Every variant runs on the processor."""
+
+    def suits(self, variant: Variant) -> bool:
+        """Eight-bit weights made for VNNI are less accurate where it is missing: fp32 is better."""
+        return variant.recipe.get("target") != "avx512_vnni" or sums_int8_exactly()
+
+    def check_options(self, config: SessionConfig) -> None:
+        """Refuse options: this provider has none, and ONNX Runtime would ignore them."""
+        if config.options:
+            raise OptionError(
+                f"the provider cpu takes no options, and not {', '.join(config.options)}"
+            )
+
+    def disabled_optimizers(self) -> list[str]:
+        """On the processor the fused kernel is slower than the addition and the LayerNorm."""
+        return ["SkipLayerNormFusion"]
+
+    def creation_error(self, graph: Graph, error: Exception) -> Exception:
+        """There is nothing but the graph that can be wrong."""
+        name = "graph" if isinstance(graph, bytes) else graph
+        return BundleFormatError(
+            f"{name}: onnxruntime {import_onnxruntime().__version__} cannot load it: "
+            f"{first_line(error)}"
+        )
+
+    def entry(self, selected: SelectedVariant, config: SessionConfig) -> PreparedEntry:  # noqa: ARG002
+        """As :meth:`Provider.entry`."""
+        facts = {
+            "onnxruntime": str(import_onnxruntime().__version__),
+            "machine": platform.machine(),
+            "instructions": digest(sorted(cpu_flags())),
+        }
+        return PreparedEntry.of(selected.bundle, selected.precision, self.name, facts)
+
+    def open_model(self, selected: SelectedVariant, config: SessionConfig) -> Model:
+        """As :meth:`Provider.open_model`."""
+        sessions = self._prepared_sessions(selected, config)
+        if sessions is None:
+            return super().open_model(selected, config)
+        return SequentialModel(*sessions, selected.audio, selected.chunking, selected.head)
+
+    def prepare(self, selected: SelectedVariant, config: SessionConfig) -> None:
+        """As :meth:`Provider.prepare`."""
+
+        def build(folder: Path) -> None:
+            try:
+                plain = self._pack(selected.graphs, folder, config)
+                packed = self._open_packed(folder, config)
+            except BundleFormatError as error:
+                raise OutputError(
+                    f"{folder}: the packed graphs could not be written and read again "
+                    f"({free_space(folder)})"
+                ) from error
+            heard = noise(selected.audio, CHECK_SECONDS)
+            expected, found = (
+                SequentialModel(*sessions, selected.audio).encode(heard)[0]
+                for sessions in (plain, packed)
+            )
+            # ONNX Runtime does not report that a disk is full.
+            if not np.array_equal(expected, found):
+                raise ProviderError(
+                    f"{folder}: the packed graphs give other answers than the model, and are not "
+                    f"kept ({free_space(folder)})"
+                )
+
+        self.entry(selected, config).make(build)
+
+    def _prepared_sessions(
+        self, selected: SelectedVariant, config: SessionConfig
+    ) -> tuple[Session, Session] | None:
+        # Usually nothing is prepared, and /proc/cpuinfo need not be read at every start.
+        with contextlib.suppress(OSError, BundleFormatError):
+            if model_folder(selected.bundle, selected.precision).is_dir():
+                content = self.entry(selected, config).find()
+                if content is not None:
+                    return self._open_packed(content, config)
+        return None
+
+    def _open_packed(self, folder: Path, config: SessionConfig) -> tuple[Session, Session]:
+        sessions = []
+        for name in GRAPHS:
+            options = session_options(config)
+            level = import_onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.graph_optimization_level = level
+            sessions.append(self.create_session(folder / f"{name}.onnx", options, {}))
+        return sessions[0], sessions[1]
+
+    def _pack(
+        self, graphs: Mapping[str, Path], folder: Path, config: SessionConfig
+    ) -> tuple[Session, Session]:
+        """Open the graphs, and write them as they were optimized.
+
+        Their weights are written beside them in the layout that kernels read.
+        """
+        sessions = []
+        for name in GRAPHS:
+            options = session_options(config)
+            options.optimized_model_filepath = str(folder / f"{name}.onnx")
+            for key, value in (
+                ("session.optimized_model_external_initializers_file_name", f"{name}.data"),
+                ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+                ("session.save_external_prepacked_constant_initializers", "1"),
+            ):
+                options.add_session_config_entry(key, value)
+            sessions.append(self.create_session(graphs[name], options, {}))
+        return sessions[0], sessions[1]

@@ -1,0 +1,35 @@
+"""Providers that are used by name only, where the installed ONNX Runtime has them.
+
+They run fp32 only: INT8 variants consist of operators that ONNX Runtime's own CPU kernels know.
+"""
+
+from __future__ import annotations
+
+from .base import Provider
+
+
+class OpenVinoProvider(Provider):
+    """Intel's OpenVINO."""
+
+    name = "openvino"
+    ort_name = "OpenVINOExecutionProvider"
+    install = (
+        "pip uninstall onnxruntime; pip install onnxruntime-openvino, and emotion2vec-edge without "
+        "an extra"
+    )
+
+
+class CoreMlProvider(Provider):
+    """Apple's Core ML."""
+
+    name = "coreml"
+    ort_name = "CoreMLExecutionProvider"
+    install = "it comes with onnxruntime for macOS"
+
+
+class XnnpackProvider(Provider):
+    """Google's XNNPACK."""
+
+    name = "xnnpack"
+    ort_name = "XnnpackExecutionProvider"
+    install = "build onnxruntime with --use_xnnpack"
