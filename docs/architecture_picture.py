@@ -22,7 +22,7 @@ LAYERS = (
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "settings": ""},
     {"files": "", "metrics": ""},
-    {"errors": "", "progress": "", "telemetry": "", "version": ""},
+    {"display": "", "errors": "", "progress": "", "telemetry": "", "version": ""},
 )
 """Rooms of the engine with a line about each, from the top. A room may import rooms that lie below
 it, and none beside it."""

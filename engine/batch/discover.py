@@ -85,7 +85,10 @@ def _where(name: str) -> str:
 def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
     suffix = os.path.splitext(name)[1].lower()
     if name == "-":
-        yield from _listed(stdin, None)
+        try:
+            yield from _listed(stdin, None)
+        except OSError as error:
+            raise OptionError(f"stdin: cannot be read: {error.strerror}") from None
     elif os.path.isdir(name):
         yield from _walked(name)
     elif suffix in LIST_SUFFIXES or suffix == KALDI_SUFFIX:

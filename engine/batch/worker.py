@@ -10,10 +10,9 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import E2VError, NoHeadError, OutputError
 from ..recognizer import Recognizer
+from ..results.embeddings import npy_bytes
 from ..results.encoding import Encoding
 from ..results.report import Report, json_text
 from ..results.writers.registry import SEGMENT_WRITERS
@@ -115,9 +114,7 @@ class Worker:
     ) -> Iterator[tuple[str, Iterable[bytes]]]:
         """Place and content of each file of a recording; the report comes last."""
         if report.embedding is not None:
-            array = io.BytesIO()
-            np.save(array, encoding.embedding())
-            yield report.embedding, [array.getvalue()]
+            yield report.embedding, [npy_bytes(encoding.embedding())]
         for format_ in self.settings.formats:
             text = io.StringIO()
             writer = SEGMENT_WRITERS[format_](text, several=False)

@@ -1,8 +1,8 @@
-"""The ``e2v`` command: one module per verb, loaded when its verb is called.
+"""The ``e2v`` command: one module for each verb, loaded when the verb is called.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 all well · 1 some inputs failed, or
 a result could not be written · 2 usage · 3 bad audio · 4 bad model or bundle · 5 provider
-unavailable · 130 interrupted.
+unavailable · 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import click
 
 from ..errors import E2VError
 from ..version import __version__
-from .signals import sigterm_interrupts
+from .signals import signals_interrupt
+from .stdio import flush_stdout, prepare_streams
 
 VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
@@ -38,7 +39,7 @@ VERBS = {
     "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
     "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
 }
-"""Verb → its module and its line in the help, so that the help imports nothing."""
+"""Verb → module and line of the help, so that the help imports no verb."""
 
 
 class Verbs(click.Group):
@@ -69,8 +70,13 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of ``e2v``: turns every foreseeable failure into a message and an exit code."""
+    prepare_streams()
+    sys.exit(flush_stdout(_exit_code()))
+
+
+def _exit_code() -> int:
     try:
-        with sigterm_interrupts():
+        with signals_interrupt():
             code = cli.main(prog_name="e2v", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
         code = exit_request.exit_code
@@ -83,12 +89,17 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     except OSError as error:
-        click.echo(f"e2v: {error}", err=True)
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.echo(f"e2v: {text}", err=True)
         code = 1
-    sys.exit(code)
+    return code or 0
 
 
 def fail(error: E2VError) -> int:
-    """Show an error; its exit code."""
+    """Show an error.
+
+    Returns:
+        its exit code.
+    """
     click.echo(f"e2v: {error}", err=True)
     return error.exit_code

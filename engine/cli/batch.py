@@ -19,7 +19,6 @@ from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
 from .options import intake_options, model_options, report_options
 from .progress import TerminalProgress
-from .signals import interruptible
 
 if TYPE_CHECKING:
     from ..batch.folder import OutputFolder
@@ -102,7 +101,7 @@ def batch(
         )
     run = run_digest(recognizer, settings)
     output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
-    with OutputFolder(output) as folder, interruptible() as interruption:
+    with OutputFolder(output) as folder:
         _tell_foreign(folder)
         batch_run = BatchRun(folder, items, run, confident)
         executor: Executor
@@ -115,7 +114,7 @@ def batch(
             executor = Workers(jobs, shared, folder.path, settings, run)
         try:
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:
-                _follow(map(interruption.passed, outcomes), batch_run.progress)
+                _follow(outcomes, batch_run.progress)
         except (E2VError, KeyboardInterrupt):
             place = printable(str(output))
             click.echo(f"e2v: what is done is in {place}; the same -o goes on there", err=True)

@@ -1,22 +1,25 @@
-"""``e2v recognize``: the emotion of recordings, one encoder pass each."""
+"""``e2v recognize``: the emotion of recordings, with one encoder pass for each."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import io
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ..results.writers.formats import FORMATS
+from ..errors import AudioError, OptionError, ProviderError
+from ..results.writers.formats import FORMATS, SEGMENT_FORMATS
 from . import fail
 from .options import intake_options, model_options, output_option, report_options
 from .progress import RecordingProgress
+from .stdio import write_utf8
 
 if TYPE_CHECKING:
+    from ..recognizer import Recognizer
     from ..results.encoding import Encoding
     from ..results.writers.formats import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="Output format; a table by default. The last five hold the timeline of one recording.",
+    default="table",
+    show_default=True,
+    help="Output format. The last five hold the timeline of one recording.",
 )
 @output_option
 @click.option(
@@ -48,7 +53,7 @@ if TYPE_CHECKING:
 @model_options
 def recognize(
     audio: tuple[str, ...], examples: bool, report_settings: ReportSettings,
-    embedding: Path | None, format_: Format | None, output: Path | None, plot: Path | None,
+    embedding: Path | None, format_: Format, output: Path | None, plot: Path | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize the emotion in AUDIO files; - reads one from stdin.
@@ -58,91 +63,76 @@ def recognize(
     others go on. For whole folders there is e2v batch.
     """
     from .. import example_recordings
-    from ..errors import AudioError, OptionError, ProviderError
     from ..files import printable
     from ..recognizer import Recognizer
+    from ..results.embeddings import EmbeddingFolder
     from ..results.plot import check_plot, plot_timeline
     from ..results.report import Report
-    from ..results.writers.registry import SEGMENT_WRITERS, WRITERS
+    from ..results.writers.registry import WRITERS
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
-    if not files:
-        raise click.UsageError("no audio: give files, - for stdin, or --examples")
-    format_ = format_ or "table"
-    if format_ in SEGMENT_WRITERS:
-        report_settings = dataclasses.replace(report_settings, granularity="frame")
-    if len(files) > 1 and (format_ in SEGMENT_WRITERS or plot is not None):
-        what = f"--format {format_}" if format_ in SEGMENT_WRITERS else "--plot"
-        raise click.UsageError(
-            f"{what} is of one recording, and {len(files)} were given; for several there is "
-            "e2v batch --format"
-        )
+    _check_files(files, format_, plot)
+    if format_ in SEGMENT_FORMATS:
+        report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
         check_plot(plot)
-
-    recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
-    saver = _EmbeddingSaver(embedding) if embedding is not None else None
+    recognizer = Recognizer.load(**asdict(model_settings))
+    embeddings = None if embedding is None else EmbeddingFolder(embedding)
     failures: list[int] = []
-    with _destination(output) as out:
+    with _destination(output, format_) as out:
         writer = WRITERS[format_](out, several=len(files) > 1)
-        try:
+        with contextlib.closing(writer):
             for file in files:
                 try:
-                    with RecordingProgress(Path(file).name) as progress:
-                        encoding = recognizer.encode(
-                            sys.stdin.buffer if file == "-" else file,
-                            progress=progress,
-                            **dataclasses.asdict(intake_settings),
-                        )
+                    encoding = _encode(recognizer, file, intake_settings)
                 except (AudioError, OptionError, ProviderError) as error:
                     failures.append(fail(error))
                     continue
-                window, hop = report_settings.window, report_settings.hop
-                saved = saver.save(file, encoding) if saver is not None else None
+                saved = None
+                if embeddings is not None:
+                    saved = embeddings.save(_name(file), encoding.embedding())
                 report = Report.of(encoding, printable(file), report_settings, saved)
                 writer.write(report)
                 if plot is not None:
+                    window, hop = report_settings.window, report_settings.hop
                     plot_timeline(encoding, plot, window, hop, report.file)
-        finally:
-            writer.close()
     if not failures:
         return 0
     return failures[0] if len(failures) == len(files) else 1
 
 
-class _EmbeddingSaver:
-    """Saves embeddings under the names of their recordings, without overwriting one another."""
-
-    def __init__(self, folder: Path) -> None:
-        from ..files import reported
-
-        self.folder = folder
-        self.taken: set[str] = set()
-        with reported(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def save(self, file: str, encoding: Encoding) -> str:
-        import numpy as np
-
-        from ..files import printable, write_file
-
-        stem = "stdin" if file == "-" else Path(file).name
-        name, count = stem, 1
-        while name in self.taken:  # the same file name in two folders
-            count += 1
-            name = f"{stem}~{count}"
-        self.taken.add(name)
-        path = self.folder / f"{name}.npy"
-        content = io.BytesIO()
-        np.save(content, encoding.embedding())
-        write_file(path, content.getvalue())
-        return printable(str(path))
+def _check_files(files: list[str], format_: Format, plot: Path | None) -> None:
+    if not files:
+        raise click.UsageError("no audio: give files, - for stdin, or --examples")
+    if len(files) > 1 and (format_ in SEGMENT_FORMATS or plot is not None):
+        option = f"--format {format_}" if format_ in SEGMENT_FORMATS else "--plot"
+        raise click.UsageError(
+            f"{option} is of one recording, and {len(files)} were given; for several there is "
+            "e2v batch --format"
+        )
 
 
-def _destination(output: Path | None) -> contextlib.AbstractContextManager[TextIO]:
-    """stdout, or the output file, which keeps its results when interrupted."""
+def _name(file: str) -> str:
+    """Name of a recording without its folder."""
+    return "stdin" if file == "-" else Path(file).name
+
+
+def _encode(recognizer: Recognizer, file: str, intake: IntakeSettings) -> Encoding:
+    """Encode a recording and show its progress."""
+    source = sys.stdin.buffer if file == "-" else file
+    with RecordingProgress(_name(file)) as progress:
+        return recognizer.encode(source, progress=progress, **asdict(intake))
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None, format_: Format) -> Iterator[TextIO]:
+    """Open stdout or the output file, which keeps the reports that it has when interrupted."""
     from ..files import atomic_text
 
-    if output is None or str(output) == "-":
-        return contextlib.nullcontext(sys.stdout)
-    return atomic_text(output, keep_partial=True)
+    if output is not None and str(output) != "-":
+        with atomic_text(output, keep_partial=True) as out:
+            yield out
+        return
+    if format_ != "table":
+        write_utf8()
+    yield sys.stdout

@@ -1,53 +1,53 @@
-"""Signals that end a verb: Ctrl-C, and SIGTERM, as a service manager sends it."""
+"""Signals that end a verb: Ctrl-C, and those that a service manager or a lost terminal sends."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from typing import TypeVar
+from types import FrameType
 
-T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+RETRY_SECONDS = 0.01
 
 
 @contextlib.contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt in the block."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def signals_interrupt() -> Iterator[None]:
+    """Let every signal that ends a process raise KeyboardInterrupt in the block.
+
+    A signal that the process was started to ignore (``nohup``, a job in the background of a shell)
+    stays ignored.
+    """
+    own = (signal.SIG_DFL, signal.default_int_handler)
+    before = {
+        number: signal.signal(number, _interrupt)
+        for number in SIGNALS
+        if signal.getsignal(number) in own
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class Interruption:
-    """A request to stop, remembered: what is raised in a callback from C reaches nobody."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __call__(self, *_: object) -> None:
-        """Handle a signal."""
-        self.requested = True
-        raise KeyboardInterrupt
-
-    def passed(self, value: T) -> T:
-        """The value; raises KeyboardInterrupt after a request to stop."""
-        if self.requested:
-            raise KeyboardInterrupt
-        return value
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt in the block, and remember that they came."""
-    interruption = Interruption()
-    signals = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell has ignored it
-        signals.append(signal.SIGINT)
-    before = {number: signal.signal(number, interruption) for number in signals}
-    try:
-        yield interruption
-    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, now or as soon as it reaches the verb."""
+    if _called_from_c(frame):
+        retry = threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), number))
+        retry.daemon = True
+        retry.start()
+        return
+    raise KeyboardInterrupt
+
+
+def _called_from_c(frame: FrameType | None) -> bool:
+    """True in a callback of libsndfile, where an exception is printed and lost."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "soundfile" and frame.f_code.co_name[:4] == "vio_":
+            return True
+        frame = frame.f_back
+    return False

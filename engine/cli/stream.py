@@ -16,7 +16,6 @@ import click
 from ..display import share_bar
 from ..settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS
 from .options import model_options
-from .signals import sigterm_interrupts
 
 if TYPE_CHECKING:
     from ..audio.riff import SampleFormat
@@ -105,10 +104,9 @@ def stream(
     tell = {"line": _LineTeller, "jsonl": _Teller, "csv": _CsvTeller}[format_](sys.stdout)
     tally = _Tally()
     try:
-        with sigterm_interrupts():
-            for result in _windows(opened, arrivals, hop):
-                tally.add(result)  # first: who reads a window may stop us at once
-                tell(result)
+        for result in _windows(opened, arrivals, hop):
+            tally.add(result)  # first: who reads a window may stop us at once
+            tell(result)
     finally:
         if format_ == "line":
             click.echo()

@@ -1,15 +1,8 @@
-"""`e2v stream`: pipes, pace, stalls, a microphone; and what it prints."""
+"""Audio that comes by itself, from a pipe or a recording, at its own pace."""
 
-import csv
 import io
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-import types
 
 import numpy as np
 import pytest
@@ -18,22 +11,8 @@ from recordings import encoded
 from emotion2vec_edge.engine.audio.riff import PcmFormat, read_wav_header
 from emotion2vec_edge.engine.errors import (
     AudioError,
-    MissingExtraError,
-    OptionError,
 )
 from emotion2vec_edge.engine.streaming.capture import CaptureBuffer, start_pipe
-from emotion2vec_edge.engine.streaming.microphone import start_microphone
-
-E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli", "stream"]
-
-
-def e2v(*args, stdin=b""):
-    return subprocess.run([*E2V, *map(str, args)], input=stdin, capture_output=True, check=False)
-
-
-def windows(done):
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def received(content, format_=None):
@@ -87,9 +66,6 @@ def test_raw_samples_may_come_in_any_portions():
     np.testing.assert_array_equal(np.concatenate(pieces), samples)
 
 
-# Pace.
-
-
 def test_a_fast_source_is_a_file_and_a_slow_one_is_live(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
@@ -133,205 +109,3 @@ def test_nothing_for_a_while_and_the_end():
     assert len(arrivals.take(0.01)) == 1
     with pytest.raises(AudioError, match="unplugged"):
         arrivals.take(0.01)
-
-
-# The command.
-
-
-@pytest.fixture
-def speech_pcm(example_samples):
-    return (np.resize(example_samples, 96_000) * 32_767).astype("<i2").tobytes()
-
-
-def test_raw_samples_and_wav_give_the_same(speech_pcm):
-    raw = windows(e2v("-", "--rate", 16_000, stdin=speech_pcm))
-    samples = np.frombuffer(speech_pcm, "<i2")
-    wav = windows(e2v("-", stdin=encoded(samples, 16_000, "WAV", subtype="PCM_16")))
-    assert [w["scores"] for w in raw] == [w["scores"] for w in wav]
-    assert [w["end"] for w in raw] == [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0]
-    assert {"start", "emotion", "confidence", "silent", "skipped", "latency"} < set(raw[0])
-
-
-def test_a_file_and_csv(example):
-    done = e2v(example, "--format", "csv", "--window", 1, "--hop", 1)
-    table = list(csv.DictReader(io.StringIO(done.stdout.decode())))
-    assert [float(row["end"]) for row in table] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.3]
-    assert float(table[0][table[0]["emotion"]]) == pytest.approx(float(table[0]["confidence"]))
-    assert b"6 windows, 0 left out; latency p50" in done.stderr
-
-
-def begun(speech_pcm, stderr=subprocess.PIPE):
-    """A stream that was given two seconds."""
-    process = subprocess.Popen(
-        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=stderr,
-    )  # fmt: skip
-    process.stdin.write(speech_pcm[: 2 * 32_000])
-    process.stdin.flush()
-    return process
-
-
-def test_each_window_is_told_at_once(speech_pcm):
-    process = begun(speech_pcm, subprocess.DEVNULL)
-    assert json.loads(process.stdout.readline())["end"] == 2.0
-    process.stdin.write(speech_pcm[2 * 32_000 : 2 * 40_000])
-    process.stdin.flush()
-    assert json.loads(process.stdout.readline())["end"] == 2.5
-    out, _ = process.communicate(timeout=30)
-    assert out == b""
-    assert process.returncode == 0
-
-
-def test_a_reader_that_goes_away_while_nothing_comes(speech_pcm):
-    """The thread that waits for samples must not keep the process from ending."""
-    process = begun(speech_pcm)
-    process.stdout.readline()
-    process.stdout.close()
-    process.stdin.write(speech_pcm[2 * 32_000 : 2 * 64_000])
-    process.stdin.flush()  # and stdin stays open
-    errors = process.stderr.read()
-    assert process.wait(30) == 1
-    assert b"Fatal" not in errors
-    process.stderr.close()
-    process.stdin.close()
-
-
-def test_ctrl_c_and_a_reader_that_goes_away(speech_pcm):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    processes = [begun(speech_pcm) for _ in range(2)]
-    signal.signal(signal.SIGINT, before)
-    for process in processes:
-        process.stdout.readline()
-    processes[0].send_signal(signal.SIGINT)
-    _, errors = processes[0].communicate(timeout=30)
-    assert processes[0].returncode == 130
-    assert b"1 windows" in errors
-    assert b"Traceback" not in errors
-    processes[1].stdout.close()
-    processes[1].stdin.write(speech_pcm)
-    processes[1].stdin.close()
-    errors = processes[1].stderr.read()
-    processes[1].stderr.close()
-    assert processes[1].wait(30) == 1
-    assert b"Traceback" not in errors
-
-
-@pytest.mark.parametrize(
-    ("args", "stdin", "code", "message"),
-    [
-        ([], b"", 2, "give a source"),
-        (["-", "--mic"], b"", 2, "give a source"),
-        (["-"], b"not a wav at all", 2, "raw samples need --rate"),
-        (["-"], b"", 2, "raw samples need --rate"),
-        (["gone.wav"], b"", 3, "No such file"),
-        (["-", "--rate", "0"], b"\0\0" * 20, 2, "--rate"),
-        (["-", "--rate", "16000", "--channel", "1"], b"\0\0" * 20, 3, "no channel 1"),
-        (
-            ["-", "--rate", "16000", "--window", "99"],
-            b"\0\0" * 20,
-            2,
-            "window (up to one chunk) of 99",
-        ),
-        (["-", "--rate", "16000", "--model", "gone"], b"\0\0" * 20, 4, "not a model bundle"),
-    ],
-)
-def test_what_is_refused(args, stdin, code, message):
-    done = e2v(*args, stdin=stdin)
-    assert done.returncode == code
-    assert message in done.stderr.decode()
-    assert b"Traceback" not in done.stderr
-
-
-def test_a_stall_is_said_once(monkeypatch, capsys):
-    from emotion2vec_edge.engine.cli import stream as verb
-
-    monkeypatch.setattr(verb, "STALL_SECONDS", 0.01)
-    arrivals = CaptureBuffer(16_000)
-    threading.Timer(0.2, lambda: arrivals.put(np.zeros(10), wait=True)).start()
-    assert len(verb._take(arrivals)) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        "e2v: no audio for 0.01 s; waiting",
-        "e2v: audio again",
-    ]
-
-
-def test_the_line_of_a_terminal(recognizer, example_samples):
-    from emotion2vec_edge.engine.cli.stream import _LineTeller
-
-    out = io.StringIO()
-    tell = _LineTeller(out)
-    stream = recognizer.stream()
-    for window in stream.push(np.concatenate([np.zeros(32_000, np.float32), example_samples])):
-        tell(window)
-    lines = out.getvalue().split("\r\x1b[K")[1:]
-    assert "(silence)" in lines[0]
-    assert "█" in lines[-1]
-    assert all(len(line) < 79 for line in lines)
-
-
-# The microphone, with a stand-in for sounddevice.
-
-
-@pytest.fixture
-def sounddevice(monkeypatch):
-    module = types.ModuleType("sounddevice")
-
-    class PortAudioError(Exception):
-        pass
-
-    class InputStream:
-        def __init__(self, **settings):
-            if settings["samplerate"] == 1:
-                raise PortAudioError("Invalid sample rate")
-            self.settings = settings
-
-        def start(self):
-            block = np.full((1_600, self.settings["channels"]), 0.25, np.float32)
-            self.settings["callback"](block, 1_600, None, None)
-            block[:] = 9.0  # PortAudio uses its buffer again
-            self.settings["finished_callback"]()
-
-    def query_devices(device, kind):
-        if device == "gone":
-            raise ValueError("No input device matching 'gone'")
-        return {"default_samplerate": 44_100.0}
-
-    module.PortAudioError = PortAudioError
-    module.InputStream = InputStream
-    module.query_devices = query_devices
-    monkeypatch.setitem(sys.modules, "sounddevice", module)
-    return module
-
-
-def test_a_microphone(sounddevice):
-    arrivals = start_microphone(None, None, 2, CaptureBuffer)
-    assert arrivals.rate == 44_100
-    (piece,) = arrivals.take(1.0)
-    assert piece.samples.shape == (1_600, 2)
-    assert (piece.samples == 0.25).all()
-    assert arrivals.take(1.0) is None
-    assert start_microphone("3", 16_000, 1, CaptureBuffer).source.settings["device"] == 3
-
-
-def test_no_microphone(sounddevice, monkeypatch):
-    with pytest.raises(OptionError, match="No input device matching"):
-        start_microphone("gone", None, 1, CaptureBuffer)
-    with pytest.raises(AudioError, match="at 1 Hz with 1 channels: Invalid sample rate"):
-        start_microphone(None, 1, 1, CaptureBuffer)
-    monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(MissingExtraError, match=r"\[mic\]"):
-        start_microphone(None, None, 1, CaptureBuffer)
-
-
-def test_sigterm_ends_a_stream_cleanly(speech_pcm):
-    process = subprocess.Popen(
-        [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=os.environ,
-    )  # fmt: skip
-    process.stdin.write(speech_pcm[: 2 * 32_000])
-    process.stdin.flush()
-    process.stdout.readline()
-    process.terminate()
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert b"1 windows" in errors
