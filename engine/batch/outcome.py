@@ -33,8 +33,11 @@ class Executor(Protocol):
 
 def failure(item: InputFile, error: E2VError) -> Outcome:
     """The outcome of a recording that could not be used."""
-    kind = type(error.__cause__ if type(error) is E2VError and error.__cause__ else error)
-    return Outcome(item, failure_row(item, kind.__name__, str(error), error.exit_code))
+    if type(error) is E2VError and error.__cause__ is not None:  # a fault that knows no file
+        name, message = type(error.__cause__).__name__, f"{item.file}: {error}"
+    else:
+        name, message = type(error).__name__, str(error)
+    return Outcome(item, failure_row(item, name, message, error.exit_code))
 
 
 def failure_row(item: InputFile, error: str, message: str, exit_code: int) -> FailureRow:

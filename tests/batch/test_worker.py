@@ -27,8 +27,10 @@ def test_a_fault_of_ours_is_one_failure(recognizer, calls, tmp_path, monkeypatch
     monkeypatch.setattr(Pipeline, "encode", faulty)
     progress = one_run(recognizer, tmp_path / "out", [calls])
     assert (progress.done, progress.failed) == (7, 2)
-    messages = [row["message"] for row in rows(tmp_path / "out" / "failures.jsonl")]
-    assert "internal error: division by zero" in messages
+    failures = {row["file"]: row for row in rows(tmp_path / "out" / "failures.jsonl")}
+    failure = failures[str(calls / "day0" / "1.wav")]
+    assert failure["message"] == f"{failure['file']}: internal error: division by zero"
+    assert (failure["error"], failure["exit_code"]) == ("ZeroDivisionError", 1)
 
 
 def test_hostile_names_stay_inside(recognizer, calls, tmp_path):

@@ -1,10 +1,12 @@
 """`e2v batch` as a command: its folder, its exit codes, and the signals that end it."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -147,3 +149,27 @@ def test_an_output_folder_with_any_name(calls, tmp_path):
     assert done.returncode == 0, done.stderr
     assert r"out\xff: 4 recognized, 0 failed" in done.stdout
     assert "(4 done before)" in e2v(calls / "day0", "-o", out).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_while_a_list_is_read(tmp_path, number):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [*E2V, "-", "-o", str(tmp_path / "out")],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
+    process.stdin.write(b"first.wav\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.wait(20)
+    errors = process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    assert not (tmp_path / "out").exists()
