@@ -24,6 +24,9 @@ from .errors import E2VError, OptionError, OutputError
 CACHE_VARIABLE = "E2V_CACHE"
 """Environment variable that moves the cache folder."""
 
+MOST_PATH = 4_096
+"""Bytes of a path (PATH_MAX of Linux)."""
+
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 

@@ -14,11 +14,7 @@ RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
 
 PENDING = {
-    "engine/bundle/locate.py",
-    "engine/cli/feedback.py",
     "engine/cli/stream.py",
-    "engine/corpora/feedback.py",
-    "engine/corpora/labelled.py",
     "engine/runtime/chunking.py",
     "engine/streaming/capture.py",
     "engine/streaming/stream.py",

@@ -8,8 +8,6 @@ means right four times out of five on such speech.
 
 from __future__ import annotations
 
-import io
-import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -20,17 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import BundleFormatError
 from ..files import open_regular
+from .npy import most_bytes, read_floats
 
 HEAD = "head.npz"
-
-MOST_WEIGHT = 1e6
-"""Largest weight. Fitted ones are below 100; the sum over a frame must not overflow."""
-
-_MOST_HEADER_BYTES = 1 << 16
-_READ_HEADER = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 @dataclass(frozen=True)
@@ -80,26 +70,15 @@ def read_head(path: Path, labels: int, dim: int) -> tuple[NDArray[np.float32], N
         raise BundleFormatError(f"{path}: not a head: {error}") from None
 
 
-def _array(archive: zipfile.ZipFile, name: str, expected: tuple[int, ...]) -> NDArray[np.float32]:
-    """One array of the archive, checked before it is read."""
+def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
         raise ValueError(f"{name} is encrypted or compressed in an unknown way")
-    count = math.prod(expected)
-    if info.file_size > 8 * count + _MOST_HEADER_BYTES:
-        raise ValueError(f"{name} has {info.file_size} bytes, more than {expected} floats take")
+    if info.file_size > most_bytes(shape):
+        raise ValueError(f"{name} has {info.file_size} bytes, more than {shape} floats take")
     with archive.open(info) as file:
         content = file.read(info.file_size)  # no more is unpacked, whatever follows
-    stream = io.BytesIO(content)
-    read_header = _READ_HEADER.get(np.lib.format.read_magic(stream))
-    if read_header is None:
-        raise ValueError(f"{name} is in an unknown version of the .npy format")
-    shape, in_columns, dtype = read_header(stream)
-    if shape != expected:
-        raise ValueError(f"{name} has the shape {shape}, and this model needs {expected}")
-    if dtype.kind != "f":
-        raise ValueError(f"{name} holds {dtype}, and not floats")
-    values = np.frombuffer(content, dtype, count, stream.tell()).astype(np.float64)
-    if not (np.abs(values) <= MOST_WEIGHT).all():  # NaN too
-        raise ValueError(f"{name} holds values beyond ±{MOST_WEIGHT:g}, or NaN")
-    return values.reshape(expected, order="F" if in_columns else "C").astype(np.float32)
+    try:
+        return read_floats(content, shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

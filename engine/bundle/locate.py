@@ -1,4 +1,4 @@
-"""Find a bundle: a path, an embedded name, or the default."""
+"""The search for a bundle: a path, an embedded name, or the default."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import BundleNotFoundError
+from ..files import printable
 from .bundle import Bundle
 from .manifest import MANIFEST
 from .schema import read_manifest
@@ -18,30 +19,36 @@ DEFAULT_NAME = "emotion2vec_small"
 
 
 def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
-    """Where a model lies: a bundle's path, an embedded name, or the default.
+    """Folder of a bundle.
 
-    The default is ``$E2V_MODEL`` where that is set, else the embedded one.
+    Args:
+        model: path of a bundle or of its manifest, or an embedded name; None takes
+            ``$E2V_MODEL``, else the embedded default.
 
     Raises:
-        BundleNotFoundError: nothing is there; the message says what could be.
+        BundleNotFoundError: there is no bundle; the message names those there are.
     """
     origin = ""
     if model is None:
         model = os.environ.get(MODEL_VARIABLE)
-        if not model:  # not by its name: a folder of that name may lie where we are
+        if not model:  # not by its name: the current folder may hold a folder of that name
             return EMBEDDED / DEFAULT_NAME
         origin = f" (from {MODEL_VARIABLE})"
     path = Path(model)
-    if path.name == MANIFEST and path.is_file():
-        return path.parent
-    if (path / MANIFEST).is_file():
-        return path
-    if str(model) in embedded_names():
-        return EMBEDDED / str(model)
-    what = f"it has no {MANIFEST}" if path.exists() else "there is no such path"
+    try:
+        if path.name == MANIFEST and path.is_file():
+            return path.parent
+        if (path / MANIFEST).is_file():
+            return path
+        if str(model) in embedded_names():
+            return EMBEDDED / str(model)
+        reason = f"it has no {MANIFEST}" if path.exists() else "there is no such path"
+    except OSError as error:
+        reason = str(error.strerror)
     raise BundleNotFoundError(
-        f"{model}{origin}: not a model bundle, {what}; give the path of a bundle made by "
-        f"'e2v export', or one of the embedded models: {', '.join(embedded_names()) or 'none'}"
+        f"{printable(str(model))}{origin}: not a model bundle, {reason}; give the path of a bundle "
+        "made by 'e2v export', or one of the embedded models: "
+        f"{', '.join(embedded_names()) or 'none'}"
     )
 
 
@@ -51,7 +58,7 @@ def embedded_names() -> list[str]:
 
 
 def open_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
-    """Find a bundle and read its manifest.
+    """Find a bundle and read its manifest; argument as :func:`find_bundle`.
 
     Raises:
         BundleNotFoundError: there is none.

@@ -24,6 +24,12 @@ CARD = "README.md"
 GRAPHS = ("frontend", "encoder")
 """The two graphs of every variant, in the order in which audio passes them."""
 
+LABEL_PATTERN = r"\S(.*\S)?"
+"""Regular expression of a label's id: one line without space around it."""
+
+MOST_LABEL = 100
+"""Characters of a label."""
+
 SAMPLE_RATE = 16_000
 """Hz; the rate that every recording is resampled to."""
 

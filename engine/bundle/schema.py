@@ -14,6 +14,8 @@ from ..fields import Fields, read_json
 from ..settings import PRECISIONS, Precision
 from .manifest import (
     GRAPHS,
+    LABEL_PATTERN,
+    MOST_LABEL,
     SAMPLE_RATE,
     SCHEMA,
     Architecture,
@@ -118,8 +120,10 @@ def _architecture(fields: Fields) -> Architecture:
 
 def _label(fields: Fields) -> Label:
     return Label(
-        id=fields.text("id", most=100, pattern=r"\S(.*\S)?", allowed="one line of text"),
-        display=fields.text("display", least=0, most=100, pattern=".*", allowed="one line of text"),
+        id=fields.text("id", most=MOST_LABEL, pattern=LABEL_PATTERN, allowed="one line of text"),
+        display=fields.text(
+            "display", least=0, most=MOST_LABEL, pattern=".*", allowed="one line of text"
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""``e2v info``: what a model bundle is, where it comes from and what was measured of it."""
+"""``e2v info``: the description of a bundle, its origin and its measurements."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def info(model: str | None, format_: str) -> None:
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    source, size, audio = manifest.source, manifest.architecture, manifest.audio
+    source, architecture, audio = manifest.source, manifest.architecture, manifest.audio
     shown = [
         label.id if label.display in ("", label.id) else f"{label.id} ({label.display})"
         for label in manifest.labels
@@ -56,8 +56,9 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("source", f"{source.checkpoint}, {origin}"),
         (
             "architecture",
-            f"{size.embed_dim} dims, {size.prenet_depth} + {size.depth} blocks, "
-            f"{size.heads} heads, {size.parameters / 1e6:.2f} M parameters",
+            f"{architecture.embed_dim} dims, "
+            f"{architecture.prenet_depth} + {architecture.depth} blocks, "
+            f"{architecture.heads} heads, {architecture.parameters / 1e6:.2f} M parameters",
         ),
         (
             "hears",

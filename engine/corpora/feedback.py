@@ -1,6 +1,6 @@
 """Corrected answers, kept on this machine in SQLite; nothing of them leaves it.
 
-The embedding is kept too, so that a head can be fitted later even where the recording is gone.
+The embedding is kept too, so that a head can be fitted later even if the recording is gone.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import Manifest
-from ..errors import OptionError, OutputError
-from ..files import reported, write_file
+from ..bundle.manifest import LABEL_PATTERN, MOST_LABEL, Manifest
+from ..errors import E2VError, OptionError, OutputError
+from ..fields import Fields
+from ..files import MOST_PATH, reported, write_file
+from .labelled import MOST_SECONDS
 
 STORE_VARIABLE = "E2V_FEEDBACK"
 """Environment variable that moves the store."""
 
 COLUMNS = ("path", "label", "speaker", "encoder", "embedding")
-"""Of an exported manifest. The embedding is base64 of little-endian float32."""
+"""Columns of an exported manifest. The embedding is base64 of little-endian float32."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS feedback (
@@ -51,19 +53,22 @@ CREATE TABLE IF NOT EXISTS feedback (
 
 @dataclass(frozen=True)
 class Correction:
-    """One clip, and what it really was."""
+    """One recording and its true emotion."""
 
     path: str
     label: str
-    """The right emotion."""
+    """The true emotion."""
     speaker: str | None
     answered: str | None
-    """What the model had said."""
+    """The answer of the model."""
     confidence: float | None
+    """Confidence of that answer."""
     seconds: float | None
+    """Length of the recording."""
     model: str
+    """Name of the model."""
     encoder: str
-    """Which encoder the embedding is of; see :func:`encoder_id`."""
+    """Encoder of the embedding; see :func:`encoder_id`."""
     embedding: NDArray[np.float32]
     """float32 [dim]."""
     id: int | None = None
@@ -72,15 +77,24 @@ class Correction:
 
 
 def store_path() -> Path:
-    """``$E2V_FEEDBACK``, else a file in the user's data folder."""
+    """``$E2V_FEEDBACK``, else a file in the user's data folder.
+
+    Raises:
+        OutputError: the user has no home folder.
+    """
     if override := os.environ.get(STORE_VARIABLE):
         return Path(override)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError as error:
+        raise OutputError(
+            f"there is no data folder: {error}; set {STORE_VARIABLE} to a file"
+        ) from None
     return Path(base) / "emotion2vec-edge" / "feedback.sqlite"
 
 
 def encoder_id(manifest: Manifest) -> str:
-    """The same for all bundles whose encoders have the same weights, whatever their heads."""
+    """A name that bundles share if their encoders have the same weights, whatever their heads."""
     digests: Any = manifest.name
     if manifest.source.sha256:
         digests = manifest.source.sha256.get("model.pt", dict(manifest.source.sha256))
@@ -98,16 +112,25 @@ class FeedbackStore:
         self.path = path or store_path()
         with reported(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and not self.path.is_file():
+                raise OutputError(f"{self.path}: a feedback store is a regular file")
         with self._connected() as connection:
             connection.execute(_TABLE)
 
     def add(self, correction: Correction) -> int:
-        """Keep a correction; one of the same recording takes the place of the former. Its id."""
+        """Keep a correction in place of an earlier one of the same recording and encoder.
+
+        Returns:
+            its id.
+
+        Raises:
+            OptionError: a field of it cannot be kept.
+        """
+        kept = _checked(asdict(correction), "the correction", OptionError)
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         values = (
-            now, correction.path, correction.label, correction.speaker, correction.answered,
-            correction.confidence, correction.seconds, correction.model, correction.encoder,
-            correction.embedding.astype("<f4").tobytes(),
+            now, kept.path, kept.label, kept.speaker, kept.answered, kept.confidence,
+            kept.seconds, kept.model, kept.encoder, kept.embedding.astype("<f4").tobytes(),
         )  # fmt: skip
         with self._connected() as connection:
             row = connection.execute(
@@ -128,24 +151,33 @@ class FeedbackStore:
         Raises:
             OptionError: there is none of that id.
         """
-        with self._connected() as connection:
-            if not connection.execute("DELETE FROM feedback WHERE id = ?", (number,)).rowcount:
-                raise OptionError(f"{self.path}: no correction {number}; see e2v feedback list")
+        removed = 0
+        if abs(number) < 1 << 63:  # SQLite has no larger integers
+            with self._connected() as connection:
+                removed = connection.execute(
+                    "DELETE FROM feedback WHERE id = ?", (number,)
+                ).rowcount
+        if not removed:
+            raise OptionError(f"{self.path}: no correction {number}; see e2v feedback list")
 
     def corrections(self) -> list[Correction]:
-        """All of them, oldest first."""
+        """All corrections, oldest first."""
         names = [field.name for field in fields(Correction)]
         with self._connected() as connection:
             rows = connection.execute(
                 f"SELECT {', '.join(names)} FROM feedback ORDER BY id"  # noqa: S608 - our own names
             ).fetchall()
-        kept = [dict(zip(names, row, strict=True)) for row in rows]
-        return [
-            Correction(
-                **{**row, "embedding": np.frombuffer(row["embedding"], "<f4").astype(np.float32)}
-            )
-            for row in kept
-        ]
+        return [self._read(dict(zip(names, row, strict=True))) for row in rows]
+
+    def _read(self, row: dict[str, Any]) -> Correction:
+        document = (
+            f"{self.path}: correction {row['id']} is damaged (e2v feedback remove {row['id']} "
+            "forgets it)"
+        )
+        content = row["embedding"]
+        if not isinstance(content, bytes) or len(content) % 4:
+            raise OutputError(f"{document}: embedding should be float32")
+        return _checked({**row, "embedding": np.frombuffer(content, "<f4")}, document, OutputError)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -162,6 +194,39 @@ class FeedbackStore:
             ) from None
 
 
+def _checked(values: dict[str, Any], document: str, error: type[E2VError]) -> Correction:
+    """A correction whose fields all have their types and ranges."""
+    embedding = np.asarray(values["embedding"], np.float32)
+    if embedding.ndim != 1 or not embedding.size or not np.isfinite(embedding).all():
+        raise error(f"{document}: embedding should be finite numbers, [dim]")
+    inner = Fields(values, document, error)
+    return Correction(
+        path=inner.text("path", most=MOST_PATH),
+        label=inner.text(
+            "label", most=MOST_LABEL, pattern=LABEL_PATTERN, allowed="one line of text"
+        ),
+        speaker=_optional_line(inner, "speaker"),
+        answered=_optional_line(inner, "answered"),
+        confidence=_optional_number(inner, "confidence", 1),
+        seconds=_optional_number(inner, "seconds", MOST_SECONDS),
+        model=inner.text("model"),
+        encoder=inner.text("encoder"),
+        embedding=embedding,
+        id=inner.integer("id", most=1 << 63) if inner.has("id") else None,
+        added=_optional_line(inner, "added"),
+    )
+
+
+def _optional_line(inner: Fields, key: str) -> str | None:
+    if not inner.has(key):
+        return None
+    return inner.text(key, most=MOST_LABEL, pattern=".*", allowed="one line of text")
+
+
+def _optional_number(inner: Fields, key: str, most: float) -> float | None:
+    return inner.number(key, least=0, most=most) if inner.has(key) else None
+
+
 def write_manifest(corrections: list[Correction], path: Path) -> None:
     """Write corrections as a CSV that :func:`~.corpora.labelled.read_corpus` reads.
 
@@ -171,7 +236,7 @@ def write_manifest(corrections: list[Correction], path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for one in corrections:
-        embedding = base64.b64encode(one.embedding.astype("<f4").tobytes()).decode()
-        writer.writerow([one.path, one.label, one.speaker or "", one.encoder, embedding])
+    for kept in corrections:
+        embedding = base64.b64encode(kept.embedding.astype("<f4").tobytes()).decode()
+        writer.writerow([kept.path, kept.label, kept.speaker or "", kept.encoder, embedding])
     write_file(path, text.getvalue().encode())

@@ -1,5 +1,7 @@
 """Bundles found by path, by name and by default."""
 
+import os
+
 import pytest
 
 from emotion2vec_edge.engine import open_bundle
@@ -32,6 +34,11 @@ def test_a_missing_bundle_says_what_there_is(tmp_path, monkeypatch):
         open_bundle("nothing")
     with pytest.raises(BundleNotFoundError, match="has no bundle.json"):
         open_bundle(tmp_path)
+    with pytest.raises(BundleNotFoundError, match="File name too long"):
+        open_bundle("n" * 5_000)
+    with pytest.raises(BundleNotFoundError) as caught:
+        open_bundle(os.fsdecode(b"\xff"))
+    str(caught.value).encode()
     monkeypatch.setenv("E2V_MODEL", "gone")
     with pytest.raises(BundleNotFoundError, match="from E2V_MODEL"):
         open_bundle()

@@ -1,10 +1,9 @@
 """Corrected answers: kept, replaced, forgotten, and made into a manifest."""
 
-import csv
-import json
+import contextlib
 import os
-import subprocess
-import sys
+import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +17,6 @@ from emotion2vec_edge.engine.corpora.feedback import (
 )
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-
-E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli"]
-
-
-def e2v(*args, **env):
-    return subprocess.run(
-        [*E2V, *map(str, args)], capture_output=True, env={**os.environ, **env}, check=False
-    )
 
 
 def correction(path="/a.wav", label="sad", encoder="e", **changes):
@@ -67,8 +58,91 @@ def test_the_manifest_is_read_with_its_embeddings(tmp_path):
     assert np.frombuffer(one.embedding, "<f4").tolist() == [1, 2.5, -3]
     assert two.speaker is None
     path.write_text("path,label,embedding\na.wav,sad,!\n")
-    with pytest.raises(OptionError, match="no corpus can be read"):
+    with pytest.raises(OptionError, match="line 2: embedding should be base64"):
         read_corpus(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": ""}, "label should be text of 1 to 100"),
+        ({"label": "a\nb"}, "label should be one line of text"),
+        ({"label": os.fsdecode(b"tr\xe8s")}, "label should be text without control characters"),
+        ({"label": ["sad"]}, "label should be text, found"),
+        ({"path": None}, "path is missing"),
+        ({"path": os.fsdecode(b"/\xff.wav")}, "path should be text without"),
+        ({"speaker": 5}, "speaker should be text"),
+        ({"answered": {"a": 1}}, "answered should be text"),
+        ({"confidence": "high"}, "confidence should be a number from 0 to 1"),
+        ({"confidence": float("nan")}, "confidence should be a number"),
+        ({"confidence": 10**400}, "confidence should be a number"),
+        ({"seconds": -1}, "seconds should be a number"),
+        ({"embedding": np.float32([1, np.nan])}, "embedding should be finite"),
+        ({"embedding": np.float32([])}, "embedding should be finite"),
+        ({"embedding": np.zeros((2, 2), np.float32)}, "embedding should be finite"),
+    ],
+)
+def test_what_cannot_be_kept_is_named(tmp_path, changes, message):
+    store = FeedbackStore(tmp_path / "s")
+    with pytest.raises(OptionError, match=f"the correction: {message}"):
+        store.add(correction(**changes))
+    assert store.corrections() == []
+
+
+def test_what_is_not_known_is_kept_as_none(tmp_path):
+    store = FeedbackStore(tmp_path / "s")
+    store.add(correction(answered=None, confidence=None, seconds=None))
+    (kept,) = store.corrections()
+    assert (kept.answered, kept.confidence, kept.seconds) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["embedding = 'text'", "embedding = x'000000'", "embedding = x'0000c07f'", "embedding = x''",
+     "label = ''", "label = x'ff'", "confidence = 'high'", "confidence = 9e999", "path = x'00'",
+     "id = -4", "seconds = -1"],
+)  # fmt: skip
+def test_a_damaged_row_names_the_way_out(tmp_path, change):
+    store = FeedbackStore(tmp_path / "s")
+    store.add(correction())
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute(f"UPDATE feedback SET {change}")  # noqa: S608 - of the lines above
+    with pytest.raises(OutputError, match=r"correction -?\d is damaged .*remove -?\d forgets it"):
+        store.corrections()
+    store.remove(-4 if change == "id = -4" else 1)
+    assert store.corrections() == []
+
+
+def test_text_that_is_not_utf8_in_the_store(tmp_path):
+    store = FeedbackStore(tmp_path / "s")
+    store.add(correction())
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE feedback SET label = CAST(x'ff' AS TEXT)")
+    with pytest.raises(OutputError, match="feedback store cannot be used"):
+        store.corrections()
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 10**30, -1, 0])
+def test_ids_of_any_size(tmp_path, number):
+    with pytest.raises(OptionError, match=f"no correction {number}"):
+        FeedbackStore(tmp_path / "s").remove(number)
+
+
+def test_a_user_without_a_home_has_no_store(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("E2V_FEEDBACK", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(OutputError, match="set E2V_FEEDBACK"):
+        FeedbackStore()
+
+
+def test_a_pipe_is_no_store(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a regular file"):
+        FeedbackStore(tmp_path / "pipe")
 
 
 def test_a_store_that_cannot_be_used(tmp_path):
@@ -84,48 +158,3 @@ def test_the_encoder_is_the_same_under_another_head():
     assert encoder_id(manifest) == encoder_id(
         type(manifest)(**{**vars(manifest), "name": "another", "labels": ()})
     )
-
-
-def test_the_whole_loop_on_the_command_line(tmp_path, example):
-    store = tmp_path / "store.sqlite"
-    result = tmp_path / "r.json"
-    e2v("recognize", example, "--format", "json", "-o", result)
-    done = e2v("feedback", "add", result, "--label", "Anger", "--speaker", "x", "--store", store)
-    assert done.returncode == 0, done.stderr
-    assert b"is angry" in done.stderr
-    listed = e2v("feedback", "list", E2V_FEEDBACK=str(store)).stdout.decode()
-    assert listed.startswith("1  angry, answered ")
-    assert str(example) in listed
-    done = e2v("feedback", "export", "-o", tmp_path / "m.csv", "--store", store)
-    assert done.returncode == 0
-    assert b"1 angry" in done.stderr
-    with (tmp_path / "m.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert (row["label"], row["speaker"]) == ("angry", "x")
-    assert e2v("feedback", "remove", 1, "--store", store).returncode == 0
-    done = e2v("feedback", "export", "-o", tmp_path / "n.csv", "--store", store)
-    assert (done.returncode, b"nothing is kept" in done.stderr) == (2, True)
-
-
-def test_results_that_are_none(tmp_path, example):
-    store = tmp_path / "s"
-    for name, text, message in (
-        ("gone.json", None, "No such file"),
-        ("text.json", "hello", "no JSON of e2v"),
-        ("number.json", "3", "no JSON of e2v"),
-        ("two.json", json.dumps([{"file": "a"}, {"file": "b"}]), "holds 2 results"),
-        ("none.json", "[]", "holds 0 results"),
-    ):
-        if text is not None:
-            (tmp_path / name).write_text(text)
-        done = e2v("feedback", "add", tmp_path / name, "--label", "sad", "--store", store)
-        assert (done.returncode, message in done.stderr.decode()) == (2, True), done.stderr
-    (tmp_path / "r.json").write_text(json.dumps({"file": str(tmp_path / "gone.wav")}))
-    done = e2v("feedback", "add", tmp_path / "r.json", "--label", "sad", "--store", store)
-    assert (done.returncode, b"gone.wav" in done.stderr) == (3, True)
-    (tmp_path / "r.jsonl").write_text(
-        json.dumps({"file": "other"}) + "\n" + json.dumps({"file": str(example)}) + "\n"
-    )
-    done = e2v("feedback", "add", tmp_path / "r.jsonl", "--label", "bewildered",
-               "--file", example, "--store", store)  # fmt: skip
-    assert (done.returncode, b"none of the model's labels" in done.stderr) == (0, True)

@@ -1,6 +1,7 @@
 """Labelled speech in the forms that people keep it in."""
 
 import json
+import os
 
 import pytest
 
@@ -45,15 +46,104 @@ def test_emobox(tmp_path, nested):
     rows = [
         {"key": "cafe-1", "dataset": "cafe", "wav": "downloads/a.wav", "emo": "c", "length": 3.5},
         {"key": "cafe-2", "dataset": "cafe", "wav": "downloads/b.wav", "emo": "p",
-         "start_time": 1.5, "end_time": 2.0},
+         "spk": 0, "start_time": 1.5, "end_time": 2.0},
     ]  # fmt: skip
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     one, two = read_corpus(manifest)
+    assert (one.speaker, two.speaker) == (None, "0")
     assert (one.path, one.label, one.corpus) == (tmp_path / "downloads/a.wav", "angry", "cafe")
     assert (two.label, two.start, two.end) == ("fearful", 1.5, 2.0)
     manifest.write_text('{"key": "x"}\n')
-    with pytest.raises(OptionError, match="line 1 is not of EmoBox"):
+    with pytest.raises(OptionError, match="line 1: wav is missing; it should be text"):
         read_corpus(manifest)
+
+
+def emobox(**values):
+    return json.dumps({"wav": "a.wav", "emo": "sad", **values})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[]", r"line 2: the document should be a mapping, found \[\]"),
+        ("hello", "line 2 is not of EmoBox"),
+        ("[" * 100_000, "line 2 is not of EmoBox"),
+        (emobox(wav=5), "line 2: wav should be text, found 5"),
+        (emobox(wav="a\0b"), "wav should be text without control characters"),
+        (emobox(wav="\ud800"), "wav should be text without control characters"),
+        (emobox(wav="x" * 5_000), "wav should be text of 1 to 4096"),
+        (emobox(emo=["sad"]), "emo should be text"),
+        (emobox(emo="a\nb"), "emo should be one line of text"),
+        (emobox(spk=True), "spk should be an integer"),
+        (emobox(spk=["x"]), "spk should be text"),
+        (emobox(dataset={"a": 1}), "dataset should be text"),
+        (emobox(start_time=float("nan")), "start_time should be a number from 0 to"),
+        (emobox(start_time=-1), "start_time should be a number from 0 to"),
+        (emobox(start_time=1e308), "start_time should be a number from 0 to"),
+        (emobox(start_time=True), "start_time should be a number"),
+        (emobox(end_time="late"), "end_time should be a number"),
+        (emobox(start_time=2, end_time=1), "end_time should be after start_time"),
+    ],
+)
+def test_odd_rows_of_emobox_are_named(tmp_path, line, message):
+    (tmp_path / "a.jsonl").write_text(emobox() + "\n" + line)
+    with pytest.raises(OptionError, match=rf"a\.jsonl: (line 2: )?{message}"):
+        read_corpus(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"c": 5}', '{"c": "a\\u0000"}', "NaN"])
+def test_an_odd_label_map_is_named(tmp_path, content):
+    (tmp_path / "a.jsonl").write_text(emobox())
+    (tmp_path / "label_map.json").write_text(content)
+    with pytest.raises(OptionError, match=r"label_map\.json"):
+        read_corpus(tmp_path / "a.jsonl")
+
+
+def test_lines_of_emobox_end_with_line_breaks_alone(tmp_path):
+    (tmp_path / "a.jsonl").write_text('\n{"wav": "a\u2028b.wav", "emo": "sad"}\n\n')
+    (clip,) = read_corpus(tmp_path / "a.jsonl")
+    assert (clip.path.name, clip.row) == ("a\u2028b.wav", 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b",sad,,", "line 3: path is missing"),
+        (b"a.wav", None),
+        (b"a.wav,sad,x,,extra,more", None),
+        (b"a\0b.wav,sad,,", "line 3"),
+        (b'"a\x1b.wav",sad,,', "line 3: path should be text without control"),
+        (b'a.wav,"sa\nd",,', "line 4: label should be one line of text"),
+        (b"a.wav," + b"x" * 101 + b",,", "line 3: label should be text of 1 to 100"),
+        (b"a.wav,s\xffd,,", "line 3 is not UTF-8"),
+        (b"a.wav,sad," + b"x" * 200_000 + b",", "line 3: field larger than field limit"),
+        (b"a.wav,sad,,!", "line 3: embedding should be base64 of finite little-endian float32"),
+        (b"a.wav,sad,,AAA=", "line 3: embedding should be base64"),
+        (b"a.wav,sad,,AADAfw==", "line 3: embedding should be base64"),
+    ],
+    ids=range(12),
+)
+def test_odd_rows_of_a_csv_are_named(tmp_path, line, message):
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"path,label,speaker,embedding\na.wav,sad,1,AACAPw==\n" + line + b"\n")
+    if message is None:
+        assert read_corpus(path)[1].path == tmp_path / "a.wav"
+        return
+    with pytest.raises(OptionError, match=rf"m\.csv: .*{message}"):
+        read_corpus(path)
+
+
+def test_a_csv_of_a_spreadsheet(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"\xef\xbb\xbfpath,label\r\na.wav,sad\r\n")
+    assert [clip.label for clip in read_corpus(path)] == ["sad"]
+
+
+def test_folders_give_regular_files_alone(tmp_path):
+    (tmp_path / "sad" / "folder.wav").mkdir(parents=True)
+    os.mkfifo(tmp_path / "sad" / "pipe.wav")
+    (tmp_path / "sad" / "a.wav").touch()
+    assert [clip.path.name for clip in read_corpus(tmp_path)] == ["a.wav"]
 
 
 def test_what_is_none(tmp_path):
