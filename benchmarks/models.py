@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle.manifest import Manifest
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.settings import Precision
 
 RANDOM_WEIGHTS = "random weights: nothing to license"
@@ -19,7 +20,9 @@ def runnable_variants(model: str | None, provider: str = "auto") -> list[Precisi
     """Precisions that the bundle has and the provider runs, fp32 first."""
     recognizer = Recognizer.load(model, provider=provider)
     variants = recognizer.bundle.manifest.variants
-    return [name for name in reversed(recognizer.opening.provider.precisions) if name in variants]
+    return [
+        name for name in reversed(opening_of(recognizer).provider.precisions) if name in variants
+    ]
 
 
 def model_line(recognizer: Recognizer) -> str:

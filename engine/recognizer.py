@@ -116,15 +116,6 @@ class Recognizer:
         """Label ids in the model's order; empty for a model without a head."""
         return tuple(label.id for label in self.bundle.manifest.labels)
 
-    @property
-    def opening(self) -> Opening:
-        """Everything that opens the same sessions again."""
-        return Opening(
-            provider_named(self.provider),
-            SelectedVariant(self.bundle, self.precision, self.encoder.chunking, self.encoder.head),
-            SessionConfig(self.threads, self.options),
-        )
-
     def encode(
         self,
         source: AudioSource,
@@ -294,3 +285,13 @@ class Recognizer:
             f"  labels: {labels}\n"
             f"  hears:  {audio.sample_rate} Hz mono, a frame every {audio.hop} samples"
         )
+
+
+def opening_of(recognizer: Recognizer) -> Opening:
+    """Everything that opens the sessions of a recognizer again, for tools that look into them."""
+    model = recognizer.encoder
+    return Opening(
+        provider_named(recognizer.provider),
+        SelectedVariant(recognizer.bundle, recognizer.precision, model.chunking, model.head),
+        SessionConfig(recognizer.threads, recognizer.options),
+    )

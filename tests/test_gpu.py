@@ -9,6 +9,7 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings
 from emotion2vec_edge.engine.errors import ProviderError
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.opening import provider_named
 from emotion2vec_edge.engine.runtime.profiling import placements
 from emotion2vec_edge.engine.runtime.providers import CUDA
@@ -62,7 +63,7 @@ def test_a_batch_gives_what_each_gives_alone(on_gpu):
 
 
 def test_the_products_run_on_the_gpu(on_gpu):
-    for placement in placements(on_gpu.opening):
+    for placement in placements(opening_of(on_gpu)):
         assert not {"MatMul", "Conv", "Softmax", "LayerNormalization"} & set(placement.elsewhere)
 
 

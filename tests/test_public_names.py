@@ -45,6 +45,19 @@ def test_every_public_name_says_what_it_is():
         assert getattr(engine, name).__module__.startswith("emotion2vec_edge.engine")
 
 
+def test_the_members_of_a_recognizer():
+    """What it is made of, and what it does; nothing else is promised."""
+    fields = {
+        "bundle", "precision", "provider", "skipped", "threads", "encoder", "reject_below",
+        "options",
+    }  # fmt: skip
+    public = {name for name in dir(engine.Recognizer.load()) if not name.startswith("_")}
+    assert public - fields == {
+        "load", "labels", "encode", "encode_many", "recognize", "stream", "warm_up",
+    }  # fmt: skip
+    assert fields < public
+
+
 def modules_after(code):
     """Names of the modules that are loaded after `code` ran in a process of its own."""
     script = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import Samples
+from emotion2vec_edge.engine.recognizer import opening_of
 
 Run: TypeAlias = Callable[[Samples], NDArray[np.floating[Any]]]
 """float32 [samples] at 16 kHz → probabilities [labels]. A batched baseline also takes
@@ -40,6 +41,6 @@ class BaselineSettings:
             checkpoint,
             recognizer.threads,
             folder,
-            recognizer.opening.provider.memory,
+            opening_of(recognizer).provider.memory,
             recognizer.encoder.head.temperature,
         )

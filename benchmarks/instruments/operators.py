@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import Samples
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.profiling import kernel_events, open_profiled
 
 ProductKind = Literal["int8", "fp32"]
@@ -49,7 +50,7 @@ def product_kind(operator: str) -> ProductKind | None:
 def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
     """Work of one pass over the samples, by operator."""
     with tempfile.TemporaryDirectory() as folder:
-        model = open_profiled(recognizer.opening, Path(folder))
+        model = open_profiled(opening_of(recognizer), Path(folder))
         for _ in range(PASSES + 1):
             model.encode(samples)
         work: dict[str, Work] = defaultdict(Work)

@@ -127,10 +127,10 @@ def _default_model() -> tuple[int, str]:
 
 
 def _placement(model: str, provider: str, precision: PrecisionChoice) -> Iterator[str]:
-    from ..recognizer import Recognizer
+    from ..recognizer import Recognizer, opening_of
     from ..runtime.profiling import placements
 
     recognizer = Recognizer.load(model, provider=provider, precision=precision)
     yield repr(recognizer).splitlines()[0]
-    for placement in placements(recognizer.opening):
+    for placement in placements(opening_of(recognizer)):
         yield str(placement)

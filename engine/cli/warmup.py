@@ -30,13 +30,13 @@ def warmup(model_settings: ModelSettings) -> None:
     version of ONNX Runtime and one processor or GPU, and may be deleted. For CUDA there is nothing
     to store.
     """
-    from ..recognizer import Recognizer
+    from ..recognizer import Recognizer, opening_of
     from ..runtime.prepared import size_of
 
     with _clock("; ".join(["preparing", *_long_preparations()])):
         recognizer = Recognizer.load(**asdict(model_settings), prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
-    folder = recognizer.opening.prepared()
+    folder = opening_of(recognizer).prepared()
     if folder is None:
         click.echo(f"nothing to store for {recognizer.provider}")
     else:

@@ -8,6 +8,7 @@ import pytest
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import locate
 from emotion2vec_edge.engine.errors import OptionError, ProviderError
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.opening import choose, provider_named
 from emotion2vec_edge.engine.runtime.providers import CPU, CUDA, PROVIDERS, TENSORRT
 from emotion2vec_edge.engine.runtime.providers.base import NAMES
@@ -115,7 +116,7 @@ def test_options_are_one_providers_own():
 
 
 def test_the_same_sessions_can_be_opened_again(recognizer, example_samples):
-    again = recognizer.opening.open()
+    again = opening_of(recognizer).open()
     assert again is not recognizer.encoder
     expected = recognizer.encoder.encode(example_samples)[1]
     assert (again.encode(example_samples)[1] == expected).all()

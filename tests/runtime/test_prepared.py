@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import Recognizer
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.prepared import PreparedEntry
 from emotion2vec_edge.engine.runtime.providers import CPU
 
@@ -33,7 +34,7 @@ def noise(rng):
 @pytest.fixture
 def entry():
     """That of the embedded model on the processor; nothing is prepared yet."""
-    opening = Recognizer.load().opening
+    opening = opening_of(Recognizer.load())
     return CPU.entry(opening.selected, opening.config)
 
 
@@ -249,7 +250,7 @@ def test_an_entry_keeps_files_that_may_change_out_of_its_declaration(entry):
 
 
 def test_facts_are_part_of_the_place(entry):
-    opening = Recognizer.load().opening
+    opening = opening_of(Recognizer.load())
     bundle = opening.selected.bundle
     here = PreparedEntry.of(bundle, "int8", "cpu", {"a": "1"})
     assert here.folder != PreparedEntry.of(bundle, "int8", "cpu", {"a": "2"}).folder

@@ -2,12 +2,13 @@
 
 from collections import Counter
 
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.profiling import Placement, placements
 from emotion2vec_edge.engine.runtime.providers import CPU, CUDA
 
 
 def test_what_runs_where_is_seen_in_the_profile(recognizer):
-    frontend, encoder = placements(recognizer.opening)
+    frontend, encoder = placements(opening_of(recognizer))
     assert (frontend.graph, encoder.graph) == ("frontend", "encoder")
     assert not frontend.elsewhere
     assert encoder.nodes[CPU.ort_name]["LayerNormalization"] > 3

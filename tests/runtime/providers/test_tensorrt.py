@@ -10,6 +10,7 @@ import pytest
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle import integrity, locate
 from emotion2vec_edge.engine.errors import OptionError, ProviderError
+from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime import prepared
 from emotion2vec_edge.engine.runtime.batched import BatchedModel
 from emotion2vec_edge.engine.runtime.hardware import Gpu
@@ -45,10 +46,10 @@ def served_by(created):
 
 
 def engines():
-    return TENSORRT.entry(Recognizer.load(provider="cuda").opening.selected, CONFIG).find()
+    return TENSORRT.entry(opening_of(Recognizer.load(provider="cuda")).selected, CONFIG).find()
 
 
-CONFIG = Recognizer.load(provider="cpu").opening.config
+CONFIG = opening_of(Recognizer.load(provider="cpu")).config
 
 
 def test_without_engines_it_is_refused_and_auto_takes_cuda(fake_gpu):
