@@ -15,7 +15,6 @@ RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 
 PENDING = {
     "engine/cli/stream.py",
-    "engine/runtime/chunking.py",
     "engine/streaming/capture.py",
     "engine/streaming/stream.py",
     "export/exporter.py",

@@ -1,4 +1,4 @@
-"""How long audio is cut for the encoder."""
+"""Division of long audio into overlapping chunks for the encoder."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from ..settings import CHUNK_SECONDS, CONTEXT_SECONDS, check_seconds
 
 BLOCK_SECONDS = 1.0
-"""Front-end block where nothing else is known."""
+"""Seconds of one block of the front-end, by default."""
 
 
 @dataclass(frozen=True)
 class Chunking:
-    """How long audio is cut for the encoder.
+    """Lengths of chunks and blocks.
 
     Raises:
         OptionError: a chunk under a second, or a context that leaves less than half of it.
     """
 
     seconds: float = CHUNK_SECONDS
-    """The longest stretch that the encoder sees at once."""
+    """Seconds of the longest stretch that the encoder gets at once."""
     context: float = CONTEXT_SECONDS
     """Seconds of context on each side of a chunk."""
     block: float = BLOCK_SECONDS
-    """Seconds that the front-end is given at once."""
+    """Seconds of one block of the front-end."""
 
     def __post_init__(self) -> None:
         check_seconds("a chunk", self.seconds, 1)
@@ -38,20 +38,23 @@ class Chunking:
 def chunks(
     blocks: Iterable[NDArray[np.float32]], longest: int, context: int
 ) -> Iterator[tuple[NDArray[np.float32], slice]]:
-    """Cut a clip into chunks that overlap: (what is encoded, which frames of it are kept).
+    """Cut a clip into overlapping chunks.
 
-    A clip of up to ``longest`` frames is one chunk. Of a longer one each chunk but the last few
-    has that length too, and what the end leaves over is shared evenly, because a short last chunk
-    would hear little.
+    A clip of up to ``longest`` frames is one chunk. The chunks of a longer one have that length
+    too, but for the last few, which share the rest evenly: a short last chunk would have little
+    context.
 
     Args:
-        blocks: float32 [frames, dim], in order.
+        blocks: consecutive blocks of the clip, float32 [frames, dim].
         longest: frames of one chunk at most.
-        context: frames that a chunk hears on either side of what is kept.
+        context: frames of context on each side of a chunk.
+
+    Yields:
+        float32 [frames, dim] of a chunk, and the frames of it that are kept.
     """
     step = longest - 2 * context
     waiting: list[NDArray[np.float32]] = []
-    start = kept = end = 0  # the first frame that waits, the next one to be kept, the last one
+    start = kept = end = 0  # first frame of ``waiting``, next frame to keep, end of ``waiting``
 
     def cut(last: int) -> tuple[NDArray[np.float32], slice]:
         nonlocal start, kept, waiting
@@ -67,7 +70,7 @@ def chunks(
         waiting.append(block)
         end += len(block)
         while end - kept > max(longest, 2 * step + context):
-            # All but the last few are as long as the first: what was allocated for it serves all.
+            # Chunks of one length reuse the memory that was allocated for the first.
             yield cut(kept + step if kept else step + context)
     left = end - kept
     parts = 1 if end <= longest else math.ceil(left / step)

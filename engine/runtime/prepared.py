@@ -124,6 +124,8 @@ class PreparedEntry:
         for old in self.folder.iterdir():
             if old.is_dir() and old != content:
                 shutil.rmtree(old, ignore_errors=True)
+            elif old.name not in (READY, content.name):  # of a process that was killed
+                old.unlink(missing_ok=True)
 
     def _seal(self, content: Path) -> None:
         """Declare a folder valid."""
