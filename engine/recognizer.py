@@ -48,7 +48,7 @@ class Recognizer:
     provider: ProviderName
     """The provider that runs, by our name."""
     skipped: tuple[str, ...]
-    """Why the providers that ``auto`` tried before this one do not serve."""
+    """Reasons why the providers that ``auto`` tried before this one do not serve."""
     threads: int
     encoder: Model
     reject_below: float = 0.0

@@ -40,6 +40,8 @@ SEGMENT_SECONDS = 0.5
 """Seconds of the shortest segment: a subtitle that is shorter cannot be read."""
 TOP = 3
 """Number of emotions listed, best first."""
+CONFIDENT = 0.7
+"""Confidence from which the summary of a batch counts a result as confident."""
 
 LEAST_WINDOW = 0.02
 """Seconds of one frame of every emotion2vec, the shortest window."""

@@ -12,12 +12,13 @@ from dataclasses import asdict
 
 from ..errors import AudioError, OutputError
 from ..recognizer import Recognizer
+from ..settings import CONFIDENT
 from .discover import InputFile
 from .folder import OutputFolder
 from .outcome import Executor, Outcome, failure
 from .rows import FailureRow, FileState, ResultRow
 from .settings import BatchSettings
-from .summary import CONFIDENT, RunProgress, State, Summary, Tally, csv_lines
+from .summary import RunProgress, State, Summary, Tally, csv_lines
 from .worker import result_place
 
 

@@ -13,9 +13,6 @@ from ..version import __version__
 from .outcome import Outcome
 from .rows import FailureRow, ResultRow
 
-CONFIDENT = 0.7
-"""Confidence from which a result counts as confident, by default."""
-
 State: TypeAlias = Literal["finished", "interrupted", "stopped"]
 """The end of a run: all done; ended by the user; ended by an error."""
 

@@ -17,6 +17,7 @@ from ..display import share_bar
 from ..errors import E2VError, OptionError
 from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
+from ..settings import CONFIDENT
 from .options import intake_options, model_options, report_options
 from .progress import TerminalProgress
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder of the results; outputs/batch_DATE_TIME otherwise. Given again, a run goes on.",
+    help="Folder of the results; outputs/batch_DATE_TIME by default. Given again, a run goes on.",
 )
 @report_options
 @click.option(
@@ -42,28 +43,28 @@ if TYPE_CHECKING:
     "formats",
     type=click.Choice(SEGMENT_FORMATS),
     multiple=True,
-    help="Also write the timeline so, beside the JSON; may be given several times.",
+    help="Format of the timeline, written beside the JSON; may be given several times.",
 )
-@click.option("--embeddings", is_flag=True, help="Save the embedding of each recording, as .npy.")
+@click.option("--embeddings", is_flag=True, help="Save the embedding of each recording as .npy.")
 @click.option(
     "--confident",
     type=click.FloatRange(0, 1),
-    default=0.7,
+    default=CONFIDENT,
     show_default=True,
-    help="Count results from this confidence on.",
+    help="Confidence from which the summary counts a result as confident.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Worker processes, which share the processors; each has the model in memory.",
+    help="Number of worker processes, which share the processors; each has the model in memory.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 256),
-    help="Recordings that a GPU encodes together; 16 by default. On the CPU one after the other is "
-    "as fast.",
+    help="Number of recordings that a GPU encodes together; 16 by default. The CPU encodes one "
+    "after the other, which is as fast.",
 )
 @intake_options
 @model_options
