@@ -86,6 +86,7 @@ def test_a_picture_of_a_timeline(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_head_of_ones_own(tmp_path):
     """Two labels that are two pitches, said by three voices."""
     pytest.importorskip("sklearn")

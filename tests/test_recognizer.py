@@ -112,6 +112,7 @@ def test_chunks_cover_every_frame_once(frames, block):
     assert min(lengths) >= min(frames, 600)  # no chunk is left with next to nothing
 
 
+@pytest.mark.slow
 def test_long_audio_is_encoded_in_chunks_near_to_one_pass(recognizer):
     joined = np.concatenate([load_audio(path).samples for path in example_recordings()] * 4)
     assert len(joined) > 60 * 16_000
@@ -150,6 +151,7 @@ def speech_file(path, example_samples, seconds):
     return path
 
 
+@pytest.mark.slow
 def test_a_long_file_is_read_twice_and_gives_what_memory_gives(
     recognizer, example_samples, tmp_path, monkeypatch
 ):
@@ -197,6 +199,7 @@ def long_pipe(tmp_path, monkeypatch):
         writer.join()
 
 
+@pytest.mark.slow
 def test_a_long_pipe_is_normalised_as_it_runs(recognizer, example_samples, long_pipe):
     samples = np.resize(example_samples, 40 * 16_000)
     running = recognizer.encode(long_pipe(encoded(samples, 16_000, "WAV", subtype="PCM_16")))

@@ -187,7 +187,7 @@ def _opened(
         with av.logging.Capture() as log:
             # A playlist or a reference inside a file must not make us open other files or URLs.
             container = av.open(
-                file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"}
+                file, "r", options={"protocol_whitelist": "none"}, **_lenient(av.__version__)
             )
     except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
         raise StageError("open", reason_of(error)) from None
@@ -205,6 +205,11 @@ def _opened(
         if stream.duration and stream.time_base and not estimated:
             seconds = float(stream.duration * stream.time_base)
         yield container, seconds
+
+
+def _lenient(version: str) -> dict[str, Any]:
+    """Arguments of PyAV that let metadata pass which is not UTF-8; version 19 always does."""
+    return {} if int(version.split(".", maxsplit=1)[0]) >= 19 else {"metadata_errors": "ignore"}
 
 
 def reason_of(error: BaseException) -> str:

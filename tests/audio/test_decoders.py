@@ -102,6 +102,14 @@ def test_an_estimated_length_is_no_promise(container, codec, rng):
     assert audio.seconds == pytest.approx(9.0, abs=0.1)
 
 
+def test_metadata_that_is_not_utf8_does_no_harm():
+    content = encoded(tone(1.0), 16_000, "matroska", codec="aac")
+    assert content.count(b"Lavf") > 1  # the muxer's name
+    audio = load_audio(content.replace(b"Lavf", b"L\xff\xfef"))
+    assert audio.decoder == "ffmpeg"
+    np.testing.assert_array_equal(audio.samples, load_audio(content).samples)
+
+
 # Refused files.
 
 

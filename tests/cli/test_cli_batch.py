@@ -25,6 +25,7 @@ def test_the_default_folder_is_named_after_the_time(calls, tmp_path):
     assert time.strptime(out.name, "batch_%Y%m%d_%H%M%S")
 
 
+@pytest.mark.slow
 def test_all_failed_and_nothing_found(calls, tmp_path):
     assert e2v(calls / "letter.wav", "-o", tmp_path / "a").returncode == 3
     assert e2v(tmp_path / "gone.wav", "-o", tmp_path / "a").returncode == 3

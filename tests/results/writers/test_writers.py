@@ -115,6 +115,7 @@ def test_the_shortest_segment_can_be_chosen():
     assert few < many
 
 
+@pytest.mark.slow
 @given(windows=st.integers(1, 600), seed=st.integers(0, 99))
 def test_json_in_pieces_is_json(windows, seed):
     one = report(windows=windows, seed=seed)
