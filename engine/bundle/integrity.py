@@ -71,6 +71,18 @@ def verify_files(folder: Path, files: Iterable[BundleFile]) -> None:
     verified.save()
 
 
+def remembers(fact: str) -> bool:
+    """True if a fact about files was remembered."""
+    return _VerifiedFiles().holds(fact)
+
+
+def remember(fact: str) -> None:
+    """Remember a fact about files, so far as there is a cache."""
+    verified = _VerifiedFiles()
+    verified.add(fact)
+    verified.save()
+
+
 @dataclass(frozen=True)
 class _Verified:
     """Facts of a file that was read whole."""
@@ -117,6 +129,15 @@ class _VerifiedFiles:
         except OSError as error:
             raise BundleTamperedError(f"{path}: {error.strerror or error}; {_REMEDY}") from None
         return verified
+
+    def holds(self, fact: str) -> bool:
+        """True if a fact was added before."""
+        return fact in self._rows
+
+    def add(self, fact: str) -> None:
+        """Add a fact."""
+        self._rows[fact] = []
+        self._changed = True
 
     def save(self) -> None:
         """Write what was added, if anything was."""

@@ -16,6 +16,7 @@ from ..errors import OptionError, ProviderError
 from ..settings import PRECISIONS, PrecisionChoice
 from .chunking import Chunking
 from .model import Model, SelectedVariant
+from .probe import probe
 from .providers import LADDER, PROVIDERS
 from .providers.base import NAMES, Provider
 from .session import SessionConfig
@@ -136,7 +137,11 @@ def open_model(
         opening = Opening(tier, SelectedVariant(bundle, variant, chunking, head), config)
         if prepare:
             tier.prepare(opening.selected, config)
-        return opening.open(), opening
+        model = opening.open()
+        if not bundle.is_probed(variant):
+            probe(model, bundle.manifest, f"{bundle.folder}: {variant}")
+            bundle.remember_probe(variant)
+        return model, opening
 
     chosen = choose(provider, open_on)
     return OpenedModel(*chosen.value, chosen.skipped)

@@ -20,6 +20,20 @@ Session: TypeAlias = Any
 Graph: TypeAlias = Path | bytes
 """Path or content of an ONNX file."""
 
+_Values: TypeAlias = "tuple[tuple[str, str], ...]"
+
+FLOAT = "tensor(float)"
+_FRAMES = ("frames", FLOAT)
+
+INTERFACES: Mapping[str, tuple[_Values, tuple[_Values, ...]]] = {
+    "frontend": ((("waveform", FLOAT),), ((("features", FLOAT),),)),
+    "encoder": (
+        (("features", FLOAT), ("lengths", "tensor(int64)")),
+        ((_FRAMES,), (_FRAMES, ("logits", FLOAT))),
+    ),
+}
+"""Graph → names and types of its inputs, and of its outputs without and with a head."""
+
 
 @dataclass(frozen=True)
 class SessionConfig:
@@ -110,6 +124,27 @@ def graph_content(graph: Graph) -> str | bytes:
     if not regular:
         raise BundleFormatError(f"{graph}: not a regular file; copy or export the bundle again")
     return str(graph)
+
+
+def require_interface(session: Session, name: str, graph: Graph) -> None:
+    """Check that an opened graph takes and gives what models run it with.
+
+    Args:
+        session: the opened graph.
+        name: ``frontend`` or ``encoder``.
+        graph: its path or content, for the message.
+
+    Raises:
+        BundleFormatError: other inputs, outputs or types.
+    """
+    inputs, outputs = INTERFACES[name]
+    taken = tuple((value.name, value.type) for value in session.get_inputs())
+    given = tuple((value.name, value.type) for value in session.get_outputs())
+    if taken != inputs or given not in outputs:
+        path = "graph" if isinstance(graph, bytes) else graph
+        raise BundleFormatError(
+            f"{path}: not the {name} of a model: it takes {list(taken)} and gives {list(given)}"
+        )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from ..session import (
     first_line,
     graph_content,
     import_onnxruntime,
+    require_interface,
     session_options,
 )
 
@@ -153,6 +154,8 @@ class Provider:
     ) -> tuple[Session, Session]:
         """Open ``frontend`` and ``encoder``; raises as :meth:`open_model`."""
         frontend, encoder = (self.open_session(graphs[name], config) for name in GRAPHS)
+        for name, session in zip(GRAPHS, (frontend, encoder), strict=True):
+            require_interface(session, name, graphs[name])
         return frontend, encoder
 
     def create_session(self, graph: Graph, options: Any, own: Mapping[str, str]) -> Session:
