@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
+CLEAR_LINE = "\r\x1b[K"
+"""Moves a terminal to the start of its line and clears it."""
+
 
 def size(count: int) -> str:
     """A number of bytes, such as ``9.0 MiB``."""

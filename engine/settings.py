@@ -79,6 +79,18 @@ def check_window(window: float, hop: float) -> None:
     check_seconds("a hop", hop, LEAST_HOP)
 
 
+def check_stream_window(window: float, hop: float, longest: float) -> None:
+    """Refuse a window of a stream that is no recording or longer than one chunk, and such a hop.
+
+    A longer window would be cut into chunks, and would not be what it is alone.
+
+    Raises:
+        OptionError: either is out of range.
+    """
+    check_seconds("a stream's window (up to one chunk)", window, LEAST_RECORDING, longest)
+    check_seconds("a stream's hop", hop, LEAST_WINDOW)
+
+
 def check_probability(name: str, value: float) -> None:
     """Refuse a number that is no probability.
 

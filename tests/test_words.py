@@ -14,9 +14,6 @@ RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
 
 PENDING = {
-    "engine/cli/stream.py",
-    "engine/streaming/capture.py",
-    "engine/streaming/stream.py",
     "export/exporter.py",
     "export/finetune/checks.py",
     "export/finetune/speech.py",

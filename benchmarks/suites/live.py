@@ -51,7 +51,7 @@ def _latency(
         due = started + (first + step) / SAMPLE_RATE
         time.sleep(max(0.0, due - time.perf_counter()))
         live.feed(samples[first : first + step], arrived=due)
-        latencies.extend(1000 * window.latency for window in live.ripe())
+        latencies.extend(1000 * window.latency for window in live.ready())
     case = f"{len(latencies)} windows of {WINDOW:g} s every {HOP:g} s, {pace}"
     return [
         ["stream", case, float(np.percentile(latencies, p)), f"ms latency p{p}"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from ..display import CLEAR_LINE
+
 LONG_SECONDS = 60.0
 """A shorter recording is done before a bar could be read."""
-
-CLEAR_LINE = "\r\x1b[K"
 
 
 class TerminalProgress:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ..errors import AudioError, OptionError, ProviderError
+from ..errors import E2VError
 from ..results.writers.formats import FORMATS, SEGMENT_FORMATS
 from . import fail
 from .options import intake_options, model_options, output_option, report_options
@@ -85,7 +85,7 @@ def recognize(
             for file in files:
                 try:
                     encoding = _encode(recognizer, file, intake_settings)
-                except (AudioError, OptionError, ProviderError) as error:
+                except E2VError as error:
                     failures.append(fail(error))
                     continue
                 saved = None

@@ -1,1 +1,1 @@
-"""Live audio → windows as they ripen."""
+"""Live audio → one result for each window, as soon as the window is complete."""

@@ -1,6 +1,6 @@
-"""Audio that comes by itself, from a pipe or a microphone, and does not wait for the model.
+"""Audio that arrives by itself, from a pipe or a microphone, and does not wait for the model.
 
-A thread takes in what arrives and notes when. Whoever works on it asks for all there is.
+A thread receives it and notes the time. The consumer asks for all that there is.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from ..audio.riff import PcmFormat
 from ..errors import AudioError
 
 HELD_SECONDS = 10.0
-"""So much may wait; then the sender does."""
+"""Seconds of audio that may wait in the buffer; then the sender has to."""
 
 SLACK_SECONDS = 2.0
-"""By how much audio may be ahead of the clock and still come from somebody who speaks now."""
+"""Seconds by which live audio may be ahead of the clock."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some audio, and when it came."""
+    """Some audio and the time of its arrival."""
 
     samples: NDArray[Any]
     """[samples, channels], of a dtype that :func:`~.audio.recording.load_audio` takes."""
     arrived: float
-    """``time.perf_counter``."""
+    """Time of :func:`time.perf_counter`."""
 
 
 class CaptureBuffer:
-    """What has arrived and was not yet taken.
+    """Audio that has arrived and was not yet taken. For one sender and one consumer.
 
     Args:
-        rate: Hz.
-        live: whether it comes as fast as time passes; None finds out.
+        rate: sample rate in Hz.
+        live: True if the audio arrives as fast as time passes; None finds out.
     """
 
     def __init__(self, rate: int, live: bool | None = None) -> None:
@@ -48,55 +48,60 @@ class CaptureBuffer:
         self._changed = threading.Condition()
         self._pieces: deque[Piece] = deque()
         self._waiting = 0
+        """Samples in the buffer."""
         self._received = 0
+        """Samples since the start."""
         self._began = 0.0
         self._ended = False
         self._error: BaseException | None = None
         self.source: Any = None
-        """What is recorded by as long as it is held."""
+        """Device that records as long as a reference to it is held."""
 
     @property
     def live(self) -> bool:
-        """Whether the audio is being spoken now, so that falling behind would have no end.
+        """True if the audio is being spoken now, so that falling behind would have no end.
 
-        A file that is piped in comes faster than time passes, and is in no hurry.
+        A file that is piped in comes faster than time passes, and may wait.
         """
         if self._live is not None:
             return self._live
-        return time.perf_counter() - self._began > SLACK_SECONDS  # as long as it stays undecided
+        return time.perf_counter() - self._began > SLACK_SECONDS  # undecided until then
 
     def put(self, samples: NDArray[Any], *, wait: bool) -> None:
-        """Add what arrived; to ``wait`` is to let the sender wait while too much is untaken."""
+        """Add audio that arrived.
+
+        Args:
+            samples: [samples, channels].
+            wait: block the sender while the buffer is full.
+        """
         now = time.perf_counter()
         with self._changed:
             while wait and self._waiting > HELD_SECONDS * self.rate and not self._ended:
                 self._changed.wait()
             self._began = self._began or now
             self._received += len(samples)
-            if (
-                self._live is None
-                and self._received / self.rate > now - self._began + SLACK_SECONDS
-            ):
+            ahead = self._received / self.rate - (now - self._began)
+            if self._live is None and ahead > SLACK_SECONDS:
                 self._live = False
             self._pieces.append(Piece(samples, now))
             self._waiting += len(samples)
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more will arrive, perhaps for a reason."""
+        """End the audio; ``error`` is raised to the consumer once everything was taken."""
         with self._changed:
             self._ended = True
             self._error = self._error or error
             self._changed.notify_all()
 
     def take(self, timeout: float) -> list[Piece] | None:
-        """All that has arrived, as soon as there is any; nothing after ``timeout`` seconds.
+        """Take all pieces, as soon as there is one; none after ``timeout`` seconds.
 
         Returns:
             the pieces, or None at the end.
 
         Raises:
-            AudioError: what ended it, once everything before was taken.
+            AudioError: the reason why the audio ended.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._pieces or self._ended, timeout)
@@ -111,17 +116,17 @@ class CaptureBuffer:
             return None
 
 
-def start_pipe(pipe: Any, format_: PcmFormat, head: bytes, arrivals: CaptureBuffer) -> None:
-    """Take in the samples of a pipe, in a thread.
+def start_pipe(pipe: Any, format_: PcmFormat, head: bytes, buffer: CaptureBuffer) -> None:
+    """Receive the samples of a pipe, in a thread.
 
     Args:
-        pipe: a binary file; its ``read1`` gives what there is.
-        format_: how the samples lie in it.
-        head: what was read of them already.
-        arrivals: where they go.
+        pipe: a binary file; its ``read1`` returns the bytes that there are.
+        format_: format of the samples.
+        head: bytes that were read from the pipe before.
+        buffer: receives the samples.
     """
 
-    def read() -> None:
+    def receive() -> None:
         try:
             left = format_.length
             rest = head
@@ -135,30 +140,30 @@ def start_pipe(pipe: Any, format_: PcmFormat, head: bytes, arrivals: CaptureBuff
                 whole = len(content) - len(content) % format_.frame_bytes
                 rest = content[whole:]
                 if whole:
-                    arrivals.put(format_.decode(content[:whole]), wait=True)
+                    buffer.put(format_.decode(content[:whole]), wait=True)
         except OSError as error:
-            raise AudioError(f"<stdin>: cannot be read: {error}") from None
+            raise AudioError(f"<stdin>: cannot be read: {error.strerror or error}") from None
 
-    _start(read, arrivals)
+    _start(receive, buffer)
 
 
-def start_blocks(blocks: Iterator[NDArray[Any]], arrivals: CaptureBuffer) -> None:
-    """Take in the blocks of a recording, in a thread."""
+def start_blocks(blocks: Iterator[NDArray[Any]], buffer: CaptureBuffer) -> None:
+    """Receive the blocks of a recording, in a thread."""
 
-    def read() -> None:
+    def receive() -> None:
         for block in blocks:
-            arrivals.put(block, wait=True)
+            buffer.put(block, wait=True)
 
-    _start(read, arrivals)
+    _start(receive, buffer)
 
 
-def _start(read: Callable[[], None], arrivals: CaptureBuffer) -> None:
+def _start(receive: Callable[[], None], buffer: CaptureBuffer) -> None:
     def run() -> None:
         try:
-            read()
-        except Exception as error:  # noqa: BLE001 - raised again where the audio is taken
-            arrivals.end(error)
+            receive()
+        except Exception as error:  # noqa: BLE001 - raised again in the consumer
+            buffer.end(error)
         else:
-            arrivals.end()
+            buffer.end()
 
     threading.Thread(target=run, daemon=True).start()

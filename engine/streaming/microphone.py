@@ -15,18 +15,18 @@ from .capture import CaptureBuffer
 def start_microphone(
     device: str | None, rate: int | None, channels: int, make: Callable[[int], CaptureBuffer]
 ) -> CaptureBuffer:
-    """Open a microphone; what it hears arrives from then on.
+    """Open a microphone and record from then on.
 
     Args:
-        device: its number or a part of its name; None takes the system's default.
-        rate: Hz; None takes what the device prefers.
-        channels: how many.
-        make: makes the arrivals, given the rate.
+        device: number of the device, or a part of its name; None takes the system's default.
+        rate: sample rate in Hz; None takes that of the device.
+        channels: number of channels.
+        make: makes the buffer, given the rate.
 
     Raises:
-        MissingExtraError: sounddevice, or PortAudio below it, is not installed.
+        MissingExtraError: sounddevice, or PortAudio, which it needs, is not installed.
         OptionError: there is no such device.
-        AudioError: it cannot be opened so.
+        AudioError: the device cannot be opened with this rate and these channels.
     """
     try:
         import sounddevice
@@ -45,20 +45,20 @@ def start_microphone(
         raise OptionError(
             f"no microphone {device or ''}: {error}; python -m sounddevice lists them"
         ) from None
-    arrivals = make(rate)
+    buffer = make(rate)
 
-    def heard(block: NDArray[np.float32], _frames: int, _time: Any, _status: Any) -> None:
-        arrivals.put(block.copy(), wait=False)
+    def receive(block: NDArray[np.float32], _frames: int, _time: Any, _status: Any) -> None:
+        buffer.put(block.copy(), wait=False)
 
     try:
         stream = sounddevice.InputStream(
-            samplerate=rate, device=chosen, channels=channels, dtype="float32", callback=heard,
-            finished_callback=arrivals.end,
+            samplerate=rate, device=chosen, channels=channels, dtype="float32", callback=receive,
+            finished_callback=buffer.end,
         )  # fmt: skip
         stream.start()
     except (ValueError, sounddevice.PortAudioError) as error:
         raise AudioError(
             f"the microphone cannot be opened at {rate} Hz with {channels} channels: {error}"
         ) from None
-    arrivals.source = stream
-    return arrivals
+    buffer.source = stream
+    return buffer

@@ -26,13 +26,7 @@ from ..results.decision import decide
 from ..results.pooling import clip_scores
 from ..results.types import Window
 from ..runtime.model import Model
-from ..settings import (
-    LEAST_RECORDING,
-    LEAST_WINDOW,
-    STREAM_HOP_SECONDS,
-    STREAM_WINDOW_SECONDS,
-    check_seconds,
-)
+from ..settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS, check_stream_window
 
 
 @dataclass(frozen=True)
@@ -99,10 +93,7 @@ class Stream:
         channel: int | None = None,
         reject_below: float = 0.0,
     ) -> None:
-        longest = model.chunking.seconds
-        # A longer window would be cut into chunks, and would not be what it is alone.
-        check_seconds("a stream's window (up to one chunk)", window, LEAST_RECORDING, longest)
-        check_seconds("a stream's hop", hop, LEAST_WINDOW)
+        check_stream_window(window, hop, model.chunking.seconds)
         if not labels:
             raise NoHeadError("a stream gives emotions, and this model has no emotion head")
         self.model = model
@@ -119,7 +110,7 @@ class Stream:
         self._first = 0
         """Index, in the stream, of the first sample that is kept."""
         self._arrivals: deque[tuple[int, float]] = deque()
-        """Samples that had arrived, and when, for those that are still needed."""
+        """Number of samples at each arrival and its time, for the samples that are still needed."""
         self._next = 0
         """Number of the next window."""
         self._covered = 0
@@ -129,29 +120,30 @@ class Stream:
 
     @property
     def seconds(self) -> float:
-        """Length of what has arrived."""
+        """Seconds of audio that have arrived."""
         return self._end / SAMPLE_RATE
 
     def push(self, samples: ArrayLike) -> list[StreamWindow]:
-        """Take the next samples; the windows that they complete.
+        """Take the next samples and encode the windows that they complete.
 
         Args:
             samples: [samples] or [samples, channels], as :func:`~.load_audio` takes them.
 
         Raises:
-            InvalidSamplesError: not finite, or of a dtype or shape that is not taken. The stream
-                is as it was, and goes on.
+            InvalidSamplesError: a sample that is not finite, or an unsupported dtype or shape. The
+                stream is as it was, and goes on.
             OptionError: the stream was flushed.
+            NonFiniteError, ProviderError: the model failed.
         """
         self.feed(samples)
-        return list(self.ripe())
+        return list(self.ready())
 
     def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
-        """Take the next samples without working on them; arguments and errors as :meth:`push`.
+        """Take the next samples without encoding; errors as :meth:`push`.
 
         Args:
             samples: [samples] or [samples, channels].
-            arrived: when they did, by ``time.perf_counter``; now, if None.
+            arrived: time of their arrival, of :func:`time.perf_counter`; None takes the present.
         """
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
@@ -163,11 +155,12 @@ class Stream:
         self._append(self._converter.feed(to_float(reader.array)))
         self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
 
-    def ripe(self, newest: int | None = None) -> Iterator[StreamWindow]:
+    def ready(self, newest: int | None = None) -> Iterator[StreamWindow]:
         """The windows that are complete, each encoded when it is asked for.
 
         Args:
-            newest: leave out all but so many, so as not to fall behind; None leaves none out.
+            newest: number of windows that may wait; older ones are left out, so as not to fall
+                behind. None leaves none out.
         """
         while (start := self._start(self._next)) + self._window <= self._end:
             if newest is not None:
@@ -180,13 +173,13 @@ class Stream:
             yield self._encode(start, start + self._window)
 
     def flush(self) -> list[StreamWindow]:
-        """End the stream: the windows that are left, the last of them perhaps shorter."""
+        """End the stream and encode the windows that are left; the last one may be shorter."""
         if self._closed:
             return []
         self._append(self._converter.flush())
         self._arrivals.append((self._end, time.perf_counter()))
         self._closed = True
-        windows = list(self.ripe())
+        windows = list(self.ready())
         start = self._start(self._next)
         hop = self.model.audio.hop
         left = self._end - max(start, self._covered)
@@ -195,12 +188,12 @@ class Stream:
         return windows
 
     def __iter__(self) -> Iterator[StreamWindow]:
-        """The windows of ``source``, to its end."""
+        """Windows of ``source``, to its end."""
         if self.source is None:
             raise OptionError("a stream without a source is pushed, not iterated over")
         for samples in self.source:
             self.feed(samples)
-            yield from self.ripe()
+            yield from self.ready()
         yield from self.flush()
 
     def __enter__(self) -> Stream:
@@ -222,12 +215,12 @@ class Stream:
             self._first += drop
 
     def _start(self, number: int) -> int:
-        """First sample of a window: that of the frame nearest to its place."""
+        """Index of the first sample of a window, which is that of the nearest frame."""
         frame = self.model.audio.hop
         return round(number * self._hop / frame) * frame
 
     def _complete(self) -> int:
-        """How many windows wait."""
+        """Number of complete windows that are not yet encoded."""
         count = 0
         while self._start(self._next + count) + self._window <= self._end:
             count += 1
@@ -242,7 +235,7 @@ class Stream:
         while len(self._arrivals) > 1 and self._arrivals[0][0] < end:
             self._arrivals.popleft()
         skipped, self._skipped, self._covered = self._skipped, 0, end
-        self._append(np.zeros(0, np.float32))  # lets go of what no window needs any more
+        self._append(np.zeros(0, np.float32))  # drops the samples that no window needs any more
         return StreamWindow(
             start=start / SAMPLE_RATE,
             end=end / SAMPLE_RATE,

@@ -144,20 +144,6 @@ def test_a_stall_is_said_once(monkeypatch, capsys):
     ]
 
 
-def test_the_line_of_a_terminal(recognizer, example_samples):
-    from emotion2vec_edge.engine.cli.stream import _LineTeller
-
-    out = io.StringIO()
-    tell = _LineTeller(out)
-    stream = recognizer.stream()
-    for window in stream.push(np.concatenate([np.zeros(32_000, np.float32), example_samples])):
-        tell(window)
-    lines = out.getvalue().split("\r\x1b[K")[1:]
-    assert "(silence)" in lines[0]
-    assert "█" in lines[-1]
-    assert all(len(line) < 79 for line in lines)
-
-
 def test_sigterm_ends_a_stream_cleanly(speech_pcm):
     process = subprocess.Popen(
         [*E2V, "-", "--rate", "16000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Audio that arrives in pieces: what ripens, how near it is to the file, what it costs to hold."""
+"""Audio that arrives in pieces: its windows, how near they are to the file, what it costs to hold."""
 
 import dataclasses
 import gc
@@ -52,7 +52,7 @@ def speech():
 
 
 @pytest.mark.parametrize("size", [160, 1_600, 7_919, 10**6])
-def test_windows_ripen_and_are_those_alone(recognizer, speech, size):
+def test_windows_come_in_time_and_are_those_alone(recognizer, speech, size):
     stream = recognizer.stream()
     windows = []
     for first in range(0, len(speech), size):
@@ -141,10 +141,10 @@ def test_a_stream_shorter_than_a_window(recognizer, speech):
 def test_windows_that_are_left_out_are_counted(fake):
     stream = fake(window=1.0, hop=0.5)
     stream.feed(np.ones(16_000 * 5, np.float32))
-    windows = list(stream.ripe(newest=2))
+    windows = list(stream.ready(newest=2))
     assert [(w.start, w.skipped) for w in windows] == [(3.5, 7), (4.0, 0)]
     stream.feed(np.ones(8_000, np.float32))
-    assert [(w.start, w.skipped) for w in stream.ripe(newest=2)] == [(4.5, 0)]
+    assert [(w.start, w.skipped) for w in stream.ready(newest=2)] == [(4.5, 0)]
 
 
 def test_a_slow_machine_never_falls_further_behind(fake):
@@ -156,7 +156,7 @@ def test_a_slow_machine_never_falls_further_behind(fake):
     for _ in range(200):
         stream.feed(np.ones(round(16_000 * arriving), np.float32))
         heard += arriving
-        ends = [window.end for window in stream.ripe(newest=2)]
+        ends = [window.end for window in stream.ready(newest=2)]
         arriving = max(0.5, 1.5 * len(ends))  # what comes in the meantime
         behind += [heard + 1.5 * (number + 1) - end for number, end in enumerate(ends)]
     assert max(behind) <= 4.0
@@ -170,7 +170,7 @@ def test_latency_counts_from_the_arrival(fake):
     now = time.perf_counter()
     stream.feed(np.ones(16_000, np.float32), arrived=now - 5.0)
     stream.feed(np.ones(8_000, np.float32), arrived=now - 1.0)
-    first, second = stream.ripe()
+    first, second = stream.ready()
     assert first.latency == pytest.approx(5.0, abs=0.5)
     assert second.latency == pytest.approx(1.0, abs=0.5)
 

@@ -1,0 +1,89 @@
+"""Windows of a stream as text, each written as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, TextIO, get_args
+
+from ..display import CLEAR_LINE, share_bar
+from ..results.writers.base import csv_row
+from .stream import StreamWindow
+
+WindowFormat = Literal["line", "jsonl", "csv"]
+"""A line of a terminal that changes, JSON lines, or CSV."""
+
+WINDOW_FORMATS: tuple[WindowFormat, ...] = get_args(WindowFormat)
+
+LINE_BAR = 20
+"""Characters of the bar of a probability of 1, in the line of a terminal."""
+
+
+class WindowWriter:
+    """Writes windows as JSON lines, and is the base of the other formats.
+
+    Args:
+        out: where the text goes; it is flushed after each window.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def write(self, window: StreamWindow) -> None:
+        """Write one window."""
+        self.out.write(self.text(window))
+        self.out.flush()
+
+    def text(self, window: StreamWindow) -> str:
+        """Text of one window."""
+        return json.dumps(window.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+
+    def close(self) -> None:
+        """Complete the output."""
+
+
+class CsvWindowWriter(WindowWriter):
+    """Writes a header, and a row for each window."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
+        self._begun = False
+
+    def text(self, window: StreamWindow) -> str:
+        """Text of one window."""
+        header = ""
+        if not self._begun:
+            header = csv_row(["start", "end", "emotion", "confidence", *window.scores, "silent",
+                              "skipped", "latency"])  # fmt: skip
+        self._begun = True
+        scores = [f"{score:.6f}" for score in window.scores.values()]
+        return header + csv_row(
+            [f"{window.start:.3f}", f"{window.end:.3f}", window.emotion,
+             f"{window.confidence:.6f}", *scores, window.silent, window.skipped,
+             f"{window.latency:.4f}"]
+        )  # fmt: skip
+
+
+class LineWindowWriter(WindowWriter):
+    """Writes one line of a terminal, which changes with each window."""
+
+    def text(self, window: StreamWindow) -> str:
+        """Text of one window."""
+        shown = "(silence)"
+        if not window.silent:
+            ranked = sorted(window.scores.items(), key=lambda item: -item[1])[:3]
+            others = ", ".join(f"{label} {score:.0%}" for label, score in ranked[1:])
+            bar = share_bar(window.confidence, LINE_BAR, self.out)
+            shown = f"{window.emotion:<10} {window.confidence:4.0%} {bar:<{LINE_BAR}} ({others})"
+        return f"{CLEAR_LINE}{window.end:8.1f} s  {shown}"
+
+    def close(self) -> None:
+        """End the line."""
+        self.out.write("\n")
+        self.out.flush()
+
+
+WINDOW_WRITERS: dict[WindowFormat, type[WindowWriter]] = {
+    "line": LineWindowWriter,
+    "jsonl": WindowWriter,
+    "csv": CsvWindowWriter,
+}

@@ -1,0 +1,59 @@
+"""Windows of a stream as text."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from emotion2vec_edge.engine.streaming.stream import StreamWindow
+from emotion2vec_edge.engine.streaming.writers import WINDOW_FORMATS, WINDOW_WRITERS
+
+
+def window(**changes):
+    fields = {
+        "start": 0.5, "end": 2.5, "emotion": "sad", "confidence": 0.75,
+        "scores": {"sad": 0.75, "生气": 0.25}, "silent": False, "skipped": 1, "latency": 0.0123,
+    }  # fmt: skip
+    return StreamWindow(**{**fields, **changes})
+
+
+def written(format_, *windows):
+    out = io.StringIO()
+    writer = WINDOW_WRITERS[format_](out)
+    for one in windows:
+        writer.write(one)
+    writer.close()
+    return out.getvalue()
+
+
+def test_every_format_has_a_writer():
+    assert list(WINDOW_WRITERS) == list(WINDOW_FORMATS)
+
+
+def test_json_lines():
+    lines = written("jsonl", window(), window(start=1.0)).splitlines()
+    assert [json.loads(line) for line in lines] == [window().to_dict(), window(start=1.0).to_dict()]
+    with pytest.raises(ValueError, match="JSON"):
+        written("jsonl", window(confidence=float("nan")))
+
+
+def test_csv_has_one_header():
+    rows = list(csv.reader(io.StringIO(written("csv", window(), window()))))
+    assert rows[0] == ["start", "end", "emotion", "confidence", "sad", "生气", "silent", "skipped",
+                       "latency"]  # fmt: skip
+    assert rows[1] == rows[2] == ["0.500", "2.500", "sad", "0.750000", "0.750000", "0.250000",
+                                  "False", "1", "0.0123"]  # fmt: skip
+
+
+def test_the_line_of_a_terminal(recognizer, example_samples):
+    out = io.StringIO()
+    writer = WINDOW_WRITERS["line"](out)
+    stream = recognizer.stream()
+    for window in stream.push(np.concatenate([np.zeros(32_000, np.float32), example_samples])):
+        writer.write(window)
+    lines = out.getvalue().split("\r\x1b[K")[1:]
+    assert "(silence)" in lines[0]
+    assert "█" in lines[-1]
+    assert all(len(line) < 79 for line in lines)
