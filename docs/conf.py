@@ -34,7 +34,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|os|pathlib|numpy|np)\..*"),
     ("py:class", "|".join([*autodoc_type_aliases, "NDArray", "Path", "TypeAliasForwardRef"])),
-    ("py:.*", r"(emotion2vec_edge\.engine\.)?(audio|bundle|runtime|settings)\..*|Head|prepared"),
+    # Types of fields that are there and not part of the public names.
+    ("py:class", r"emotion2vec_edge\.engine\.(bundle|runtime)\..*|Head"),
 ]
 
 html_theme = "furo"

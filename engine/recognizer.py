@@ -75,8 +75,8 @@ class Recognizer:
         Args:
             model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
                 embedded default.
-            provider: ``auto`` (TensorRT, else CUDA, else CPU), or one of
-                :data:`~.runtime.providers.base.NAMES`.
+            provider: ``auto`` (TensorRT, else CUDA, else CPU), or the name of one: ``tensorrt``,
+                ``cuda``, ``cpu``, ``openvino``, ``coreml``, ``xnnpack``.
             precision: ``fp32``, ``int8``, ``fp16``, or ``auto``: the best one in the bundle that
                 suits the provider.
             threads: number of processors to use; None takes all that this process may use.
@@ -85,9 +85,8 @@ class Recognizer:
             reject_below: confidence under which the answer is ``unknown``.
             provider_options: options of the named provider, as ONNX Runtime calls them:
                 ``device_id``, ``gpu_mem_limit``, ``user_compute_stream``, …
-            prepare: first write to the cache folder what later calls open faster (see
-                :mod:`~.runtime.prepared`): seconds on the CPU, minutes on TensorRT, which does not
-                run without.
+            prepare: first write to the cache folder what later calls open faster, as ``e2v
+                warmup`` does: seconds on the CPU, minutes on TensorRT, which does not run without.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
@@ -140,7 +139,7 @@ class Recognizer:
             progress: receives the seconds that are encoded and those there are, None if unknown.
 
         Raises:
-            AudioError: the recording cannot be used; see :func:`~.audio.recording.load_audio`.
+            AudioError: the recording cannot be used; see :func:`~.load_audio`.
         """
         intake = IntakeSettings(channel, max_seconds, cut)
         with contextlib.closing(self._pipeline.read(source, rate, intake)) as recording:

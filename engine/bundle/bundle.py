@@ -68,8 +68,7 @@ class Bundle:
     def verify(self, precision: Precision) -> None:
         """Compare the files of a variant with the checksums of ``bundle.json``.
 
-        A file that matched once is not read again while it is unchanged; see
-        :func:`~.integrity.verify_files`.
+        A file that matched once is not read again while its size, times and inode stay the same.
 
         Raises:
             BundleTamperedError: a file is missing or differs.

@@ -58,7 +58,11 @@ def embedded_names() -> list[str]:
 
 
 def open_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
-    """Find a bundle and read its manifest; argument as :func:`find_bundle`.
+    """Find a bundle and read its manifest.
+
+    Args:
+        model: path of a bundle or of its manifest, or an embedded name; None takes
+            ``$E2V_MODEL``, else the embedded default.
 
     Raises:
         BundleNotFoundError: there is none.
