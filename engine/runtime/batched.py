@@ -20,37 +20,23 @@ from numpy.typing import NDArray
 from ..audio.types import Samples
 from ..bundle.head import Head
 from ..bundle.manifest import AudioContract
-from .chunking import BLOCK_SECONDS, Chunking, chunks
+from .chunking import (
+    BATCH_SECONDS,
+    BUCKETS,
+    Chunking,
+    bucket,
+    chunks,
+    row_frames,
+    row_samples,
+)
 from .model import Frames, Logits, Model, with_head
 from .session import Session, import_onnxruntime, run_errors
-
-BUCKETS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
-"""Seconds that clips are padded to; longer ones to whole tens."""
-
-BATCH_SECONDS = 120
-"""Seconds of audio in one batch at most, padding included: attention's memory grows with the
-length."""
 
 BATCH_SIZE = 16
 """Recordings that are encoded together by default, at most."""
 
 KEPT_SHAPES = 8
 """Shapes whose buffers stay allocated."""
-
-
-def bucket(seconds: int) -> int:
-    """The length in seconds that a clip is padded to."""
-    return next((length for length in BUCKETS if seconds <= length), -(-seconds // 10) * 10)
-
-
-def row_frames(audio: AudioContract) -> int:
-    """Frames of one row of the front-end, which is a second of audio."""
-    return audio.frames(BLOCK_SECONDS)
-
-
-def row_samples(audio: AudioContract) -> int:
-    """Samples of one row of the front-end, the ends of its last frame included."""
-    return audio.sample_count(row_frames(audio))
 
 
 @dataclass(frozen=True)

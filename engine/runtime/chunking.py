@@ -1,4 +1,4 @@
-"""Division of long audio into overlapping chunks for the encoder."""
+"""Lengths of audio: overlapping chunks of long audio for the encoder, and buckets on a GPU."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle.manifest import AudioContract
 from ..settings import CHUNK_SECONDS, CONTEXT_SECONDS, check_seconds
 
 BLOCK_SECONDS = 1.0
 """Seconds of one block of the front-end, by default."""
+
+BUCKETS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
+"""Seconds that clips are padded to; longer ones to whole tens."""
+
+BATCH_SECONDS = 120
+"""Seconds of audio in one batch at most, padding included: attention's memory grows with the
+length."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +84,18 @@ def chunks(
     parts = 1 if end <= longest else math.ceil(left / step)
     for last in [kept + round((i + 1) * left / parts) for i in range(parts)]:
         yield cut(last)
+
+
+def bucket(seconds: int) -> int:
+    """The length in seconds that a clip is padded to."""
+    return next((length for length in BUCKETS if seconds <= length), -(-seconds // 10) * 10)
+
+
+def row_frames(audio: AudioContract) -> int:
+    """Frames of one row of the front-end, which is a second of audio."""
+    return audio.frames(BLOCK_SECONDS)
+
+
+def row_samples(audio: AudioContract) -> int:
+    """Samples of one row of the front-end, the ends of its last frame included."""
+    return audio.sample_count(row_frames(audio))

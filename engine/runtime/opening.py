@@ -130,13 +130,13 @@ def open_model(
         raise OptionError("options belong to one provider; name it instead of auto")
     head = bundle.head()
 
-    def open_on(tier: Provider) -> tuple[Model, Opening]:
-        tier.check_options(config)
-        variant = tier.precision_for(bundle, precision)
+    def open_on(candidate: Provider) -> tuple[Model, Opening]:
+        candidate.check_options(config)
+        variant = candidate.precision_for(bundle, precision)
         bundle.verify(variant)
-        opening = Opening(tier, SelectedVariant(bundle, variant, chunking, head), config)
+        opening = Opening(candidate, SelectedVariant(bundle, variant, chunking, head), config)
         if prepare:
-            tier.prepare(opening.selected, config)
+            candidate.prepare(opening.selected, config)
         model = opening.open()
         if not bundle.is_probed(variant):
             probe(model, bundle.manifest, f"{bundle.folder}: {variant}")

@@ -15,8 +15,8 @@ from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.errors import ProviderError
 from emotion2vec_edge.engine.runtime import batched as batched_room
-from emotion2vec_edge.engine.runtime.batched import BUCKETS, BatchedModel, bucket
-from emotion2vec_edge.engine.runtime.chunking import Chunking
+from emotion2vec_edge.engine.runtime.batched import BatchedModel
+from emotion2vec_edge.engine.runtime.chunking import BUCKETS, Chunking, bucket
 
 
 def on_device(plain, **changes):

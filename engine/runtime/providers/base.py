@@ -37,9 +37,12 @@ NAMES: tuple[ProviderName, ...] = get_args(ProviderName)
 
 CPU_ORT_NAME = "CPUExecutionProvider"
 
+UNREADABLE = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile"})
+"""ONNX Runtime's exceptions for graphs that no provider can load."""
+
 
 class Provider:
-    """One execution provider; what is not its own is as here."""
+    """One execution provider. A subclass overrides what differs from these defaults."""
 
     name: ClassVar[ProviderName]
     ort_name: ClassVar[str]
@@ -201,7 +204,7 @@ class Provider:
     def creation_error(self, graph: Graph, error: Exception) -> Exception:
         """The error of the engine for one that the creation of a session raised."""
         version = import_onnxruntime().__version__
-        if type(error).__name__ in UNREADABLE:
+        if self.is_of_the_graph(error):
             name = "graph" if isinstance(graph, bytes) else graph
             return BundleFormatError(
                 f"{name}: onnxruntime {version} cannot load it: {first_line(error)}"
@@ -210,6 +213,10 @@ class Provider:
             f"{self.name}: onnxruntime {version} could not create a session: "
             f"{first_line(error)}; {self.install}"
         )
+
+    def is_of_the_graph(self, error: Exception) -> bool:
+        """True if an error of the creation of a session means that the graph is broken."""
+        return type(error).__name__ in UNREADABLE
 
     def disabled_optimizers(self) -> list[str] | None:
         """Names of ONNX Runtime's optimizers that make graphs slower here."""
@@ -230,7 +237,3 @@ class Provider:
         except OSError as error:
             return str(error)
         return None
-
-
-UNREADABLE = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile"})
-"""ONNX Runtime's exceptions for graphs that no provider can load."""

@@ -16,7 +16,7 @@ from ..hardware import cpu_flags, sums_int8_exactly
 from ..model import Model, SelectedVariant, noise
 from ..prepared import PreparedEntry, digest, free_space, model_folder
 from ..sequential import SequentialModel
-from ..session import Graph, Session, SessionConfig, first_line, import_onnxruntime, session_options
+from ..session import Session, SessionConfig, import_onnxruntime, session_options
 from .base import CPU_ORT_NAME, Provider
 
 CHECK_SECONDS = 2.0
@@ -54,13 +54,9 @@ class CpuProvider(Provider):
         """On the processor the fused kernel is slower than the addition and the LayerNorm."""
         return ["SkipLayerNormFusion"]
 
-    def creation_error(self, graph: Graph, error: Exception) -> Exception:
-        """There is nothing but the graph that can be wrong."""
-        name = "graph" if isinstance(graph, bytes) else graph
-        return BundleFormatError(
-            f"{name}: onnxruntime {import_onnxruntime().__version__} cannot load it: "
-            f"{first_line(error)}"
-        )
+    def is_of_the_graph(self, error: Exception) -> bool:  # noqa: ARG002
+        """Nothing but the graph can be wrong: the processor is always there."""
+        return True
 
     def entry(self, selected: SelectedVariant, config: SessionConfig) -> PreparedEntry:  # noqa: ARG002
         """As :meth:`Provider.entry`."""
@@ -86,6 +82,7 @@ class CpuProvider(Provider):
                 plain = self._pack(selected.graphs, folder, config)
                 packed = self._open_packed(folder, config)
             except BundleFormatError as error:
+                self.open_sessions(selected.graphs, config)  # raises if the bundle is broken
                 raise OutputError(
                     f"{folder}: the packed graphs could not be written and read again "
                     f"({free_space(folder)})"

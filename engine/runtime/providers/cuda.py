@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import OptionError
-from ..batched import BatchedModel, DeviceMemory
 from ..model import Model, SelectedVariant
 from ..session import Session, SessionConfig
 from .base import Provider
+
+if TYPE_CHECKING:
+    from ..batched import BatchedModel
 
 RECORDING_OPTIONS = ("enable_cuda_graph", "trt_cuda_graph_enable")
 """Options that record the kernels of a shape once, and then start them all at once."""
@@ -42,6 +44,8 @@ class NvidiaProvider(Provider):
         most: int | None = None,
     ) -> BatchedModel:
         """A model of sessions on the GPU; arguments as fields of :class:`BatchedModel`."""
+        from ..batched import BatchedModel, DeviceMemory  # not for a start on the processor
+
         return BatchedModel(
             *sessions,
             selected.audio,

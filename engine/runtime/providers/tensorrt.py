@@ -17,7 +17,7 @@ from ...bundle.bundle import Bundle
 from ...bundle.manifest import GRAPHS
 from ...errors import ProviderError
 from ...settings import Precision
-from ..batched import BATCH_SECONDS, BUCKETS, row_frames, row_samples
+from ..chunking import BATCH_SECONDS, BUCKETS, row_frames, row_samples
 from ..hardware import find_gpu, tensorrt_version
 from ..model import FallbackModel, Model, SelectedVariant, noise
 from ..prepared import PreparedEntry

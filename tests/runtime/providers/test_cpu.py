@@ -1,6 +1,7 @@
 """The processor: its sessions, and the graphs that are packed for it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,14 @@ import onnxruntime
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
+from emotion2vec_edge.engine.bundle import locate
 from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
-from emotion2vec_edge.engine.errors import OptionError, OutputError, ProviderError
+from emotion2vec_edge.engine.errors import (
+    BundleFormatError,
+    OptionError,
+    OutputError,
+    ProviderError,
+)
 from emotion2vec_edge.engine.runtime.chunking import Chunking
 from emotion2vec_edge.engine.runtime.model import SelectedVariant
 from emotion2vec_edge.engine.runtime.providers import CPU, cpu
@@ -146,6 +153,15 @@ def test_what_gives_other_answers_is_not_kept(monkeypatch):
     with pytest.raises(ProviderError, match=r"other answers.*MiB are free"):
         CPU.prepare(source(), SessionConfig(1))
     assert not CPU.entry(source(), SessionConfig(1)).folder.exists()
+
+
+def test_a_broken_bundle_is_not_taken_for_a_full_disk(tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(locate.EMBEDDED / locate.DEFAULT_NAME, broken)
+    (broken / "int8" / "encoder.onnx").write_bytes(b"no graph")
+    bundle = open_bundle(broken)
+    with pytest.raises(BundleFormatError, match=r"int8/encoder\.onnx: onnxruntime"):
+        CPU.prepare(SelectedVariant(bundle, "int8", Chunking(), bundle.head()), SessionConfig(1))
 
 
 def test_a_file_that_may_not_grow(cache):
