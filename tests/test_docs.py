@@ -5,14 +5,16 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import click
 import pytest
 import soundfile
+from recordings import encoded, tone
 from test_architecture import ENGINE
 
-from emotion2vec_edge.engine import example_recordings, load_audio
+from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio
 from emotion2vec_edge.engine.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +137,54 @@ def test_the_picture_shows_every_room_above_the_rooms_that_it_may_import():
     for room, below in ENGINE.items():
         for other in below & height.keys():
             assert room not in height or height[other] < height[room], f"{room} → {other}"
+
+
+@pytest.fixture
+def entered(tmp_path, monkeypatch):
+    """Files of the engine in the order in which a waveform enters them, after the model is open."""
+    recording = tmp_path / "call.m4a"
+    recording.write_bytes(encoded(tone(3.0), 16_000, "ipod", codec="aac"))
+    call = ["recognize", str(recording), "--granularity", "frame", "--format", "csv"]
+    call = [*call, "-o", str(tmp_path / "call.csv")]
+    cli.main(call, standalone_mode=False)  # loads the modules
+    files: list[str] = []
+
+    def note(frame, event, _argument):
+        _, found, file = frame.f_code.co_filename.partition("emotion2vec_edge/engine/")
+        if event == "call" and found and file not in files:
+            files.append(file)
+
+    load = Recognizer.load
+
+    def loaded(*args, **values):
+        sys.setprofile(None)
+        recognizer = load(*args, **values)
+        files[:] = ["cli/recognize.py"]
+        sys.setprofile(note)
+        return recognizer
+
+    monkeypatch.setattr(Recognizer, "load", loaded)
+    sys.setprofile(note)
+    try:
+        cli.main(call, standalone_mode=False)
+    finally:
+        sys.setprofile(None)
+    return files
+
+
+def test_the_walk_of_one_waveform_is_true(entered):
+    """The page names the files in the order in which they are entered."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.split("## The walk of one waveform")[1].split("A batch takes")[0]
+    named = list(dict.fromkeys(re.findall(r"`([\w/]+\.py)`", section)))
+    assert len(named) > 15
+    assert named == [file for file in entered if file in named]
+
+
+def test_the_files_that_the_architecture_names_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", page):
+        assert any((ROOT / top / name).exists() for top in (".", "engine")), name
 
 
 def with_examples():
