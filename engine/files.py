@@ -61,16 +61,21 @@ def printable(path: str) -> str:
     return content.decode("utf-8", "backslashreplace")
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; links are followed.
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading.
 
     A pipe or a device is refused at once: reading it may never end, and opening it may do harm.
+
+    Args:
+        path: the file.
+        follow: follow a link; otherwise a link is refused.
 
     Raises:
         OSError: there is no such file, or it is of another kind.
     """
-    if stat.S_ISREG(path.stat().st_mode):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(path.stat(follow_symlinks=follow).st_mode):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return os.fdopen(descriptor, "rb")
         os.close(descriptor)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
-from emotion2vec_edge.engine.bundle.schema import MOST_BLOCKS, MOST_EMBED_DIM
+from emotion2vec_edge.engine.bundle.schema import MOST_BLOCKS, MOST_EMBED_DIM, MOST_FIELD_SECONDS
 from emotion2vec_edge.engine.errors import CheckpointError, UnsupportedConfigError
 from emotion2vec_edge.engine.fields import Fields, shown
 
@@ -182,6 +182,14 @@ def _consistent(config: ModelConfig) -> ModelConfig:
                 f"config.yaml: embed_dim {config.embed_dim} is not a multiple of "
                 f"{divisor} {getattr(config, divisor)}"
             )
+    if config.hop > SAMPLE_RATE or config.receptive_field > MOST_FIELD_SECONDS * SAMPLE_RATE:
+        raise UnsupportedConfigError(
+            f"config.yaml: feature_encoder_spec gives a frame every {shown(config.hop)} samples "
+            f"that depends on {shown(config.receptive_field)} samples; at most {SAMPLE_RATE} and "
+            f"{MOST_FIELD_SECONDS * SAMPLE_RATE} are supported"
+        )
+    if config.mlp_dim < 1:
+        raise CheckpointError(f"config.yaml: mlp_ratio {config.mlp_ratio} leaves no hidden layer")
     if config.num_alibi_heads > config.num_heads:
         raise CheckpointError(
             f"config.yaml: num_alibi_heads {config.num_alibi_heads} is more than "

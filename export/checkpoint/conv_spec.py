@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from emotion2vec_edge.engine.errors import UnsupportedConfigError
 
+MOST_LAYERS = 64
+MOST = 1 << 14
+"""Channels, samples of a kernel, or samples of a stride."""
+
 CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
 """The front-end of data2vec 2.0, and of emotion2vec's published models."""
 
@@ -33,8 +37,8 @@ def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:
                 return read(left) + read(right)
             case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))):
                 layers = read(left)
-                if not 0 <= times * len(layers) <= 64:
-                    raise ValueError("more than 64 layers")
+                if not 0 <= times * len(layers) <= MOST_LAYERS:
+                    raise ValueError(f"more than {MOST_LAYERS} layers")
                 return layers * times
             case ast.List(elts=elements):
                 return [read_layer(element) for element in elements]
@@ -48,17 +52,17 @@ def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:
                     ast.Constant(value=int(kernel)),
                     ast.Constant(value=int(stride)),
                 ]
-            ) if min(channels, kernel, stride) >= 1:
+            ) if all(type(n) is int and 1 <= n <= MOST for n in (channels, kernel, stride)):
                 return ConvLayer(channels, kernel, stride)
-        raise ValueError(f"{ast.unparse(node)!r} is not a triple of positive integers")
+        raise ValueError(f"{ast.unparse(node)!r} is not a triple of integers from 1 to {MOST}")
 
     try:
         layers = read(ast.parse(text.strip(), mode="eval").body)
-        if not layers:
-            raise ValueError("it names no layer")
+        if not 1 <= len(layers) <= MOST_LAYERS:
+            raise ValueError(f"it names {len(layers)} layers, not 1 to {MOST_LAYERS}")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnsupportedConfigError(
-            f"feature_encoder_spec {text[:200]!r} cannot be read: {error}; expected something like "
-            "'[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2'"
+            f"config.yaml: feature_encoder_spec {text[:200]!r} cannot be read: {error}; expected "
+            "something like '[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] * 2'"
         ) from None
     return tuple(layers)

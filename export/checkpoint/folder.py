@@ -13,17 +13,20 @@ import yaml
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.manifest import Label
 from emotion2vec_edge.engine.errors import CheckpointError
-from emotion2vec_edge.engine.files import atomic_file, write_file
+from emotion2vec_edge.engine.files import atomic_file, printable, read_regular, write_file
 
 from ..model.emotion2vec import Emotion2vec
 from .config import ModelConfig, read_config
 from .labels import HeadLabels, read_labels
 from .names import funasr_names
-from .weights import fill, read_weights, renamed
+from .weights import filled, read_weights, renamed
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.pt"
 TOKENS = "tokens.txt"
+
+MOST_YAML_BYTES = 64 << 10
+"""Bytes of a ``config.yaml``. Published ones have 4 kB, and PyYAML reads 50 kB a second."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     paths = {name: folder / name for name in (CONFIG, WEIGHTS, TOKENS)}
     for name in (CONFIG, WEIGHTS):
         if not paths[name].is_file():
-            raise CheckpointError(f"{folder}: {name} is missing; FunASR checkpoints have one")
+            kind = "not a file" if paths[name].exists() else "missing"
+            raise CheckpointError(f"{folder}: {name} is {kind}; FunASR checkpoints have one")
     document = read_yaml(paths[CONFIG])
     config = read_config(document)
     weights = renamed(read_weights(paths[WEIGHTS]), config)
@@ -64,22 +68,49 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             if name in weights:
                 weights[name] = weights[name][list(head.outputs)]
 
-    model = Emotion2vec(config, len(head.labels))
-    fill(model, weights)
+    model = filled(config, len(head.labels), weights)
     files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
-    return Checkpoint(document, config, head.labels, model.eval(), files)
+    return Checkpoint(document, config, head.labels, model, files)
 
 
 def read_yaml(path: Path) -> Any:
     """The document in a YAML file.
 
     Raises:
-        CheckpointError: it is not YAML.
+        CheckpointError: it cannot be read, is larger than :data:`MOST_YAML_BYTES`, or is not YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: not readable as YAML: {error}") from None
+        text = read_regular(path, MOST_YAML_BYTES).decode("utf-8")
+        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
+    except (
+        yaml.YAMLError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # fmt: skip - PyYAML raises all of these, such as for !!timestamp x
+        detail = getattr(error, "strerror", None) or str(error)[:500]
+        raise CheckpointError(
+            f"{printable(str(path))}: not readable as YAML: {type(error).__name__}: {detail}"
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """The loader of plain documents without merge keys.
+
+    A merge of merges doubles a mapping at each level, so that a kilobyte fills any memory.
+    """
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse merge keys, ``<<``."""
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, "merge keys (<<) are not supported", key.start_mark
+                )
 
 
 def write_checkpoint(
