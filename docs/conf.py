@@ -32,7 +32,7 @@ toc_object_entries_show_parents = "hide"
 nitpicky = True
 # Without the network there is no index of the documentation of Python and numpy to refer to.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|os|pathlib|numpy|np)\..*"),
+    ("py:.*", r"(collections|os|pathlib|time|numpy|np)\..*"),
     ("py:class", "|".join([*autodoc_type_aliases, "NDArray", "Path", "TypeAliasForwardRef"])),
     # Types of fields that are there and not part of the public names.
     ("py:class", r"emotion2vec_edge\.engine\.(bundle|runtime)\..*|Head"),
