@@ -137,7 +137,7 @@ class ReportSettings:
     """The contents of the report on a recording.
 
     Raises:
-        OptionError: a duration is out of range.
+        OptionError: another granularity, or a number out of range.
     """
 
     granularity: Granularity = "utterance"
@@ -151,5 +151,10 @@ class ReportSettings:
     """Seconds of the shortest segment, in the formats that have segments."""
 
     def __post_init__(self) -> None:
+        if self.granularity not in get_args(Granularity):
+            allowed = " or ".join(get_args(Granularity))
+            raise OptionError(f"granularity is {self.granularity!r}; give {allowed}")
         check_window(self.window, self.hop)
+        if self.top < 1:
+            raise OptionError(f"top is {self.top}; give at least 1")
         check_seconds("a shortest segment", self.min_segment, 0)

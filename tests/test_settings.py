@@ -70,3 +70,9 @@ def test_any_value_in_python_gives_a_result_or_an_option_error(
         except OptionError:
             continue
         assert 0 <= value <= MOST_SECONDS
+
+
+def test_reports_that_cannot_be():
+    for arguments in ({"granularity": "word"}, {"top": 0}, {"top": -1}):
+        with pytest.raises(OptionError, match="give"):
+            ReportSettings(**arguments)

@@ -14,6 +14,7 @@ from ..settings import (
     CHUNK_SECONDS,
     CONTEXT_SECONDS,
     HOP_SECONDS,
+    PRECISIONS,
     SEGMENT_SECONDS,
     TOP,
     WINDOW_SECONDS,
@@ -52,7 +53,9 @@ def _pair(text: str) -> tuple[str, str]:
 model_options = _grouped(
     "model_settings",
     ModelSettings,
-    click.option("--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one else."),
+    click.option(
+        "--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one by default."
+    ),
     click.option(
         "--provider",
         default="auto",
@@ -68,7 +71,11 @@ model_options = _grouped(
         help="Option of the named provider, by its name in ONNX Runtime: device_id=1.",
     ),
     click.option(
-        "--precision", default="auto", show_default=True, help="auto, fp32, int8 or fp16."
+        "--precision",
+        type=click.Choice(["auto", *PRECISIONS]),
+        default="auto",
+        show_default=True,
+        help="Number format of the weights; auto takes the best one that suits the provider.",
     ),
     click.option("--threads", type=int, help="Processors to use; all by default."),
     click.option(
@@ -104,7 +111,9 @@ intake_options = _grouped(
         type=click.IntRange(0),
         help="Channel to take, from 0; the mean of all otherwise.",
     ),
-    click.option("--max-seconds", type=float, help="Refuse recordings that are longer."),
+    click.option(
+        "--max-seconds", type=float, help="Refuse recordings that are longer, in seconds."
+    ),
     click.option("--cut", is_flag=True, help="Take the first --max-seconds of those instead."),
 )
 

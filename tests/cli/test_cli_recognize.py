@@ -8,10 +8,14 @@ import subprocess
 
 import numpy as np
 import pytest
-from commands import E2V, e2v, on_a_terminal, reports
+from click.testing import CliRunner
+from commands import E2V, before_path, e2v, on_a_terminal, reports
 from recordings import encoded, tone
 
 from emotion2vec_edge.engine import example_recordings
+from emotion2vec_edge.engine.cli.recognize import recognize
+from emotion2vec_edge.engine.errors import NonFiniteError
+from emotion2vec_edge.engine.pipeline import Pipeline
 
 
 def test_the_examples_as_a_table():
@@ -182,3 +186,81 @@ def test_an_output_folder_that_is_missing(example, tmp_path):
     done = e2v("recognize", example, "-o", tmp_path / "no" / "x.json")
     assert done.returncode == 1
     assert b"no/x.json" in done.stderr
+
+
+def test_a_source_that_fails_as_a_disk_does_fails_alone(tmp_path, example):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, os, sys\n"
+        "def audit(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('broken.wav'):\n"
+        "        raise OSError(errno.EIO, os.strerror(errno.EIO), args[0])\n"
+        "sys.addaudithook(audit)\n"
+    )
+    (tmp_path / "broken.wav").write_bytes(example.read_bytes())
+    done = e2v("recognize", tmp_path / "broken.wav", "/proc/self/mem", tmp_path, example,
+               "--format", "jsonl", PYTHONPATH=before_path(tmp_path))  # fmt: skip
+    assert done.returncode == 1
+    assert [report["file"] for report in reports(done)] == [str(example)]
+    broken, memory, folder = done.stderr.decode().splitlines()
+    assert "broken.wav: Input/output error" in broken
+    assert "/proc/self/mem: " in memory
+    assert f"{tmp_path}: is a folder" in folder
+
+
+def test_a_recording_that_the_model_fails_on_fails_alone(example, monkeypatch):
+    encode, calls = Pipeline.encode, []
+
+    def failing(*args, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise NonFiniteError("the model gave NaN")
+        return encode(*args, **options)
+
+    monkeypatch.setattr(Pipeline, "encode", failing)
+    done = CliRunner().invoke(
+        recognize, [str(example), str(example), "--format", "jsonl"], standalone_mode=False
+    )
+    assert done.return_value == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert "e2v: the model gave NaN" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["closed", "file", "device", "full", "damaged"])
+def test_a_cache_or_a_home_that_cannot_be_used_costs_time_alone(kind, tmp_path):
+    folder = tmp_path / "cache"
+    if kind == "closed":  # as for a user without rights, which root is not
+        (tmp_path / "sitecustomize.py").write_text(
+            "import errno, os, sys\n"
+            "def audit(event, args):\n"
+            "    if event in ('open', 'os.mkdir', 'os.rename', 'os.listdir', 'os.scandir'):\n"
+            f"        if str(args[0]).startswith({str(folder)!r}):\n"
+            "            raise PermissionError(errno.EACCES, 'Permission denied', args[0])\n"
+            "sys.addaudithook(audit)\n"
+        )
+    elif kind == "file":
+        folder.write_text("a file")
+    elif kind == "damaged":
+        for name in ("verified.json", "prepared"):
+            (folder / name).mkdir(parents=True)
+    place = {"device": "/dev/null", "full": "/dev/full/x"}.get(kind, str(folder))
+    for env in ({"E2V_CACHE": place}, {"E2V_CACHE": "", "XDG_CACHE_HOME": place, "HOME": place},
+                {"E2V_CACHE": "", "XDG_CACHE_HOME": "", "HOME": place}):  # fmt: skip
+        env["PYTHONPATH"] = before_path(tmp_path)
+        done = e2v("recognize", "--examples", "--format", "jsonl", **env)
+        assert done.returncode == 0, done.stderr
+        assert len(reports(done)) == 3
+        assert done.stderr == b""
+
+
+def test_a_user_without_a_home_recognizes_too(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib\n"
+        "def home():\n"
+        "    raise RuntimeError('Could not determine home directory.')\n"
+        "pathlib.Path.home = home\n"
+    )
+    env = {"E2V_CACHE": "", "XDG_CACHE_HOME": "", "PYTHONPATH": before_path(tmp_path)}
+    done = e2v("recognize", "--examples", "--format", "jsonl", **env)
+    assert done.returncode == 0, done.stderr
+    assert len(reports(done)) == 3
+    assert done.stderr == b""

@@ -202,6 +202,20 @@ def test_bad_samples_leave_the_stream_as_it_was(fake, speech):
     assert ours.scores == theirs.scores
 
 
+def test_samples_that_overflow_in_the_resampler_are_refused(fake, speech):
+    stream, calm = fake(rate=44_100), fake(rate=44_100)
+    stream.push(speech[:60_000])
+    loud = speech[:4_410].astype(np.float64)
+    for value in (1e37, 1e300, -3e38):
+        loud[4_000] = value
+        with pytest.raises(InvalidSamplesError, match="a sample at"):
+            stream.push(loud)
+    calm.push(speech[:60_000])
+    (ours,), (theirs,) = (s.push(speech[60_000:90_000]) for s in (stream, calm))
+    assert ours.scores == theirs.scores
+    assert np.isfinite(list(ours.scores.values())).all()
+
+
 def test_what_a_stream_cannot_be(recognizer):
     for arguments in (
         {"window": 0.0},
