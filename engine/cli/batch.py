@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..display import share_bar
+from ..display import duration, share_bar
 from ..errors import E2VError, OptionError
 from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
@@ -160,7 +160,7 @@ def _tell(summary: Summary, output: Path) -> None:
         line += f" ({run.skipped} done before)"
     if run.audio_seconds:
         speed = run.audio_seconds / max(run.seconds, 1e-9)
-        line += f"; {run.audio_seconds:.0f} s of audio in {run.seconds:.1f} s, "
+        line += f"; {duration(run.audio_seconds)} of audio in {duration(run.seconds)}, "
         line += f"{speed:.0f} x real time"
     click.echo(line)
     for label, count in summary.labels.items():

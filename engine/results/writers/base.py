@@ -32,18 +32,20 @@ class Writer:
     def write(self, report: Report) -> None:
         """Write one report and flush it; if that fails, a file ends after the report before."""
         start = self.out.tell() if self.out.seekable() else None
+        count = self.count
         pieces = self.lines(report)
         try:
             while some := "".join(itertools.islice(pieces, PIECES_AT_ONCE)):
                 self.out.write(some)
             self.out.flush()
+            self.count = count + 1
         except BaseException:
             if start is not None:
+                self.count = count
                 with contextlib.suppress(OSError):  # the first error says more
                     self.out.seek(start)
                     self.out.truncate()
             raise
-        self.count += 1
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""

@@ -172,3 +172,29 @@ def test_a_table_for_a_terminal_without_block_characters(encoding):
     writer = WRITERS["table"](out, several=False)
     writer.write(report(windows=3))
     assert b"50.0%  ###############\n" in out.buffer.getvalue()
+
+
+@pytest.mark.parametrize("reports_before", [0, 1])
+def test_an_interrupt_after_the_last_byte_leaves_json(tmp_path, reports_before, monkeypatch):
+    path = tmp_path / "out.json"
+    with path.open("w", encoding="utf-8") as out:
+        writer = WRITERS["json"](out, several=True)
+        for _ in range(reports_before):
+            writer.write(report(windows=3))
+
+        class Interrupting:
+            """The file, whose flush is interrupted when all is written."""
+
+            def __getattr__(self, name):
+                return getattr(out, name)
+
+            def flush(self):
+                out.flush()
+                raise KeyboardInterrupt
+
+        writer.out = Interrupting()
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(report(windows=3))
+        writer.out = out
+        writer.close()
+    assert len(json.loads(path.read_text(encoding="utf-8"))) == reports_before
