@@ -2,10 +2,18 @@
 
 A run is counted first, then repeated with a fault at each of its operations::
 
-    total = count(folder, run)
+    total = len(count(folder, run))
     for at in range(total):
         with Faults(folder, "ENOSPC", at) as faults:
             run()
+
+After each fault a test asks: did the error name the file and belong to the project, is what was
+there before whole (or already replaced, whole), is nothing left behind, and does the next run
+succeed? :func:`each_fault` yields the faults of such a loop. ``reads=True`` adds the operations
+that only read, for the doors that must turn an EIO into an error of theirs.
+
+Not seen here: what a library writes in C (SQLite, ONNX Runtime, torch). A limit on the size of
+files (``RLIMIT_FSIZE``) and a real ``kill -9`` reach those.
 
 A killed process is simulated: from the fault on nothing reaches the folder any more, whatever the
 code tries to clean up, and :class:`Killed` is raised wherever it tries.
@@ -20,8 +28,11 @@ import io
 import os
 import pathlib
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from emotion2vec_edge.engine import files
 
 Fault = Literal["EIO", "ENOSPC", "EACCES", "EROFS", "short", "kill"]
 
@@ -32,6 +43,9 @@ NAMED = (
 
 OPENED = ("ftruncate", "pwrite", "write")
 """Functions of ``os`` that change a file and take its descriptor first."""
+
+READING = ("pread", "preadv", "read")
+"""Functions of ``os`` that read a file and take its descriptor first."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -48,15 +62,23 @@ class Faults:
         fault: an error of the system, a write that is cut short, or the death of the process.
         at: number of the operation, from 0; None only counts.
         lasting: the error comes at every operation from there on that needs room on the disk.
+        reads: count reading too, and fail there.
     """
 
     def __init__(
-        self, folder: Path, fault: Fault = "EIO", at: int | None = None, *, lasting: bool = False
+        self,
+        folder: Path,
+        fault: Fault = "EIO",
+        at: int | None = None,
+        *,
+        lasting: bool = False,
+        reads: bool = False,
     ) -> None:
         self.folder = os.path.realpath(folder)
         self.fault = fault
         self.at = at
         self.lasting = lasting
+        self.reads = reads
         self.operations: list[str] = []
         """What was done, or tried, in the folder."""
         self.happened = False
@@ -71,6 +93,9 @@ class Faults:
         real = io.open
         for module in (io, builtins):
             self._replace(module, "open", functools.partial(self._open, real))
+        for name in READING if self.reads else ():
+            self._replace(os, name, functools.partial(self._reading, name, getattr(os, name)))
+        self._replace(files, "_exchange", functools.partial(self._exchange, files._exchange))
         # Python 3.10 binds the functions at import.
         accessor = getattr(pathlib, "_NormalAccessor", None)
         for name in (*NAMED, "open"):
@@ -83,6 +108,11 @@ class Faults:
         for holder, name, value in reversed(self._saved):
             setattr(holder, name, value)
 
+    @property
+    def failed(self) -> str:
+        """The operation with the fault, or nothing yet."""
+        return self.operations[self.at] if self.happened and self.at is not None else ""
+
     def write(self, real: Any, content: Any, path: str) -> int:
         """Write bytes with ``real``, or fail."""
         view = memoryview(content).cast("B")
@@ -94,6 +124,17 @@ class Faults:
         if fault != "short":
             self._fail(fault, path)
         return max(1, len(view) // 2)
+
+    def read(self, real: Any, path: str, buffer: Any) -> int | None:
+        """Read into a buffer with ``real``, or fail."""
+        fault = self._next("read", path, room=False)
+        if fault is None:
+            read: int | None = real(buffer)
+            return read
+        if fault != "short":
+            self._fail(fault, path)
+        view = memoryview(buffer).cast("B")
+        return int(real(view[: max(1, len(view) // 2)]) or 0)
 
     def _replace(self, holder: Any, name: str, value: Any) -> None:
         self._saved.append((holder, name, vars(holder)[name]))
@@ -126,10 +167,35 @@ class Faults:
             self._fail(fault, path)
         return real(file, *args)
 
+    def _reading(self, name: str, real: Any, file: int, content: Any, *rest: Any) -> Any:
+        path = self._inside(os.readlink(f"/proc/self/fd/{file}"), None)
+        fault = path and self._next(name, path, room=False)
+        if fault and fault != "short":
+            self._fail(fault, path)
+        if fault and name == "preadv":
+            view = memoryview(content[0]).cast("B")
+            content = [view[: max(1, len(view) // 2)]]
+        elif fault:
+            content = max(1, content // 2)
+        return real(file, content, *rest)
+
+    def _exchange(self, real: Any, new: Path, target: Path) -> bool:
+        """The one change of a folder that is not a function of ``os``."""
+        path = self._inside(target, None)
+        fault = path and self._next("exchange", path, room=False)
+        if fault == "kill":
+            raise Killed
+        return fault in ("", None, "short") and bool(real(new, target))
+
     def _open(self, real: Any, file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-        path = "" if isinstance(file, int) else self._inside(file, None)
-        if not path or not set(mode) & set("wxa+"):
-            return real(file, mode, *args, **options)
+        options |= dict(zip(("buffering", "encoding", "errors", "newline"), args, strict=False))
+        path = self._inside(
+            os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else file, None
+        )
+        if path and self.reads and not set(mode) & set("wxa+"):
+            return self._open_reading(file, path, mode, options)
+        if not path or isinstance(file, int) or not set(mode) & set("wxa+"):
+            return real(file, mode, **options)
         fault = self._next("open", path, room=True)
         if fault and fault != "short":
             self._fail(fault, path)
@@ -137,7 +203,17 @@ class Faults:
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         if "b" in mode:
             return buffered
-        return io.TextIOWrapper(buffered, options.get("encoding"), newline=options.get("newline"))
+        return _text(buffered, options)
+
+    def _open_reading(self, file: Any, path: str, mode: str, options: dict[str, Any]) -> Any:
+        if not isinstance(file, int):
+            fault = self._next("open", path, room=False)
+            if fault and fault != "short":
+                self._fail(fault, path)
+        buffered = io.BufferedReader(_FaultyFile(self, path, "r", file))
+        if "b" in mode:
+            return buffered
+        return _text(buffered, options)
 
     def _inside(self, path: Any, folder: int | None) -> str:
         """The real path, if it is in the folder; else nothing."""
@@ -166,21 +242,49 @@ class Faults:
         raise OSError(code, os.strerror(code), path)
 
 
+def _text(file: Any, options: dict[str, Any]) -> io.TextIOWrapper:
+    names = ("encoding", "errors", "newline")
+    return io.TextIOWrapper(file, **{name: options.get(name) for name in names})
+
+
 class _FaultyFile(io.FileIO):
     """A file whose writes may fail."""
 
-    def __init__(self, faults: Faults, path: str, mode: str) -> None:
+    def __init__(self, faults: Faults, path: str, mode: str, file: Any = None) -> None:
         self.faults = faults
         self.path = path
-        super().__init__(path, mode)
+        super().__init__(path if file is None else file, mode)
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read, or fail."""
+        if not self.faults.reads:
+            return super().readinto(buffer)
+        return self.faults.read(super().readinto, self.path, buffer)
+
+    def read(self, size: int | None = -1, /) -> bytes | None:
+        """Read through :meth:`readinto`."""
+        return io.RawIOBase.read(self, -1 if size is None else size)
+
+    def readall(self) -> bytes:
+        """Read through :meth:`readinto`."""
+        return io.RawIOBase.readall(self)
 
     def write(self, content: Any, /) -> int:
         """Write, or fail."""
         return self.faults.write(super().write, content, self.path)
 
 
-def count(folder: Path, run: Any) -> list[str]:
+def count(folder: Path, run: Any, *, reads: bool = False) -> list[str]:
     """The operations in a folder that a run without a fault makes."""
-    with Faults(folder) as faults:
+    with Faults(folder, reads=reads) as faults:
         run()
     return faults.operations
+
+
+def each_fault(
+    folder: Path, total: int, kinds: Iterable[Fault] = get_args(Fault), *, reads: bool = False
+) -> Iterator[Faults]:
+    """A fault of each kind at each of so many operations; each is to be entered once."""
+    for kind in kinds:
+        for at in range(total):
+            yield Faults(folder, kind, at, reads=reads)
