@@ -3,12 +3,13 @@
 import sys
 import types
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import pytest
 
-from emotion2vec_edge.engine.runtime import session  # noqa: F401 - before the real one is hidden
+from emotion2vec_edge.engine.runtime import opening, session
 
 
 @dataclass
@@ -50,6 +51,15 @@ def fake_ort(monkeypatch):
                 names = self.created.names
                 return [name for name in names if serving is None or name in serving]
 
+            def get_inputs(self):
+                return self.values(session.INTERFACES[Path(self.created.graph).stem][0])
+
+            def get_outputs(self):
+                return self.values(session.INTERFACES[Path(self.created.graph).stem][1][-1])
+
+            def values(self, names):
+                return [types.SimpleNamespace(name=name, type=kind) for name, kind in names]
+
             def disable_fallback(self):
                 self.created.fallback = False
 
@@ -61,6 +71,7 @@ def fake_ort(monkeypatch):
             __version__="1.28",
         )
         monkeypatch.setitem(sys.modules, "onnxruntime", module)
+        monkeypatch.setattr(opening, "probe", lambda *_: None)  # it cannot compute
         return created
 
     return install

@@ -7,7 +7,7 @@ opens a model. No caller asks which provider it has.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -156,7 +156,22 @@ class Provider:
         self, graphs: Mapping[str, Graph], config: SessionConfig
     ) -> tuple[Session, Session]:
         """Open ``frontend`` and ``encoder``; raises as :meth:`open_model`."""
-        frontend, encoder = (self.open_session(graphs[name], config) for name in GRAPHS)
+        return self.pair(graphs, lambda name: self.open_session(graphs[name], config))
+
+    @staticmethod
+    def pair(
+        graphs: Mapping[str, Graph], open_one: Callable[[str], Session]
+    ) -> tuple[Session, Session]:
+        """Sessions of ``frontend`` and ``encoder``, checked to be those.
+
+        Args:
+            graphs: path or content of both, for messages.
+            open_one: opens the graph of a name.
+
+        Raises:
+            BundleFormatError: a graph has other inputs or outputs.
+        """
+        frontend, encoder = (open_one(name) for name in GRAPHS)
         for name, session in zip(GRAPHS, (frontend, encoder), strict=True):
             require_interface(session, name, graphs[name])
         return frontend, encoder

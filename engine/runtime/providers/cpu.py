@@ -113,13 +113,15 @@ class CpuProvider(Provider):
         return None
 
     def _open_packed(self, folder: Path, config: SessionConfig) -> tuple[Session, Session]:
-        sessions = []
-        for name in GRAPHS:
+        graphs = {name: folder / f"{name}.onnx" for name in GRAPHS}
+
+        def open_one(name: str) -> Session:
             options = session_options(config)
             level = import_onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
-            sessions.append(self.create_session(folder / f"{name}.onnx", options, {}))
-        return sessions[0], sessions[1]
+            return self.create_session(graphs[name], options, {})
+
+        return self.pair(graphs, open_one)
 
     def _pack(
         self, graphs: Mapping[str, Path], folder: Path, config: SessionConfig
@@ -128,8 +130,8 @@ class CpuProvider(Provider):
 
         Their weights are written beside them in the layout that kernels read.
         """
-        sessions = []
-        for name in GRAPHS:
+
+        def open_one(name: str) -> Session:
             options = session_options(config)
             options.optimized_model_filepath = str(folder / f"{name}.onnx")
             for key, value in (
@@ -138,5 +140,6 @@ class CpuProvider(Provider):
                 ("session.save_external_prepacked_constant_initializers", "1"),
             ):
                 options.add_session_config_entry(key, value)
-            sessions.append(self.create_session(graphs[name], options, {}))
-        return sessions[0], sessions[1]
+            return self.create_session(graphs[name], options, {})
+
+        return self.pair(graphs, open_one)

@@ -114,15 +114,12 @@ class TensorRtProvider(NvidiaProvider):
         """Sessions that keep their engines in a folder, and build those that are missing."""
         shared = engine_options(folder, selected.precision)
         shapes = profile_options(selected.bundle)
-        frontend, encoder = (
-            self.create_session(
-                selected.graphs[name],
-                session_options(config),
-                {**self.defaults, **shared, **shapes[name], **config.options},
-            )
-            for name in GRAPHS
-        )
-        return frontend, encoder
+
+        def open_one(name: str) -> Session:
+            options = {**self.defaults, **shared, **shapes[name], **config.options}
+            return self.create_session(selected.graphs[name], session_options(config), options)
+
+        return self.pair(selected.graphs, open_one)
 
 
 def profile_options(bundle: Bundle) -> dict[str, dict[str, str]]:
