@@ -207,7 +207,10 @@ class FFmpegReader(FileReader):
 
     def _answer(self, worker: Worker) -> bytes:
         worker.request(self._source)
-        return self._receive(worker)[1]
+        kind, content = self._receive(worker)
+        if kind != wire.HEADER:
+            raise WorkerEndedError("its process answered out of turn")
+        return content
 
     def _decode(self) -> Iterator[NDArray[np.float32]]:
         while self._worker is not None:
@@ -230,7 +233,7 @@ class FFmpegReader(FileReader):
         WORKERS.give(worker)
 
 
-def _error(name: str, stage: str, reason: str) -> AudioError | DecodingError:
+def _error(name: str, stage: wire.Stage, reason: str) -> AudioError | DecodingError:
     """The exception for a failure that a worker reports."""
     if stage == "read":
         return AudioReadError(f"{name}: cannot be read: {reason}")

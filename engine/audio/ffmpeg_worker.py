@@ -3,7 +3,7 @@
 A few kB are enough to make FFmpeg's demuxers allocate gigabytes (tables of samples that are not
 there, compressed packets), and no option of theirs prevents it. This module runs as a script:
 ``python -I -S ffmpeg_worker.py SETTINGS``, with a socket as its stdin. It imports nothing of the
-package, so that it starts in some 60 ms.
+package and no numpy, so that it starts in some 60 ms.
 
 Each request on the socket is one byte, ``SEEKABLE`` or ``PIPE``, with a descriptor; for a pipe a
 second one holds the bytes that were read of it already. The answers are messages of a kind (one
@@ -22,7 +22,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import av
@@ -31,9 +31,9 @@ SEEKABLE, PIPE = b"S", b"P"
 
 HEADER, BLOCK, END, FAILURE = range(4)
 """Contents: JSON of rate, channels and seconds; float32 [frames, channels]; nothing; JSON of the
-stage that failed (see :data:`STAGES`) and the reason."""
+stage that failed and the reason."""
 
-STAGES = ("import", "open", "no audio", "no decoder", "decode", "read")
+Stage = Literal["import", "open", "no audio", "no decoder", "decode", "read"]
 
 MESSAGE = struct.Struct("<BI")
 
@@ -111,7 +111,10 @@ class PipeFile:
 
 
 class StageError(Exception):
-    """A file cannot be decoded: the stage, and the reason."""
+    """A stage of the decoding failed, for a reason."""
+
+    def __init__(self, stage: Stage, reason: str) -> None:
+        super().__init__(stage, reason)
 
 
 def answers(
@@ -149,7 +152,7 @@ def _decoded(
         size = 4 * channels * block_frames(rate, channels, block_seconds, block_values)
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
         waiting: list[bytes] = []  # a frame of a codec is some 20 ms
-        for frame in container.decode(stream):
+        for frame in _frames(container, stream):
             for packed in resampler.resample(frame):
                 content = memoryview(packed.planes[0])[: 4 * channels * packed.samples]
                 if len(content) < size:
@@ -165,6 +168,16 @@ def _decoded(
                 waiting.clear()
         if waiting:
             yield BLOCK, b"".join(waiting)
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> Iterator[av.AudioFrame]:
+    """The decoded frames of a stream, in order."""
+    # PyAV's end of a file in which a stream began after it was opened (FLV, MPEG-TS, SWF), once
+    # the streams before that one were given to their end.
+    with contextlib.suppress(IndexError):
+        yield from container.decode(stream)
 
 
 def block_frames(rate: int, channels: int, block_seconds: float, block_values: int) -> int:

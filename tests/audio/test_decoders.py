@@ -91,6 +91,7 @@ def test_decoding_keeps_one_block_of_the_source(monkeypatch):
     assert max(sizes) <= 5 * 48_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("container", "codec"),
     [("adts", "aac"), ("swf", "libmp3lame"), ("ac3", "ac3"), ("avi", "adpcm_ms")],
@@ -108,6 +109,22 @@ def test_metadata_that_is_not_utf8_does_no_harm():
     audio = load_audio(content.replace(b"Lavf", b"L\xff\xfef"))
     assert audio.decoder == "ffmpeg"
     np.testing.assert_array_equal(audio.samples, load_audio(content).samples)
+
+
+def test_a_stream_that_begins_later_is_passed_over(rng):
+    """A picture in the middle of FLV, MPEG-TS or SWF: PyAV ends such a file with an IndexError."""
+    noise = rng.uniform(-0.5, 0.5, 20 * 44_100).astype(np.float32)
+    content = encoded(noise, 44_100, "flv", codec="libmp3lame")
+    tags, at = [], 13  # after the header
+    while at < len(content):
+        size = 11 + int.from_bytes(content[at + 1 : at + 4], "big") + 4
+        tags.append(content[at : at + size])
+        at += size
+    middle = len(tags) // 2
+    picture = b"\x09\0\0\x14" + tags[middle][4:8] + b"\0\0\0" + b"\x12" + bytes(19) + b"\0\0\0\x1f"
+    whole = load_audio(content)
+    late = load_audio(content[:13] + b"".join([*tags[:middle], picture, *tags[middle:]]))
+    np.testing.assert_array_equal(late.samples, whole.samples)
 
 
 # Refused files.

@@ -104,6 +104,7 @@ for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 1])
 @pytest.mark.parametrize("make", [compressed_matroska, laced_matroska, indexed_m4a])
 def test_no_file_takes_more_than_the_budget(make, limit, tmp_path):
@@ -256,9 +257,9 @@ def test_a_worker_that_crashes(seconds, no_idle):
 
 
 def test_a_worker_that_hangs_is_given_up(monkeypatch, no_idle):
-    monkeypatch.setattr(ffmpeg, "SILENT_SECONDS", 0.2)
     content = encoded(tone(60.0), 16_000, "ipod", codec="aac")
     with Recording(content) as recording:
+        monkeypatch.setattr(ffmpeg, "SILENT_SECONDS", 0.2)
         (worker,) = workers_of_this_process()
         os.kill(worker, signal.SIGSTOP)
         with pytest.raises(UndecodableAudioError, match="nothing came of it for 0.2 s"):

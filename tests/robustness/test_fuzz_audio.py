@@ -1,6 +1,7 @@
 """Damaged files through the audio door: a result or one of our errors, in bounded time and memory."""
 
 import campaign
+import pytest
 import target_audio
 
 CHECKED = {"tta", "vorbis", "opus"}
@@ -12,6 +13,7 @@ def test_the_recordings_that_damage_starts_from_are_whole(tmp_path):
         assert target_audio.run(content, tmp_path) == "result", name
 
 
+@pytest.mark.slow
 def test_damaged_recordings_end_in_results_or_our_errors():
     tally = campaign.Campaign("audio", seed=20261125, cases=1_600).run()
     assert not tally.findings, tally.text()
