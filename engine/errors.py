@@ -18,7 +18,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   └── InvalidSamplesError (ValueError)    NaN, infinite, wrong dtype or shape, no rate
     ├── ModelError                              4
     │   ├── BundleNotFoundError (FileNotFoundError)
-    │   ├── BundleFormatError                   bundle.json is missing, damaged or from another age
+    │   ├── BundleFormatError                   a file of the bundle is damaged, or not read here
     │   ├── BundleTamperedError                 a file differs from the checksum in bundle.json
     │   ├── VariantNotFoundError                the bundle has no such precision
     │   ├── NoHeadError                         the model gives embeddings and no emotions
@@ -103,7 +103,7 @@ class BundleNotFoundError(ModelError, FileNotFoundError):
 
 
 class BundleFormatError(ModelError):
-    """bundle.json is missing, damaged, or of a schema that this version does not know."""
+    """A file of the bundle is damaged, or of a kind or version that is not read."""
 
 
 class BundleTamperedError(ModelError):

@@ -1,5 +1,6 @@
 """Manifests of bundles, damaged: read, shown, and used to recognize where they are accepted."""
 
+import copy
 import functools
 import json
 import os
@@ -60,6 +61,10 @@ def walk(value):
             yield from walk(inner)
 
 
+def _odd(rng):
+    return copy.deepcopy(ODD[rng.integers(len(ODD))])
+
+
 def _change(holder, holders, rng):
     key = (
         list(holder)[rng.integers(len(holder))]
@@ -68,18 +73,17 @@ def _change(holder, holders, rng):
     )
     way = rng.random()
     if way < 0.6:
-        holder[key] = ODD[rng.integers(len(ODD))]
+        holder[key] = _odd(rng)
     elif way < 0.7:
         del holder[key]
     elif way < 0.8:
-        value = ODD[rng.integers(len(ODD))]
         if isinstance(holder, dict):
-            holder[str(ODD[rng.integers(len(ODD))])[:50]] = value
+            holder[str(_odd(rng))[:50]] = _odd(rng)
         else:
-            holder.append(value)
+            holder.append(_odd(rng))
     elif way < 0.9:
         other = holders[rng.integers(len(holders))]
-        holder[key] = json.loads(json.dumps(other))
+        holder[key] = copy.deepcopy(other)
     elif isinstance(holder, list):
         holder.append(holder[key])
 
