@@ -205,7 +205,7 @@ def _opened(
     except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
         raise StageError("open", reason_of(error)) from None
     finally:
-        av.logging.set_level(None)
+        av.logging.set_level(av.logging.PANIC)
     with container:
         if not container.streams.audio:
             raise StageError("no audio", container.format.long_name or container.format.name)
