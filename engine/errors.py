@@ -5,6 +5,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
 
     E2VError
     ├── OptionError (ValueError)                2   an argument outside what is allowed
+    │   └── TurnFileError                           a file of turns that cannot be used
     ├── MissingExtraError (ImportError)         2   an optional package is not installed
     ├── OutputError (OSError)                   1   a result could not be written
     ├── AudioError                              3
@@ -42,6 +43,10 @@ class OptionError(E2VError, ValueError):
     """An argument is outside of what is allowed."""
 
     exit_code = 2
+
+
+class TurnFileError(OptionError):
+    """A file of turns cannot be read, or a turn lies outside of its recording."""
 
 
 class MissingExtraError(E2VError, ImportError):

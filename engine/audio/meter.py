@@ -16,9 +16,19 @@ from numpy.typing import NDArray
 from .types import SAMPLE_RATE, Samples
 
 WarningCode = Literal[
-    "short", "long", "silent", "clipped", "noisy", "cut", "incomplete", "provider"
+    "short",
+    "long",
+    "silent",
+    "clipped",
+    "noisy",
+    "cut",
+    "incomplete",
+    "provider",
+    "overlap",
+    "no speech",
 ]
-"""Kind of a warning; ``provider``: another provider than the one asked for did part of the work."""
+"""Kind of a warning. ``provider``: another provider than the one asked for did part of the work;
+``overlap``: somebody else speaks in the same turn."""
 
 SHORT_SECONDS = 1.0
 LONG_SECONDS = 30.0

@@ -1,0 +1,186 @@
+"""A recording with several turns → the emotion of each, encoded alone.
+
+A window that is pooled from one pass over the whole recording hears what was said around it; a turn
+that is cut out and normalised by its own statistics does not. The recording is read once, and the
+audio of the turns that are open is all that is held of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from .audio.meter import AudioWarning
+from .audio.recording import Recording
+from .audio.segments import (
+    SegmentSettings,
+    SileroVoiceActivity,
+    VoiceActivity,
+    speech_segments,
+)
+from .audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from .errors import AudioTooShortError, E2VError, TurnFileError
+from .pipeline import Pipeline
+from .results.decision import REJECTED
+from .results.encoding import Encoding
+from .results.turns import Turn
+from .settings import IntakeSettings
+from .turns.types import GivenTurn
+
+PAST_END_SECONDS = 0.5
+"""A turn may end so much after the recording: tools round, and codecs pad."""
+
+OVERLAP_SECONDS = 0.05
+"""Shorter overlaps between two turns are rounding."""
+
+
+@dataclass(frozen=True)
+class TurnAudio:
+    """A turn that was cut out of its recording."""
+
+    turn: GivenTurn
+    samples: Samples
+    """float32 [samples], 16 kHz mono."""
+
+
+def voiced_turns(
+    blocks: Iterable[Samples],
+    speaker: str | None,
+    settings: SegmentSettings | None,
+    activity: VoiceActivity | None = None,
+) -> Iterator[TurnAudio]:
+    """Cut a recording into segments of speech; errors as :func:`~.audio.segments.speech_segments`.
+
+    Args:
+        blocks: float32 [samples] each, 16 kHz mono, in order.
+        speaker: who speaks, if that is known.
+        settings: the rules for segments.
+        activity: the voice activity detector; None takes Silero's.
+    """
+    for segment, samples in speech_segments(blocks, activity, settings):
+        yield TurnAudio(GivenTurn(segment.start, segment.end, speaker), samples)
+
+
+def cut_turns(
+    blocks: Iterable[Samples], turns: Sequence[GivenTurn], name: str
+) -> Iterator[TurnAudio]:
+    """Cut given turns out of a recording, in order of their ends.
+
+    Args:
+        blocks: float32 [samples] each, 16 kHz mono, in order.
+        turns: in order of their start; they may overlap.
+        name: of the recording, for messages.
+
+    Raises:
+        TurnFileError: a turn begins or ends after the recording.
+    """
+    held = np.zeros(0, np.float32)
+    first = 0  # index, in the recording, of the first sample that is held
+    later = deque(turns)
+    begun: list[tuple[float, int, GivenTurn]] = []  # a heap, the turn that ends first in front
+
+    def cut(turn: GivenTurn) -> TurnAudio:
+        start, end = (round(time * SAMPLE_RATE) - first for time in (turn.start, turn.end))
+        return TurnAudio(turn, held[start:end].copy())
+
+    for block in blocks:
+        held = np.concatenate([held, block])
+        end = (first + len(held)) / SAMPLE_RATE
+        while later and later[0].start < end:
+            turn = later.popleft()
+            heapq.heappush(begun, (turn.end, len(later), turn))
+        while begun and begun[0][0] <= end:
+            yield cut(heapq.heappop(begun)[2])
+        starts = [turn.start for _, _, turn in begun] + [turn.start for turn in islice(later, 1)]
+        needed = round(min(starts) * SAMPLE_RATE) if starts else first + len(held)
+        drop = min(max(0, needed - first), len(held))
+        held, first = held[drop:], first + drop
+    end = (first + len(held)) / SAMPLE_RATE
+    for turn in [*(turn for _, _, turn in sorted(begun)), *later]:
+        if turn.start >= end or turn.end > end + PAST_END_SECONDS:
+            raise TurnFileError(f"{name}: {turn.place}, and the recording ends at {end:.2f} s")
+        yield cut(replace(turn, end=end))
+
+
+def encode_turns(
+    pipeline: Pipeline, cut: Iterable[TurnAudio], *, embeddings: bool
+) -> Iterator[Turn]:
+    """Encode turns alone, several at a time on a GPU.
+
+    Args:
+        pipeline: the way through the model.
+        cut: turns and their audio; pulled only a few ahead.
+        embeddings: keep the embedding of each turn.
+
+    Raises:
+        AudioError, ProviderError: a turn cannot be encoded; one too short for the model is
+            ``unknown`` with a warning instead.
+    """
+    waiting: list[GivenTurn] = []
+
+    def sources() -> Iterator[Samples]:
+        for piece in cut:
+            waiting.append(piece.turn)
+            yield piece.samples
+
+    encodings = pipeline.encode_many(
+        sources(), SAMPLE_RATE, IntakeSettings(), frames=False, batch_size=None, errors="return"
+    )
+    for encoding in encodings:
+        yield _turn(pipeline, waiting.pop(0), encoding, embeddings=embeddings)
+
+
+def _turn(
+    pipeline: Pipeline, given: GivenTurn, encoding: Encoding | E2VError, *, embeddings: bool
+) -> Turn:
+    if isinstance(encoding, AudioTooShortError):
+        labels = [label.id for label in pipeline.manifest.labels]
+        least = 1000 * LEAST_SAMPLES // SAMPLE_RATE
+        warning = AudioWarning("short", f"the model needs at least {least} ms")
+        scores = dict.fromkeys(labels, 1 / len(labels))
+        return Turn(
+            given.start, given.end, given.speaker, given.text, REJECTED, 1 / len(labels), scores,
+            (warning,),
+        )  # fmt: skip
+    if isinstance(encoding, E2VError):
+        raise encoding
+    utterance = encoding.utterance()
+    silent = any(warning.code == "silent" for warning in utterance.warnings)
+    return Turn(
+        start=given.start,
+        end=given.end,
+        speaker=given.speaker,
+        text=given.text,
+        emotion=REJECTED if silent else utterance.emotion,
+        confidence=utterance.confidence,
+        scores=utterance.scores,
+        warnings=utterance.warnings,
+        embedding=encoding.embedding() if embeddings else None,
+    )
+
+
+def in_order(turns: Iterable[Turn]) -> list[Turn]:
+    """Turns in order of their start, with a warning where two of them overlap."""
+    ordered = sorted(turns, key=lambda turn: (turn.start, turn.end))
+    starts = np.array([turn.start for turn in ordered])
+    ends = np.array([turn.end for turn in ordered])
+    with_earlier = np.maximum.accumulate(ends)[:-1] > starts[1:] + OVERLAP_SECONDS
+    with_later = starts[1:] < ends[:-1] - OVERLAP_SECONDS
+    overlaps = np.append(False, with_earlier) | np.append(with_later, False)
+    warning = AudioWarning("overlap", "another turn lies in the same time: both are in the audio")
+    return [
+        replace(turn, warnings=(*turn.warnings, warning)) if overlap else turn
+        for turn, overlap in zip(ordered, overlaps[: len(ordered)], strict=True)
+    ]
+
+
+def channel_turns(
+    recording: Recording, channel: int, settings: SegmentSettings | None
+) -> Iterator[TurnAudio]:
+    """Segments of speech of one channel, whose speaker is named after it."""
+    return voiced_turns(recording.blocks(), f"channel {channel}", settings, SileroVoiceActivity())

