@@ -31,9 +31,9 @@ from .settings import IntakeSettings, Precision, PrecisionChoice, check_probabil
 from .streaming.stream import Stream
 
 if TYPE_CHECKING:
-    from .audio.segments import SegmentSettings
-    from .results.turns import Turn
-    from .turns.types import TurnsSource
+    from .results.types import Turn
+    from .turns.given import TurnsSource
+    from .turns.voice import SegmentSettings
 
 
 @dataclass(frozen=True, repr=False)
@@ -251,11 +251,9 @@ class Recognizer:
         self,
         source: AudioSource,
         turns: TurnsSource | None = None,
-        *,
         rate: int | None = None,
+        *,
         channel: int | None = None,
-        max_seconds: float | None = None,
-        cut: bool = False,
         segments: SegmentSettings | None = None,
         embeddings: bool = False,
     ) -> list[Turn]:
@@ -265,7 +263,8 @@ class Recognizer:
             source: a recording, as for :meth:`encode`.
             turns: a file of turns (see :func:`~.turns.reader.read_turns`), or (start, end, speaker)
                 in seconds; None takes the segments of speech that a detector finds.
-            rate, channel, max_seconds, cut: as for :meth:`encode`.
+            rate: sample rate in Hz, for samples.
+            channel: channel to take, from 0; None takes the mean of all.
             segments: rules for segments of speech; None takes the defaults.
             embeddings: keep the embedding of each turn.
 
@@ -279,7 +278,7 @@ class Recognizer:
             NoHeadError: the model gives embeddings only.
         """
         from .audio.recording import Recording
-        from .conversation import cut_turns, encode_turns, in_order, voiced_turns
+        from .turns.conversation import cut_turns, encode_turns, in_order, voiced_turns
         from .turns.reader import as_turns
 
         if not self.labels:
@@ -287,9 +286,7 @@ class Recognizer:
                 f"{self.bundle.manifest.name} has no emotion head, and turns have emotions"
             )
         given = None if turns is None else as_turns(turns)
-        with Recording(
-            source, rate, channel=channel, max_seconds=max_seconds, cut=cut
-        ) as recording:
+        with Recording(source, rate, channel=channel) as recording:
             blocks = recording.blocks()
             pieces = (
                 voiced_turns(blocks, None, segments)

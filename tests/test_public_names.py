@@ -53,7 +53,7 @@ def test_the_members_of_a_recognizer():
     }  # fmt: skip
     public = {name for name in dir(engine.Recognizer.load()) if not name.startswith("_")}
     assert public - fields == {
-        "load", "labels", "encode", "encode_many", "recognize", "stream", "warm_up",
+        "load", "labels", "encode", "encode_many", "recognize", "stream", "turns", "warm_up",
     }  # fmt: skip
     assert fields < public
 

@@ -1,1 +1,1 @@
-"""Turns of a conversation as other tools write them: readers, a module a family of formats."""
+"""Turns of a conversation: found by voice activity or given in a file, each encoded alone."""

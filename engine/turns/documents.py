@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import TurnFileError
-from .types import GivenTurn
+from .given import GivenTurn
 
 
 def read_json(text: str, name: str) -> Iterator[GivenTurn]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import TurnFileError
-from .types import GivenTurn, seconds_of
+from .given import GivenTurn, seconds_of
 
 WORD_GAP = 0.6
 """Seconds between two words of one speaker, in CTM, from which on they belong to two turns."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from ..errors import TurnFileError
 from ..files import printable, read_regular
 from .documents import read_json
+from .given import GivenTurn, TurnsSource, checked_turns
 from .lines import read_audacity, read_ctm, read_rttm
 from .subtitles import read_srt, read_vtt
 from .textgrid import read_textgrid
-from .types import GivenTurn, TurnsSource, checked_turns
 
 MOST_BYTES = 64 << 20
 """Largest file that is read: a day of speech takes some megabytes in any format."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import TurnFileError
-from .types import GivenTurn
+from .given import GivenTurn
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _SPAN = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")

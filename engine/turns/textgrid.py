@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import TurnFileError
-from .types import GivenTurn
+from .given import GivenTurn
 
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|<(exists|absent)>|(-?\d[^\s"<]*)')
 """A text, a flag or a number; words and brackets between them only explain."""

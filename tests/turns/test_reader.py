@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.errors import TurnFileError
+from emotion2vec_edge.engine.turns.given import GivenTurn
 from emotion2vec_edge.engine.turns.reader import READERS, as_turns, read_turns
-from emotion2vec_edge.engine.turns.types import GivenTurn
 
 RTTM = """;; a comment
 SPKR-INFO call 1 <NA> <NA> <NA> unknown ann <NA> <NA>

@@ -15,22 +15,22 @@ from itertools import islice
 
 import numpy as np
 
-from .audio.meter import AudioWarning
-from .audio.recording import Recording
-from .audio.segments import (
+from ..audio.meter import AudioWarning
+from ..audio.recording import Recording
+from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
+from ..errors import AudioTooShortError, E2VError, TurnFileError
+from ..pipeline import Pipeline
+from ..results.decision import REJECTED
+from ..results.encoding import Encoding
+from ..results.types import Turn
+from ..settings import IntakeSettings
+from .given import GivenTurn
+from .voice import (
     SegmentSettings,
     SileroVoiceActivity,
     VoiceActivity,
     speech_segments,
 )
-from .audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
-from .errors import AudioTooShortError, E2VError, TurnFileError
-from .pipeline import Pipeline
-from .results.decision import REJECTED
-from .results.encoding import Encoding
-from .results.turns import Turn
-from .settings import IntakeSettings
-from .turns.types import GivenTurn
 
 PAST_END_SECONDS = 0.5
 """A turn may end so much after the recording: tools round, and codecs pad."""
@@ -54,7 +54,7 @@ def voiced_turns(
     settings: SegmentSettings | None,
     activity: VoiceActivity | None = None,
 ) -> Iterator[TurnAudio]:
-    """Cut a recording into segments of speech; errors as :func:`~.audio.segments.speech_segments`.
+    """Cut a recording into segments of speech; errors as :func:`~.turns.voice.speech_segments`.
 
     Args:
         blocks: float32 [samples] each, 16 kHz mono, in order.

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import example_recordings, load_audio
-from emotion2vec_edge.engine.conversation import cut_turns
 from emotion2vec_edge.engine.errors import AudioError, TurnFileError
-from emotion2vec_edge.engine.results.turns import summarize_speakers
-from emotion2vec_edge.engine.turns.types import GivenTurn
+from emotion2vec_edge.engine.results.types import summarize_speakers
+from emotion2vec_edge.engine.turns.conversation import cut_turns
+from emotion2vec_edge.engine.turns.given import GivenTurn
 
 RATE = 16_000
 

