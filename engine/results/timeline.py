@@ -96,7 +96,7 @@ class Timeline(Sequence[Window]):
             labels = (*labels, REJECTED)
             scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
         rejected, highest = labels.index(REJECTED), self.scores.max(axis=1)
-        unsure = highest < self.reject_below
+        unsure = highest.astype(np.float64) < self.reject_below  # as decide() compares
         scores = scores.copy()
         scores[unsure, rejected] = highest[unsure]
         return labels, scores, np.where(unsure, rejected, best)

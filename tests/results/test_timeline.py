@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.errors import OptionError
@@ -92,6 +92,7 @@ def test_segments_leave_one_however_short():
     scores=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 3), min_size=1, max_size=20),
     limit=st.floats(0.01, 1),
 )
+@example(scores=[(0.0, float(np.float32(0.01)), 0.0)], limit=0.01)  # nearest float32, below 0.01
 def test_segments_name_what_the_windows_name(scores, limit):
     """Also where windows are rejected: the runs are those of the windows' own answers."""
     array = np.array(scores, np.float32)
