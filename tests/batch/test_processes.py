@@ -6,12 +6,14 @@ from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from batches import answers, before_path, e2v, rows
 
 from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.processes import _Pool, _Process
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_gives(calls, tmp_path):
     assert e2v(calls, "-o", tmp_path / "one", "--threads", 1).returncode == 1
     done = e2v(calls, "-o", tmp_path / "two", "--jobs", 2, "--threads", 2)
@@ -19,6 +21,7 @@ def test_processes_give_what_one_gives(calls, tmp_path):
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_recording_that_kills_its_process_is_a_failure(calls, tmp_path):
     shutil.copytree(calls, tmp_path / "calls")
     shutil.copy(calls / "day0" / "0.wav", tmp_path / "calls" / "deadly.wav")

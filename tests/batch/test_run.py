@@ -104,6 +104,7 @@ def test_other_inputs_join_what_is_there(recognizer, calls, tmp_path):
     assert len(rows(out / "results.jsonl")) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_kill_at_any_moment_and_go_on(calls, tmp_path, jobs):
     for number in range(24):

@@ -18,6 +18,8 @@ from emotion2vec_edge.engine.runtime import batched as batched_room
 from emotion2vec_edge.engine.runtime.batched import BatchedModel
 from emotion2vec_edge.engine.runtime.chunking import BUCKETS, Chunking, bucket
 
+pytestmark = pytest.mark.slow  # half a minute of audio in many shapes
+
 
 def on_device(plain, **changes):
     fields = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}

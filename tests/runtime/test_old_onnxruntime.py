@@ -15,6 +15,8 @@ import pytest
 import emotion2vec_edge.engine
 from emotion2vec_edge.engine import Recognizer
 
+pytestmark = pytest.mark.slow  # an environment of its own
+
 OLDEST = ("onnxruntime==1.18.1", "numpy<2", "av", "click", "soundfile", "soxr")
 
 SCRIPT = """

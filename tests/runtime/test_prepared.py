@@ -199,6 +199,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_process_that_serves_is_not_disturbed_by_one_that_prepares(entry):
     """The mapped files stay as they are; to write into them would end the process."""

@@ -50,6 +50,7 @@ def heard(samples, size=40_000):
     return [clip[start : start + size] for start in range(0, len(clip), size)]
 
 
+@pytest.mark.slow
 def test_long_clips_go_elsewhere_and_all_come_back_under_their_numbers(
     recognizer, fallback, speech
 ):

@@ -14,6 +14,8 @@ import pytest
 
 from emotion2vec_edge.engine import telemetry
 
+pytestmark = pytest.mark.slow  # a fresh process each
+
 SUPPRESSORS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "GITLAB_CI", "JENKINS_URL", "BUILD_ID")
 """Variables under which ONNX Runtime sends nothing by itself."""
 

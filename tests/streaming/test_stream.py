@@ -237,6 +237,7 @@ def test_what_a_stream_cannot_be(recognizer):
         headless.stream()
 
 
+@pytest.mark.slow
 def test_a_day_takes_no_more_memory_than_a_minute(fake):
     stream = fake()
     block = np.random.default_rng(0).normal(size=8_000).astype(np.float32)
