@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -100,3 +103,27 @@ class RecordingProgress(TerminalProgress):
             super().__call__(f"{self.name}: {done:.0f} s")
         elif total >= LONG_SECONDS:
             super().__call__(self.name, done, total)
+
+
+@contextlib.contextmanager
+def shown_seconds(work: str) -> Iterator[None]:
+    """Name work that takes long and, on a terminal, count its seconds."""
+    with TerminalProgress() as progress:
+        if not progress.visible:
+            progress.say(f"e2v: {work}")
+            yield
+            return
+        done = threading.Event()
+        started = time.monotonic()
+
+        def tick() -> None:
+            while not done.wait(1):
+                progress(f"{work}: {time.monotonic() - started:.0f} s")
+
+        clock = threading.Thread(target=tick, daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            done.set()
+            clock.join()

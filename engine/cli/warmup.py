@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,6 +9,7 @@ import click
 
 from ..display import size
 from .options import model_options
+from .progress import shown_seconds
 
 if TYPE_CHECKING:
     from ..settings import ModelSettings
@@ -33,7 +29,7 @@ def warmup(model_settings: ModelSettings) -> None:
     from ..recognizer import Recognizer, opening_of
     from ..runtime.prepared import size_of
 
-    with _clock("; ".join(["preparing", *_long_preparations()])):
+    with shown_seconds("; ".join(["preparing", *_long_preparations()])):
         recognizer = Recognizer.load(**asdict(model_settings), prepare=True)
     click.echo(repr(recognizer).splitlines()[0])
     folder = opening_of(recognizer).prepared()
@@ -56,27 +52,3 @@ def _long_preparations() -> list[str]:
         for provider in LADDER
         if provider.preparation is not None and provider.ort_name in available
     ]
-
-
-@contextlib.contextmanager
-def _clock(work: str) -> Iterator[None]:
-    """Name work that takes long, on a terminal with the seconds that it has taken."""
-    if not sys.stderr.isatty():
-        click.echo(f"e2v: {work}", err=True)
-        yield
-        return
-    done = threading.Event()
-    started = time.monotonic()
-
-    def tick() -> None:
-        while not done.wait(1):
-            click.echo(f"\r{work} … {time.monotonic() - started:.0f} s", err=True, nl=False)
-
-    clock = threading.Thread(target=tick, daemon=True)
-    clock.start()
-    try:
-        yield
-    finally:
-        done.set()
-        clock.join()
-        click.echo("\r\x1b[K", err=True, nl=False)

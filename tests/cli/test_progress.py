@@ -1,11 +1,12 @@
 """Progress on a terminal, of every kind, and none in a pipe."""
 
 import io
+import time
 import types
 
 import pytest
 
-from emotion2vec_edge.engine.cli.progress import RecordingProgress, TerminalProgress
+from emotion2vec_edge.engine.cli.progress import RecordingProgress, TerminalProgress, shown_seconds
 
 
 class Terminal(io.StringIO):
@@ -93,3 +94,18 @@ def test_none_in_a_pipe(monkeypatch):
         progress("quantizing")
         progress.say("a line that stays")
     assert out.getvalue() == "a line that stays\n"
+
+
+def test_work_without_steps_counts_its_seconds(terminal):
+    with shown_seconds("preparing"):
+        time.sleep(1.5)
+    assert "preparing: 1 s …" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_work_without_steps_is_named_in_a_pipe(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stderr", out)
+    with shown_seconds("preparing"):
+        pass
+    assert out.getvalue() == "e2v: preparing\n"
