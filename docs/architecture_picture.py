@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from html import escape
+from itertools import cycle
 from pathlib import Path
 
 PICTURE = Path(__file__).with_name("architecture.svg")
@@ -13,7 +14,8 @@ LAYERS = (
     {"cli": "the e2v command: one module per verb"},
     {"batch": "folders → results, resumable"},
     {"recognizer": "the public face"},
-    {"streaming": "live windows", "pipeline": "many recordings through one model"},
+    {"streaming": "live windows", "turns": "segments of speech, given or found"},
+    {"pipeline": "many recordings through one model"},
     {
         "runtime": "providers, sessions, chunks",
         "results": "utterance, timeline, writers",
@@ -36,17 +38,8 @@ TOOLS = {
 WIDTH, MARGIN, GAP = 980, 20, 12
 TOOL_WIDTH, LAYER_HEIGHT, FLAT_HEIGHT = 210, 64, 40
 INK, SOFT, PAPER, FRAME = "#1f2933", "#52606d", "#ffffff", "#9fb3c8"
-COLOURS = (
-    "#fde8d7",
-    "#fdf3d0",
-    "#e3f4e1",
-    "#dcf1f2",
-    "#dde9fb",
-    "#e8e2f8",
-    "#eceff2",
-    "#eceff2",
-    "#eceff2",
-)
+COLOURS = ("#fde8d7", "#fdf3d0", "#e3f4e1", "#d9f0ea", "#dcf1f2", "#dde9fb", "#e8e2f8")
+FLAT_COLOUR = "#eceff2"
 TOOL_COLOUR = "#fbe1e6"
 
 
@@ -81,7 +74,9 @@ def _engine(heights: list[int], bottom: int) -> Iterator[str]:
         f'text-anchor="middle" font-size="12" fill="{SOFT}">imports go down, never up or aside'
         "</text>"
     )
-    for layer, height, colour in zip(LAYERS, heights, COLOURS, strict=True):
+    colours = cycle(COLOURS)
+    for layer, height in zip(LAYERS, heights, strict=True):
+        colour = next(colours) if height == LAYER_HEIGHT else FLAT_COLOUR
         share = (width - GAP * (len(layer) - 1)) / len(layer)
         for number, (name, text) in enumerate(layer.items()):
             x = inner + number * (share + GAP)

@@ -22,16 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
 
 
-SLOW_FOLDERS = {"benchmarks", "cli", "export", "quantize", "robustness"}
-"""Folders whose tests start torch, or a process each: all of them are slow."""
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.relative_to(ROOT / "tests").parts[0] in SLOW_FOLDERS:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch, tmp_path_factory):
     """No test reads or fills the user's cache, nor follows the user's default model."""
