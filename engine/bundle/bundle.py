@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import VariantNotFoundError
 from ..settings import Precision
-from .integrity import remember, remembers, verify_files
+from .integrity import verify_files
 from .manifest import GRAPHS, Manifest, Variant
 
 if TYPE_CHECKING:
@@ -75,22 +73,3 @@ class Bundle:
             BundleFormatError: a graph is not an ONNX file, or reads a file that is not listed.
         """
         verify_files(self.folder, self.variant(precision).files)
-
-    def is_probed(self, precision: Precision) -> bool:
-        """True if a variant of these files and this description was run before."""
-        return remembers(self._probe_key(precision))
-
-    def remember_probe(self, precision: Precision) -> None:
-        """Remember that a variant runs as its description says."""
-        remember(self._probe_key(precision))
-
-    def _probe_key(self, precision: Precision) -> str:
-        manifest = self.manifest
-        described = {
-            "files": [file.sha256 for file in self.variant(precision).files],
-            "head": manifest.head and manifest.head.sha256,
-            "audio": asdict(manifest.audio),
-            "dim": manifest.architecture.embed_dim,
-            "labels": len(manifest.labels),
-        }
-        return hashlib.sha256(json.dumps(described).encode()).hexdigest()

@@ -61,11 +61,11 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
             f"{architecture.heads} heads, {architecture.parameters / 1e6:.2f} M parameters",
         ),
         (
-            "hears",
+            "audio",
             f"{audio.sample_rate} Hz mono, a frame of {audio.receptive_field} samples "
             f"every {audio.hop}",
         ),
-        ("made", f"{manifest.created}, ONNX opset {manifest.opset}, "
+        ("created", f"{manifest.created}, ONNX opset {manifest.opset}, "
                  + ", ".join(f"{name} {version}" for name, version in manifest.tools.items())),
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from ..errors import OptionError, ProviderError
 from ..settings import PRECISIONS, PrecisionChoice
 from .chunking import Chunking
 from .model import Model, SelectedVariant
-from .probe import probe
+from .probe import probe_once
 from .providers import LADDER, PROVIDERS
 from .providers.base import NAMES, Provider
 from .session import SessionConfig
@@ -138,9 +138,7 @@ def open_model(
         if prepare:
             candidate.prepare(opening.selected, config)
         model = opening.open()
-        if not bundle.is_probed(variant):
-            probe(model, bundle.manifest, f"{bundle.folder}: {variant}")
-            bundle.remember_probe(variant)
+        probe_once(model, bundle, variant)
         return model, opening
 
     chosen = choose(provider, open_on)

@@ -1,29 +1,41 @@
-"""A first run of a model, which shows that its graphs are those that the manifest describes."""
+"""The first run of a model, which shows that its graphs are those that the manifest describes."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
+
 import numpy as np
 
-from ..bundle.manifest import Manifest
+from ..bundle.bundle import Bundle
+from ..bundle.integrity import remember, remembers
 from ..errors import BundleFormatError, E2VError
+from ..settings import Precision
 from .model import Model
 
 FRAMES = 4
+"""Frames of the longer clip."""
 
 
-def probe(model: Model, manifest: Manifest, name: str) -> None:
-    """Run a model over two clips that differ by a sample, and by a frame.
+def probe_once(model: Model, bundle: Bundle, precision: Precision) -> None:
+    """Run a model as :func:`probe` does, unless these files and this description once passed."""
+    key = _key(bundle, precision)
+    if not remembers(key):
+        probe(model, bundle, precision)
+        remember(key)
 
-    Args:
-        model: the opened model.
-        manifest: its description.
-        name: its folder and precision, for the message.
+
+def probe(model: Model, bundle: Bundle, precision: Precision) -> None:
+    """Run a model over two clips that differ by one sample, and so by one frame.
 
     Raises:
         BundleFormatError: frames or logits do not have the sizes of the manifest.
         NonFiniteError: the model gives NaN or infinite values.
         ProviderError: ONNX Runtime failed.
     """
+    manifest = bundle.manifest
+    name = f"{bundle.folder}: {precision}"
     samples = np.random.default_rng(0).standard_normal(manifest.audio.sample_count(FRAMES))
     waveform = samples.astype(np.float32)
     dim, labels = manifest.architecture.embed_dim, len(manifest.labels)
@@ -42,3 +54,16 @@ def probe(model: Model, manifest: Manifest, name: str) -> None:
                 f"{name}: {length} samples gave frames and logits of {found[0]} and {found[1]}, "
                 f"and its manifest describes {expected[0]} and {expected[1]}; export it again"
             )
+
+
+def _key(bundle: Bundle, precision: Precision) -> str:
+    """Digest of everything that the result of a probe depends on."""
+    manifest = bundle.manifest
+    described = {
+        "files": [file.sha256 for file in bundle.variant(precision).files],
+        "head": manifest.head and manifest.head.sha256,
+        "audio": asdict(manifest.audio),
+        "dim": manifest.architecture.embed_dim,
+        "labels": len(manifest.labels),
+    }
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()

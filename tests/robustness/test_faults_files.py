@@ -18,7 +18,7 @@ from faults import Killed, count, each_fault
 
 from emotion2vec_edge.engine import open_bundle
 from emotion2vec_edge.engine.bundle import locate
-from emotion2vec_edge.engine.bundle.integrity import sha256_of
+from emotion2vec_edge.engine.bundle.integrity import remember, sha256_of
 from emotion2vec_edge.engine.cli.recognize import recognize
 from emotion2vec_edge.engine.corpora.feedback import Correction, FeedbackStore, write_manifest
 from emotion2vec_edge.engine.errors import BundleFormatError, BundleTamperedError, OutputError
@@ -158,7 +158,7 @@ def test_a_cache_that_fails_costs_time_alone(bundle, tmp_path, monkeypatch):
         monkeypatch.setenv("E2V_CACHE", str(cache))
         opened = open_bundle(bundle)
         opened.verify("int8")
-        opened.remember_probe("int8")
+        remember("a fact")
 
     (tmp_path / "calm").mkdir()
     run(tmp_path / "calm")  # so that there is something to read

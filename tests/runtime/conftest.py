@@ -71,7 +71,7 @@ def fake_ort(monkeypatch):
             __version__="1.28",
         )
         monkeypatch.setitem(sys.modules, "onnxruntime", module)
-        monkeypatch.setattr(opening, "probe", lambda *_: None)  # it cannot compute
+        monkeypatch.setattr(opening, "probe_once", lambda *_: None)  # it cannot compute
         return created
 
     return install
