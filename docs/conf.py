@@ -20,7 +20,8 @@ smartquotes = False  # it makes a dash of the two hyphens of an option
 
 autodoc_member_order = "bysource"
 autodoc_type_aliases = {
-    name: name for name in ("ArrayLike", "AudioSource", "Normalization", "Progress", "Samples")
+    name: name
+    for name in ("ArrayLike", "AudioSource", "Normalization", "Progress", "Samples", "TurnsSource")
 }
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from .recognizer import Recognizer
     from .results.encoding import Encoding
     from .results.timeline import Timeline
-    from .results.types import Segment, Timings, Utterance, Window
+    from .results.types import Segment, Timings, Turn, Utterance, Window
     from .streaming.stream import Stream, StreamWindow
+    from .turns.given import GivenTurn
+    from .turns.voice import SegmentSettings
 
 _HOMES = {
     "Audio": "audio.recording",
@@ -44,16 +46,19 @@ _HOMES = {
     "Bundle": "bundle.bundle",
     "E2VError": "errors",
     "Encoding": "results.encoding",
+    "GivenTurn": "turns.given",
     "Label": "bundle.manifest",
     "ModelError": "errors",
     "OptionError": "errors",
     "ProviderError": "errors",
     "Recognizer": "recognizer",
     "Segment": "results.types",
+    "SegmentSettings": "turns.voice",
     "Stream": "streaming.stream",
     "StreamWindow": "streaming.stream",
     "Timeline": "results.timeline",
     "Timings": "results.types",
+    "Turn": "results.types",
     "Utterance": "results.types",
     "Window": "results.types",
     "load_audio": "audio.recording",
@@ -67,16 +72,19 @@ __all__ = [
     "Bundle",
     "E2VError",
     "Encoding",
+    "GivenTurn",
     "Label",
     "ModelError",
     "OptionError",
     "ProviderError",
     "Recognizer",
     "Segment",
+    "SegmentSettings",
     "Stream",
     "StreamWindow",
     "Timeline",
     "Timings",
+    "Turn",
     "Utterance",
     "Window",
     "__version__",

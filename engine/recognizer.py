@@ -261,7 +261,7 @@ class Recognizer:
 
         Args:
             source: a recording, as for :meth:`encode`.
-            turns: a file of turns (see :func:`~.turns.reader.read_turns`), or (start, end, speaker)
+            turns: path of a file of turns, or turns: :class:`~.GivenTurn` or (start, end, speaker)
                 in seconds; None takes the segments of speech that a detector finds.
             rate: sample rate in Hz, for samples.
             channel: channel to take, from 0; None takes the mean of all.

@@ -21,9 +21,9 @@ def test_every_public_name_can_be_had():
 
 def test_the_public_names():
     assert set(engine.__all__) == {
-        "Audio", "AudioError", "AudioWarning", "Bundle", "E2VError", "Encoding", "Label",
-        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "Stream",
-        "StreamWindow", "Timeline", "Timings", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
+        "Audio", "AudioError", "AudioWarning", "Bundle", "E2VError", "Encoding", "GivenTurn", "Label",
+        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "SegmentSettings", "Stream",
+        "StreamWindow", "Timeline", "Timings", "Turn", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
         "open_bundle",
     }  # fmt: skip
 
