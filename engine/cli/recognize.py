@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -21,13 +21,24 @@ from .stdio import write_utf8
 if TYPE_CHECKING:
     from ..recognizer import Recognizer
     from ..results.encoding import Encoding
+    from ..results.types import Conversation
     from ..results.writers.formats import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings
+
+TURNS = ("vad", "channels")
+"""Ways to find turns; anything else is a file of them."""
 
 
 @click.command()
 @click.argument("audio", nargs=-1)
 @click.option("--examples", is_flag=True, help="Recognize the recordings that come with e2v.")
+@click.option(
+    "--turns",
+    metavar="vad|channels|FILE",
+    help="The emotion of each turn, encoded alone. vad: segments of speech; channels: those of "
+    "each channel, one speaker each; FILE: the turns of one recording, as RTTM, CTM, SRT, WebVTT, "
+    "TextGrid, Audacity labels, or JSON of WhisperX or FunASR.",
+)
 @report_options
 @click.option(
     "--embedding",
@@ -52,7 +63,7 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, report_settings: ReportSettings,
+    audio: tuple[str, ...], examples: bool, turns: str | None, report_settings: ReportSettings,
     embedding: Path | None, format_: Format, output: Path | None, plot: Path | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
@@ -67,11 +78,13 @@ def recognize(
     from ..recognizer import Recognizer
     from ..results.embeddings import EmbeddingFolder
     from ..results.plot import check_plot, plot_timeline
-    from ..results.report import Report
+    from ..results.report import Report, TurnReport
+    from ..results.types import Conversation
     from ..results.writers.registry import WRITERS
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     _check_files(files, format_, plot)
+    _check_turns(turns, files, report_settings, {"--embedding": embedding, "--plot": plot})
     if format_ in SEGMENT_FORMATS:
         report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
@@ -84,18 +97,21 @@ def recognize(
         with contextlib.closing(writer):
             for file in files:
                 try:
-                    encoding = _encode(recognizer, file, intake_settings)
+                    result = _recognized(recognizer, file, turns, intake_settings)
                 except E2VError as error:
                     failures.append(fail(error))
                     continue
+                if isinstance(result, Conversation):
+                    writer.write(TurnReport(printable(file), result))
+                    continue
                 saved = None
                 if embeddings is not None:
-                    saved = embeddings.save(_name(file), encoding.embedding())
-                report = Report.of(encoding, printable(file), report_settings, saved)
+                    saved = embeddings.save(_name(file), result.embedding())
+                report = Report.of(result, printable(file), report_settings, saved)
                 writer.write(report)
                 if plot is not None:
                     window, hop = report_settings.window, report_settings.hop
-                    plot_timeline(encoding, plot, window, hop, report.file)
+                    plot_timeline(result, plot, window, hop, report.file)
     if not failures:
         return 0
     return failures[0] if len(failures) == len(files) else 1
@@ -112,16 +128,43 @@ def _check_files(files: list[str], format_: Format, plot: Path | None) -> None:
         )
 
 
+def _check_turns(
+    turns: str | None, files: list[str], settings: ReportSettings, others: Mapping[str, object]
+) -> None:
+    if turns is None:
+        return
+    if len(files) > 1 and turns not in TURNS:
+        raise click.UsageError(
+            f"--turns {turns} is of one recording, and {len(files)} were given; vad and channels "
+            "are for any number"
+        )
+    unfit = [option for option, value in others.items() if value is not None]
+    if settings.granularity != "utterance":
+        unfit.append("--granularity frame")
+    if unfit:
+        raise click.UsageError(f"{unfit[0]} is of a whole recording, and --turns of its turns")
+
+
 def _name(file: str) -> str:
     """Name of a recording without its folder."""
     return "stdin" if file == "-" else Path(file).name
 
 
-def _encode(recognizer: Recognizer, file: str, intake: IntakeSettings) -> Encoding:
-    """Encode a recording and show its progress."""
+def _recognized(
+    recognizer: Recognizer, file: str, turns: str | None, intake: IntakeSettings
+) -> Encoding | Conversation:
+    """Encode a recording or its turns, and show the progress."""
     source = sys.stdin.buffer if file == "-" else file
     with RecordingProgress(_name(file)) as progress:
-        return recognizer.encode(source, progress=progress, **asdict(intake))
+        if turns is None:
+            return recognizer.encode(source, progress=progress, **asdict(intake))
+        return recognizer.turns(
+            source,
+            None if turns in TURNS else turns,
+            by_channel=turns == "channels",
+            progress=progress,
+            **asdict(intake),
+        )
 
 
 @contextlib.contextmanager

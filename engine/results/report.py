@@ -11,7 +11,7 @@ from ..errors import OptionError
 from ..settings import SEGMENT_SECONDS, TOP, ReportSettings
 from .encoding import Encoding
 from .timeline import Timeline
-from .types import Segment, Utterance
+from .types import Conversation, Segment, Utterance
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,35 @@ class Report:
         return report
 
 
-def json_text(report: Report, indent: int | None = None) -> Iterator[str]:
-    """A report as JSON, in pieces; with an indent, each window still takes one line."""
+@dataclass(frozen=True)
+class TurnReport:
+    """The turns of one recording that are told to the user.
+
+    It has no emotion of the whole recording, which would take a second pass and say little.
+    """
+
+    file: str
+    """Printable path of the recording."""
+    conversation: Conversation
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form. The turns are left out: :func:`json_text` writes them one by one."""
+        return {"file": self.file, "granularity": "turns", **self.conversation.to_dict()}
+
+
+def json_text(report: Report | TurnReport, indent: int | None = None) -> Iterator[str]:
+    """A report as JSON, in pieces; with an indent, each window or turn still takes one line."""
     head = json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
-    if report.timeline is None:
+    if isinstance(report, TurnReport):
+        name, rows = "turns", (turn.to_dict() for turn in report.conversation)
+    elif report.timeline is not None:
+        name, rows = "frames", (window.to_dict() for window in report.timeline)
+    else:
         yield head
         return
     outer, inner = ("\n" + " " * indent, "\n" + " " * 2 * indent) if indent else (" ", "")
-    yield head[:-1].rstrip() + f',{outer}"frames": ['
-    for number, window in enumerate(report.timeline):
+    yield head[:-1].rstrip() + f',{outer}"{name}": ['
+    for number, row in enumerate(rows):
         yield ("," if number else "") + (inner or (" " if number else ""))
-        yield json.dumps(window.to_dict(), ensure_ascii=False, allow_nan=False)
+        yield json.dumps(row, ensure_ascii=False, allow_nan=False)
     yield (outer if indent else "") + "]" + ("\n}" if indent else "}")

@@ -5,9 +5,9 @@ Times are seconds from the start of the clip. Scores are probabilities by label 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +195,53 @@ class SpeakerSummary:
                 }
                 for turn in self.strongest
             ],
+        }
+
+
+@dataclass(frozen=True)
+class Conversation(Sequence[Turn]):
+    """The turns of a recording in order of their start: a sequence of :class:`Turn`."""
+
+    turns: tuple[Turn, ...]
+    seconds: float
+    """Length of the recording, in seconds."""
+    labels: tuple[str, ...]
+    """Label ids in the model's order."""
+    warnings: tuple[AudioWarning, ...]
+    """Warnings about the recording as a whole."""
+    model: str
+    """Name of the model."""
+    provider: str
+    """Name of the execution provider that ran it."""
+    calibrated: bool = False
+    """True if the confidences were calibrated on held-out speech."""
+
+    def __len__(self) -> int:
+        return len(self.turns)
+
+    @overload
+    def __getitem__(self, index: int) -> Turn: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Turn, ...]: ...
+    def __getitem__(self, index: int | slice) -> Turn | tuple[Turn, ...]:
+        return self.turns[index]
+
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self.turns)
+
+    def speakers(self) -> list[SpeakerSummary]:
+        """One summary a speaker, in order of their first turn."""
+        return summarize_speakers(self.turns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, without the turns."""
+        return {
+            "calibrated": self.calibrated,
+            "seconds": self.seconds,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "model": self.model,
+            "provider": self.provider,
+            "speakers": [summary.to_dict() for summary in self.speakers()],
         }
 
 

@@ -10,27 +10,32 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 
 import numpy as np
 
 from ..audio.meter import AudioWarning
 from ..audio.recording import Recording
-from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, Samples
-from ..errors import AudioTooShortError, E2VError, TurnFileError
+from ..audio.types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, Samples
+from ..errors import (
+    AudioReadError,
+    AudioTooShortError,
+    E2VError,
+    InvalidSamplesError,
+    NoHeadError,
+    OptionError,
+    TurnFileError,
+)
 from ..pipeline import Pipeline
+from ..progress import Progress
 from ..results.decision import REJECTED
 from ..results.encoding import Encoding
-from ..results.types import Turn
+from ..results.types import Conversation, Turn
 from ..settings import IntakeSettings
-from .given import GivenTurn
-from .voice import (
-    SegmentSettings,
-    SileroVoiceActivity,
-    VoiceActivity,
-    speech_segments,
-)
+from .given import GivenTurn, TurnsSource
+from .reader import as_turns
+from .voice import SegmentSettings, VoiceActivity, speech_segments
 
 PAST_END_SECONDS = 0.5
 """A turn may end so much after the recording: tools round, and codecs pad."""
@@ -46,6 +51,84 @@ class TurnAudio:
     turn: GivenTurn
     samples: Samples
     """float32 [samples], 16 kHz mono."""
+
+
+def recognize_turns(
+    pipeline: Pipeline,
+    source: AudioSource,
+    turns: TurnsSource | None,
+    rate: int | None,
+    intake: IntakeSettings,
+    *,
+    by_channel: bool,
+    segments: SegmentSettings | None,
+    embeddings: bool,
+    progress: Progress,
+) -> Conversation:
+    """Read a recording once, or once a channel, and encode its turns; as :meth:`.Recognizer.turns`.
+
+    Args:
+        pipeline: the way through the model.
+        source: the recording.
+        turns: turns, or a file of them; None takes segments of speech.
+        rate: sample rate in Hz, for samples.
+        intake: the part of the recording that is used.
+        by_channel: take segments of speech of each channel by itself.
+        segments: the rules for segments.
+        embeddings: keep the embedding of each turn.
+        progress: receives the seconds that were read.
+    """
+    labels = tuple(label.id for label in pipeline.manifest.labels)
+    if not labels:
+        raise NoHeadError(f"{pipeline.manifest.name} has no emotion head, and turns have emotions")
+    if by_channel and (turns is not None or intake.channel is not None):
+        raise OptionError("by_channel takes all channels; give neither turns nor a channel")
+    given = None if turns is None else as_turns(turns)
+    with Recording(source, rate, **asdict(intake)) as recording:
+        read = _Read(recording)
+        if given is not None:
+            pieces = cut_turns(read.blocks(), given, recording.name)
+        elif by_channel:
+            pieces = _channel_turns(read, segments)
+        else:
+            pieces = voiced_turns(read.blocks(), None, segments)
+        found = []
+        for turn in encode_turns(pipeline, pieces, embeddings=embeddings):
+            found.append(turn)
+            progress("encoding", read.seconds, None)
+        return Conversation(
+            turns=tuple(in_order(found)),
+            seconds=read.seconds,
+            labels=labels,
+            warnings=read.warnings(),
+            model=pipeline.manifest.name,
+            provider=pipeline.provider,
+            calibrated=pipeline.manifest.calibration is not None,
+        )
+
+
+class _Read:
+    """A recording whose seconds are counted while it is read."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.seconds = 0.0
+        """Seconds that were read, of the channel that is read now."""
+
+    def blocks(self, channel: int | None = None) -> Iterator[Samples]:
+        """As :meth:`.Recording.blocks`."""
+        count = 0
+        for block in self.recording.blocks(channel):
+            count += len(block)
+            self.seconds = count / SAMPLE_RATE
+            yield block
+
+    def warnings(self) -> tuple[AudioWarning, ...]:
+        """Warnings about the recording as a whole; complete after :meth:`blocks`."""
+        if not self.recording.was_cut:
+            return ()
+        message = f"only the first {self.seconds:g} s were taken in (--max-seconds)"
+        return (AudioWarning("cut", message),)
 
 
 def voiced_turns(
@@ -179,8 +262,20 @@ def in_order(turns: Iterable[Turn]) -> list[Turn]:
     ]
 
 
-def channel_turns(
-    recording: Recording, channel: int, settings: SegmentSettings | None
-) -> Iterator[TurnAudio]:
-    """Segments of speech of one channel, whose speaker is named after it."""
-    return voiced_turns(recording.blocks(), f"channel {channel}", settings, SileroVoiceActivity())
+def _channel_turns(read: _Read, settings: SegmentSettings | None) -> Iterator[TurnAudio]:
+    """Segments of speech of each channel, whose speaker is named after it."""
+    recording = read.recording
+    if recording.channels == 1:
+        raise InvalidSamplesError(
+            f"{recording.name}: has one channel, and turns by channel need a speaker on each of "
+            "several; take turns by voice activity"
+        )
+    if not recording.rereadable:
+        raise AudioReadError(
+            f"{recording.name}: turns by channel read a recording once for each channel, and a "
+            "long pipe passes only once; save it to a file"
+        )
+    return chain.from_iterable(
+        voiced_turns(read.blocks(channel), f"channel {channel}", settings)
+        for channel in range(recording.channels)
+    )

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from ..report import Report
+from ..report import Report, TurnReport
 
 PIECES_AT_ONCE = 256
 """Pieces of text that are joined into one write."""
@@ -29,11 +29,11 @@ class Writer:
         self.count = 0
         """Reports that were written."""
 
-    def write(self, report: Report) -> None:
+    def write(self, report: Report | TurnReport) -> None:
         """Write one report and flush it; if that fails, a file ends after the report before."""
         start = self.out.tell() if self.out.seekable() else None
         count = self.count
-        pieces = self.lines(report)
+        pieces = self.turn_lines(report) if isinstance(report, TurnReport) else self.lines(report)
         try:
             while some := "".join(itertools.islice(pieces, PIECES_AT_ONCE)):
                 self.out.write(some)
@@ -51,6 +51,10 @@ class Writer:
         """The text of one report."""
         raise NotImplementedError
 
+    def turn_lines(self, report: TurnReport) -> Iterator[str]:
+        """The text of one report on turns."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Complete the output."""
 
@@ -60,6 +64,11 @@ class SegmentWriter(Writer):
 
     suffix: str
     """End of the file names that the tool looks for."""
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, tabs and blanks at its ends."""
+    return " ".join(text.split())
 
 
 def csv_row(values: Iterable[Any]) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..report import Report, json_text
+from ..report import Report, TurnReport, json_text
 from .base import Writer
 
 
 class JsonWriter(Writer):
     """One object, or an array of objects if several recordings were given."""
 
-    def lines(self, report: Report) -> Iterator[str]:
+    def lines(self, report: Report | TurnReport) -> Iterator[str]:
         """The text of one report."""
         if self.several:
             yield ",\n" if self.count else "[\n"
         yield from json_text(report, indent=2)
+
+    turn_lines = lines
 
     def close(self) -> None:
         """Close the array."""
@@ -29,7 +31,9 @@ class JsonWriter(Writer):
 class JsonLinesWriter(Writer):
     """One object on each line."""
 
-    def lines(self, report: Report) -> Iterator[str]:
+    def lines(self, report: Report | TurnReport) -> Iterator[str]:
         """The text of one report."""
         yield from json_text(report)
         yield "\n"
+
+    turn_lines = lines

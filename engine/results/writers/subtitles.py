@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..report import Report
-from .base import SegmentWriter
+from ..report import Report, TurnReport
+from ..types import Turn
+from .base import SegmentWriter, one_line
 
 
 class SrtWriter(SegmentWriter):
@@ -19,6 +20,12 @@ class SrtWriter(SegmentWriter):
             span = f"{_clock(s.start, ',')} --> {_clock(s.end, ',')}"
             yield f"{number}\n{span}\n{s.emotion} ({s.confidence:.0%})\n\n"
 
+    def turn_lines(self, report: TurnReport) -> Iterator[str]:
+        """The text of one report on turns: speaker and emotion, and the words below."""
+        for number, turn in enumerate(report.conversation, 1):
+            span = f"{_clock(turn.start, ',')} --> {_clock(turn.end, ',')}"
+            yield f"{number}\n{span}\n{_cue(turn)}\n\n"
+
 
 class VttWriter(SegmentWriter):
     """WebVTT subtitles."""
@@ -29,9 +36,25 @@ class VttWriter(SegmentWriter):
         """The text of one report."""
         yield "WEBVTT\n"
         for s in report.segments():
-            emotion = s.emotion.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             span = f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}"
-            yield f"\n{span}\n{emotion} ({s.confidence:.0%})\n"
+            yield f"\n{span}\n{_escaped(s.emotion)} ({s.confidence:.0%})\n"
+
+    def turn_lines(self, report: TurnReport) -> Iterator[str]:
+        """The text of one report on turns: speaker and emotion, and the words below."""
+        yield "WEBVTT\n"
+        for turn in report.conversation:
+            span = f"{_clock(turn.start, '.')} --> {_clock(turn.end, '.')}"
+            yield f"\n{span}\n{_escaped(_cue(turn))}\n"
+
+
+def _cue(turn: Turn) -> str:
+    speaker = "" if turn.speaker is None else f"{one_line(turn.speaker)}: "
+    said = "" if turn.text is None else f"\n{one_line(turn.text)}"
+    return f"{speaker}{turn.emotion} ({turn.confidence:.0%}){said}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _clock(seconds: float, point: str) -> str:

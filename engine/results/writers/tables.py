@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...display import duration, share_bar
-from ..report import Report
-from .base import Writer, csv_row
+from ..report import Report, TurnReport
+from ..types import SpeakerSummary
+from .base import Writer, csv_row, one_line
 
 BAR_WIDTH = 30
 """Characters of the bar of a probability of 1."""
 
 
 class CsvWriter(Writer):
-    """One row for each recording or, with a timeline, for each window."""
+    """One row for each recording, or for each window of its timeline, or for each of its turns."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
@@ -39,9 +40,24 @@ class CsvWriter(Writer):
                  warnings, u.model, u.provider]
             )  # fmt: skip
 
+    def turn_lines(self, report: TurnReport) -> Iterator[str]:
+        """The text of one report on turns."""
+        if not self.count:
+            yield csv_row(
+                ["file", "start", "end", "speaker", "emotion", "confidence",
+                 *report.conversation.labels, "warnings", "text"]
+            )  # fmt: skip
+        for turn in report.conversation:
+            scores = [f"{score:.6f}" for score in turn.scores.values()]
+            warnings = " ".join(warning.code for warning in turn.warnings)
+            yield csv_row(
+                [report.file, f"{turn.start:.3f}", f"{turn.end:.3f}", turn.speaker or "",
+                 turn.emotion, f"{turn.confidence:.6f}", *scores, warnings, turn.text or ""]
+            )  # fmt: skip
+
 
 class TableWriter(Writer):
-    """The best emotions with bars, the windows of the timeline, and the warnings."""
+    """The best emotions with bars, the windows of the timeline or the turns, and the warnings."""
 
     def lines(self, report: Report) -> Iterator[str]:
         """The text of one report."""
@@ -61,3 +77,39 @@ class TableWriter(Writer):
                 )
         for warning in u.warnings:
             yield f"  ! {warning.message}\n"
+
+    def turn_lines(self, report: TurnReport) -> Iterator[str]:
+        """The text of one report on turns, with a summary of each speaker."""
+        conversation = report.conversation
+        if self.count:
+            yield "\n"
+        count = f"{len(conversation)} turn{'' if len(conversation) == 1 else 's'}"
+        yield f"{report.file}  ({duration(conversation.seconds)}, {count})\n"
+        width = max(
+            len(one_line(name)) for name in ["speaker", *(t.speaker or "" for t in conversation)]
+        )
+        if conversation:
+            yield f"  {'start':>8} {'end':>8}  {'speaker':<{width}}  emotion\n"
+        for turn in conversation:
+            codes = ", ".join(warning.code for warning in turn.warnings)
+            yield (
+                f"  {turn.start:8.2f} {turn.end:8.2f}  {one_line(turn.speaker or '-'):<{width}}  "
+                f"{turn.emotion:<10} {turn.confidence:6.1%}{codes and f'  ! {codes}'}\n"
+            )
+            if turn.text is not None:
+                yield f"{'':21}{one_line(turn.text)}\n"
+        for summary in conversation.speakers():
+            yield from _summary_lines(summary)
+        for warning in conversation.warnings:
+            yield f"  ! {warning.message}\n"
+
+
+def _summary_lines(summary: SpeakerSummary) -> Iterator[str]:
+    shares = ", ".join(f"{emotion} {share:.0%}" for emotion, share in summary.shares.items())
+    yield f"  {one_line(summary.speaker)}: {duration(summary.seconds)} of speech: {shares}\n"
+    if summary.strongest:
+        moments = ", ".join(
+            f"{turn.emotion} {turn.confidence:.0%} at {turn.start:.2f} s"
+            for turn in summary.strongest
+        )
+        yield f"    strongest: {moments}\n"
