@@ -20,7 +20,7 @@ from emotion2vec_edge.engine.runtime.providers import CPU
 from emotion2vec_edge.engine.runtime.session import SessionConfig
 
 from .model.emotion2vec import Emotion2vec
-from .model.padding import normalized
+from .model.padding import frame_counts, normalized
 
 FRAMES_LIMIT = 1e-4
 """Largest difference of a frame embedding's element."""
@@ -135,7 +135,7 @@ def _padded(clips: Sequence[Samples]) -> tuple[NDArray[np.float32], NDArray[np.i
 
 
 def _frames(lengths: NDArray[np.int64], model: Emotion2vec) -> NDArray[np.int64]:
-    frames: NDArray[np.int64] = (lengths - model.config.receptive_field) // model.config.hop + 1
+    frames: NDArray[np.int64] = frame_counts(torch.from_numpy(lengths), model.config).numpy()
     return frames
 
 
