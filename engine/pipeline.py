@@ -44,6 +44,21 @@ class Pipeline:
     reject_below: float
     """Confidence under which the answer is ``unknown``."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label ids that may be the answer, in the order of the logits."""
+        return self.model.head.kept([label.id for label in self.manifest.labels])
+
+    @property
+    def restricted(self) -> bool:
+        """True if only some of the model's labels may be the answer."""
+        return self.model.head.mask is not None
+
+    @property
+    def calibrated(self) -> bool:
+        """True if confidences are those that a temperature was fitted for, among all labels."""
+        return self.manifest.calibration is not None and not self.restricted
+
     def read(
         self, source: AudioSource, rate: int | None, intake: IntakeSettings
     ) -> NormalizedRecording:
@@ -167,7 +182,7 @@ class Pipeline:
             mean_frame=collector.mean_frame(),
             logits=collector.logits(),
             frames=collector.frames(),
-            labels=tuple(label.id for label in self.manifest.labels),
+            labels=self.labels,
             seconds=recording.meter.seconds,
             outline=recording.meter.outline,
             audio=self.manifest.audio,
@@ -176,7 +191,8 @@ class Pipeline:
             normalization=recording.normalization,
             model=self.manifest.name,
             provider=self.provider,
-            calibrated=self.manifest.calibration is not None,
+            calibrated=self.calibrated,
+            restricted=self.restricted,
             reject_below=self.reject_below,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
@@ -72,6 +72,7 @@ class Recognizer:
         chunk_seconds: float = settings.CHUNK_SECONDS,
         context_seconds: float = settings.CONTEXT_SECONDS,
         reject_below: float = 0.0,
+        labels: Sequence[str] | None = None,
         provider_options: Mapping[str, object] | None = None,
         prepare: bool = False,
     ) -> Recognizer:
@@ -88,6 +89,7 @@ class Recognizer:
             chunk_seconds: length of the longest stretch that the encoder sees at once.
             context_seconds: context on each side of a chunk of longer audio.
             reject_below: confidence under which the answer is ``unknown``.
+            labels: label ids that may be the answer, whose scores then sum to 1; None takes all.
             provider_options: options of the named provider, as ONNX Runtime calls them:
                 ``device_id``, ``gpu_mem_limit``, ``user_compute_stream``, …
             prepare: first write to the cache folder what later calls open faster, as ``e2v
@@ -107,8 +109,9 @@ class Recognizer:
         bundle = open_bundle(model)
         chunking = replace(chunking, block=bundle.manifest.architecture.block_seconds)
         opened = open_model(
-            bundle, chunking, config, provider=provider, precision=precision, prepare=prepare
-        )
+            bundle, chunking, config, provider=provider, precision=precision, labels=labels,
+            prepare=prepare,
+        )  # fmt: skip
         opening = opened.opening
         return cls(
             bundle, opening.selected.precision, opening.provider.name, opened.skipped,
@@ -117,8 +120,8 @@ class Recognizer:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Label ids in the model's order; empty for a model without a head."""
-        return tuple(label.id for label in self.bundle.manifest.labels)
+        """Label ids that may be the answer, in the model's order; none without a head."""
+        return self._pipeline.labels
 
     def encode(
         self,
@@ -261,7 +264,7 @@ class Recognizer:
         embeddings: bool = False,
         progress: Progress = no_progress,
     ) -> Conversation:
-        """The emotion of each turn of a conversation, cut out and encoded alone.
+        """The emotion of each turn of a conversation in order, cut out and encoded alone.
 
         Args:
             source: a recording, as for :meth:`encode`.
@@ -275,9 +278,6 @@ class Recognizer:
             segments: rules for segments of speech; None takes the defaults.
             embeddings: keep the embedding of each turn.
             progress: receives the seconds that were read; the total is not known.
-
-        Returns:
-            a sequence of turns in order of their start.
 
         Raises:
             AudioError: the recording cannot be used; ``by_channel``, and it has one channel.

@@ -112,6 +112,7 @@ class ModelSettings:
     chunk_seconds: float = CHUNK_SECONDS
     context_seconds: float = CONTEXT_SECONDS
     reject_below: float = 0.0
+    labels: tuple[str, ...] | None = None
     provider_options: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -30,6 +30,7 @@ def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:
         "head": recognizer.bundle.manifest.head and recognizer.bundle.manifest.head.sha256,
         "temperature": recognizer.encoder.head.temperature,
         "reject_below": recognizer.reject_below,
+        "labels": recognizer.labels,
         "chunking": asdict(recognizer.encoder.chunking),
         "settings": asdict(settings),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -45,23 +46,32 @@ class Bundle:
         paths = (PurePosixPath(file.path) for file in self.variant(precision).files)
         return self.folder / next(path for path in paths if path.name == f"{graph}.onnx")
 
-    def head(self) -> Head:
+    def head(self, labels: Sequence[str] | None = None) -> Head:
         """Last step of the model: its own head or the bundle's, and the temperature.
 
+        Args:
+            labels: label ids that may be the answer; None takes all.
+
         Raises:
+            OptionError, NoHeadError: the model has no such labels.
             BundleTamperedError: the head's file is missing or differs.
             BundleFormatError: the head's file is no head of this model.
         """
-        from .head import Head, read_head  # numpy, which reading a manifest does without
+        from .head import (  # numpy, which reading a manifest does without
+            Head,
+            label_mask,
+            read_head,
+        )
 
         manifest = self.manifest
         temperature = 1.0 if manifest.calibration is None else manifest.calibration.temperature
+        mask = label_mask(labels, [label.id for label in manifest.labels], manifest.name)
         if manifest.head is None:
-            return Head(temperature=temperature)
+            return Head(temperature=temperature, mask=mask)
         verify_files(self.folder, [manifest.head])
         path = self.folder / manifest.head.path
         dim = manifest.architecture.embed_dim
-        return Head(*read_head(path, len(manifest.labels), dim), temperature)
+        return Head(*read_head(path, len(manifest.labels), dim), temperature, mask)
 
     def verify(self, precision: Precision) -> None:
         """Compare the files of a variant with the checksums of ``bundle.json``.

@@ -50,6 +50,10 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _labels(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(label.strip() for label in text.split(","))
+
+
 model_options = _grouped(
     "model_settings",
     ModelSettings,
@@ -99,6 +103,12 @@ model_options = _grouped(
         show_default=True,
         metavar="P",
         help="Answer unknown where the confidence is under P.",
+    ),
+    click.option(
+        "--labels",
+        metavar="LABEL,…",
+        callback=lambda _context, _parameter, value: _labels(value),
+        help="Answer with these labels alone, whose probabilities then sum to 1.",
     ),
 )
 

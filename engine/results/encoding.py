@@ -45,6 +45,8 @@ class Encoding:
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidence was calibrated on held-out speech."""
+    restricted: bool = False
+    """True if only some of the model's labels could be the answer: those that have a score."""
     reject_below: float = 0.0
     """Confidence below which the answer is ``unknown``."""
 
@@ -68,6 +70,7 @@ class Encoding:
             model=self.model,
             provider=self.provider,
             calibrated=self.calibrated,
+            restricted=self.restricted,
         )
 
     def timeline(self, window: float = WINDOW_SECONDS, hop: float = HOP_SECONDS) -> Timeline:

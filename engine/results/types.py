@@ -52,6 +52,8 @@ class Utterance:
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidence was calibrated on held-out speech: 0.8 is right 4 times out of 5."""
+    restricted: bool = False
+    """True if only some of the model's labels could be the answer: those that have a score."""
 
     def top(self, count: int = TOP) -> list[tuple[str, float]]:
         """The ``count`` highest pairs of label and score, best first.
@@ -70,6 +72,7 @@ class Utterance:
             "emotion": self.emotion,
             "confidence": self.confidence,
             "calibrated": self.calibrated,
+            "restricted": self.restricted,
             "scores": dict(self.scores),
             "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
             "seconds": self.seconds,
@@ -215,6 +218,8 @@ class Conversation(Sequence[Turn]):
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidences were calibrated on held-out speech."""
+    restricted: bool = False
+    """True if only some of the model's labels could be the answer: those that have a score."""
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -237,6 +242,7 @@ class Conversation(Sequence[Turn]):
         """JSON-ready form, without the turns."""
         return {
             "calibrated": self.calibrated,
+            "restricted": self.restricted,
             "seconds": self.seconds,
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "model": self.model,

@@ -6,7 +6,7 @@ provider that was named and cannot serve is an error, never a silent CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -105,6 +105,7 @@ def open_model(
     *,
     provider: str = "auto",
     precision: PrecisionChoice = "auto",
+    labels: Sequence[str] | None = None,
     prepare: bool = False,
 ) -> OpenedModel:
     """Verify and open a variant of a bundle.
@@ -115,10 +116,11 @@ def open_model(
         config: settings of the sessions.
         provider: ``auto``, or the name of one.
         precision: ``auto``, or the name of a variant.
+        labels: label ids that may be the answer; None takes all.
         prepare: first prepare what later calls find in the cache.
 
     Raises:
-        OptionError: no such provider or precision, or options that the provider does not take.
+        OptionError: no such provider, precision or label, or options that it does not take.
         ProviderError: the named provider, or every one, cannot serve.
         ModelError: the bundle cannot be used.
         OutputError: with ``prepare``, the cache cannot be written.
@@ -128,7 +130,7 @@ def open_model(
         raise OptionError(f"precision {precision!r} is not known; give auto, {known}")
     if config.options and provider == "auto":
         raise OptionError("options belong to one provider; name it instead of auto")
-    head = bundle.head()
+    head = bundle.head(labels)
 
     def open_on(candidate: Provider) -> tuple[Model, Opening]:
         candidate.check_options(config)

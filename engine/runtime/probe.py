@@ -38,7 +38,8 @@ def probe(model: Model, bundle: Bundle, precision: Precision) -> None:
     name = f"{bundle.folder}: {precision}"
     samples = np.random.default_rng(0).standard_normal(manifest.audio.sample_count(FRAMES))
     waveform = samples.astype(np.float32)
-    dim, labels = manifest.architecture.embed_dim, len(manifest.labels)
+    dim = manifest.architecture.embed_dim
+    labels = len(model.head.kept([label.id for label in manifest.labels]))
     for length in (len(waveform), len(waveform) - 1):
         count = manifest.audio.frame_count(length)
         expected = ((count, dim), (count, labels) if labels else None)
@@ -46,7 +47,7 @@ def probe(model: Model, bundle: Bundle, precision: Precision) -> None:
             frames, logits = model.encode(waveform[:length])
         except E2VError:
             raise
-        except ValueError as error:  # numpy's, of shapes that do not fit together
+        except (ValueError, IndexError) as error:  # numpy's, of shapes that do not fit together
             raise BundleFormatError(f"{name}: its graphs and head do not fit: {error}") from None
         found = (frames.shape, None if logits is None else logits.shape)
         if found != expected:

@@ -39,6 +39,8 @@ class StreamWindow(Window):
     """Windows that were left out before this one, to keep up with the audio."""
     latency: float
     """Seconds from the arrival of the window's last sample to its result."""
+    restricted: bool = False
+    """True if only some of the model's labels could be the answer: those that have a score."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -47,6 +49,7 @@ class StreamWindow(Window):
             "silent": self.silent,
             "skipped": self.skipped,
             "latency": self.latency,
+            "restricted": self.restricted,
         }
 
 
@@ -245,4 +248,5 @@ class Stream:
             silent=power < 10 ** (SILENT_DBFS / 10),
             skipped=skipped,
             latency=time.perf_counter() - self._arrivals[0][1],
+            restricted=self.model.head.mask is not None,
         )

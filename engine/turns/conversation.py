@@ -78,8 +78,7 @@ def recognize_turns(
         embeddings: keep the embedding of each turn.
         progress: receives the seconds that were read.
     """
-    labels = tuple(label.id for label in pipeline.manifest.labels)
-    if not labels:
+    if not pipeline.labels:
         raise NoHeadError(f"{pipeline.manifest.name} has no emotion head, and turns have emotions")
     if by_channel and (turns is not None or intake.channel is not None):
         raise OptionError("by_channel takes all channels; give neither turns nor a channel")
@@ -99,11 +98,12 @@ def recognize_turns(
         return Conversation(
             turns=tuple(in_order(found)),
             seconds=read.seconds,
-            labels=labels,
+            labels=pipeline.labels,
             warnings=read.warnings(),
             model=pipeline.manifest.name,
             provider=pipeline.provider,
-            calibrated=pipeline.manifest.calibration is not None,
+            calibrated=pipeline.calibrated,
+            restricted=pipeline.restricted,
         )
 
 
@@ -222,7 +222,7 @@ def _turn(
     pipeline: Pipeline, given: GivenTurn, encoding: Encoding | E2VError, *, embeddings: bool
 ) -> Turn:
     if isinstance(encoding, AudioTooShortError):
-        labels = [label.id for label in pipeline.manifest.labels]
+        labels = pipeline.labels
         least = 1000 * LEAST_SAMPLES // SAMPLE_RATE
         warning = AudioWarning("short", f"the model needs at least {least} ms")
         scores = dict.fromkeys(labels, 1 / len(labels))

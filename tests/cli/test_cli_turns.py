@@ -126,3 +126,19 @@ def test_channels_need_several(recognizer, call):
         recognizer.turns(call, by_channel=True, channel=0)
     with pytest.raises(OptionError, match="takes all channels"):
         recognizer.turns(call, [(0.0, 1.0, "ann")], by_channel=True)
+
+
+def test_labels_from_the_command_line(call, tmp_path):
+    turns = tmp_path / "x.txt"
+    turns.write_text("0.0\t2.0\tann\n")
+    labels = ["--labels", "sad, angry"]
+    _, out, _ = run(call, *labels, "--format", "json")
+    report = json.loads(out)
+    assert (list(report["scores"]), report["restricted"]) == (["angry", "sad"], True)
+    _, out, _ = run(call, *labels, "--turns", turns, "--format", "json")
+    report = json.loads(out)
+    assert (list(report["turns"][0]["scores"]), report["restricted"]) == (["angry", "sad"], True)
+    assert "; among angry, sad)" in run(call, *labels)[1]
+    assert ", 1 turn; among angry, sad)" in run(call, *labels, "--turns", turns)[1]
+    with pytest.raises(OptionError, match="label 'joy' is not known: emotion2vec_small has angry"):
+        run(call, "--labels", "joy,sad")

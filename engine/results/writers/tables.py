@@ -64,7 +64,8 @@ class TableWriter(Writer):
         u = report.utterance
         if self.count:
             yield "\n"
-        yield f"{report.file}  ({duration(u.seconds)})\n"
+        among = f"; among {', '.join(u.scores)}" if u.restricted else ""
+        yield f"{report.file}  ({duration(u.seconds)}{among})\n"
         for label, score in u.top(report.top):
             yield f"  {label:<10} {score:6.1%}  {share_bar(score, BAR_WIDTH, self.out)}\n"
         if report.timeline is not None:
@@ -84,7 +85,8 @@ class TableWriter(Writer):
         if self.count:
             yield "\n"
         count = f"{len(conversation)} turn{'' if len(conversation) == 1 else 's'}"
-        yield f"{report.file}  ({duration(conversation.seconds)}, {count})\n"
+        among = f"; among {', '.join(conversation.labels)}" if conversation.restricted else ""
+        yield f"{report.file}  ({duration(conversation.seconds)}, {count}{among})\n"
         width = max(
             len(one_line(name)) for name in ["speaker", *(t.speaker or "" for t in conversation)]
         )
