@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from .recognizer import Recognizer
     from .results.encoding import Encoding
     from .results.timeline import Timeline
-    from .results.types import Segment, Timings, Turn, Utterance, Window
+    from .results.types import (
+        Conversation,
+        Segment,
+        SpeakerSummary,
+        Timings,
+        Turn,
+        Utterance,
+        Window,
+    )
     from .streaming.stream import Stream, StreamWindow
     from .turns.given import GivenTurn
     from .turns.voice import SegmentSettings
@@ -44,6 +52,7 @@ _HOMES = {
     "AudioError": "errors",
     "AudioWarning": "audio.meter",
     "Bundle": "bundle.bundle",
+    "Conversation": "results.types",
     "E2VError": "errors",
     "Encoding": "results.encoding",
     "GivenTurn": "turns.given",
@@ -54,6 +63,7 @@ _HOMES = {
     "Recognizer": "recognizer",
     "Segment": "results.types",
     "SegmentSettings": "turns.voice",
+    "SpeakerSummary": "results.types",
     "Stream": "streaming.stream",
     "StreamWindow": "streaming.stream",
     "Timeline": "results.timeline",
@@ -70,6 +80,7 @@ __all__ = [
     "AudioError",
     "AudioWarning",
     "Bundle",
+    "Conversation",
     "E2VError",
     "Encoding",
     "GivenTurn",
@@ -80,6 +91,7 @@ __all__ = [
     "Recognizer",
     "Segment",
     "SegmentSettings",
+    "SpeakerSummary",
     "Stream",
     "StreamWindow",
     "Timeline",
