@@ -7,6 +7,7 @@ from faults import Faults, Killed, count
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.errors import OutputError
+from emotion2vec_edge.engine.recognizer import opening_of
 
 FILES = {"encoder.engine": b"the encoder", "encoder.data": bytes(1000), "encoder.timing": b"times"}
 
@@ -20,7 +21,7 @@ def write(folder):
 def entry(tmp_path, monkeypatch):
     """That of the embedded model on the processor, in a cache of its own."""
     monkeypatch.setenv("E2V_CACHE", str(tmp_path / "cache"))
-    opening = Recognizer.load().opening
+    opening = opening_of(Recognizer.load())
     return opening.provider.entry(opening.selected, opening.config)
 
 
