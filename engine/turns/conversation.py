@@ -83,6 +83,12 @@ def recognize_turns(
     if by_channel and (turns is not None or intake.channel is not None):
         raise OptionError("by_channel takes all channels; give neither turns nor a channel")
     given = None if turns is None else as_turns(turns)
+    if given is not None and intake.cut and intake.max_seconds is not None:
+        given = [
+            replace(turn, end=min(turn.end, intake.max_seconds))
+            for turn in given
+            if turn.start < intake.max_seconds
+        ]
     with Recording(source, rate, **asdict(intake)) as recording:
         read = _Read(recording)
         if given is not None:

@@ -47,10 +47,16 @@ def checked_turns(turns: Iterable[GivenTurn], name: str) -> list[GivenTurn]:
         name: the file, for messages.
 
     Raises:
-        TurnFileError: a time is negative, not finite or too large, or a turn has no length.
+        TurnFileError: a time is negative, not finite or too large, a turn has no length, or its
+            speaker or words are no text.
     """
     kept = list(turns)
     for turn in kept:
+        for field, text in (("speaker", turn.speaker), ("text", turn.text)):
+            if text is not None and not _is_text(text):
+                raise TurnFileError(
+                    f"{name}: {turn.place}: {field} is {text!r:.60}, which is no text"
+                )
         if not (math.isfinite(turn.start) and math.isfinite(turn.end)):
             raise TurnFileError(f"{name}: {turn.place}: times must be finite numbers of seconds")
         if not 0 <= turn.start < turn.end <= MOST_SECONDS:
@@ -59,6 +65,17 @@ def checked_turns(turns: Iterable[GivenTurn], name: str) -> list[GivenTurn]:
                 f"ends by {MOST_SECONDS:,.0f} s"
             )
     return sorted(kept, key=lambda turn: (turn.start, turn.end))
+
+
+def _is_text(value: object) -> bool:
+    """True for a str that can be written: half of a surrogate pair, as JSON may have, cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def seconds_of(text: str, name: str, line: int) -> float:

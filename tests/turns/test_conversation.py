@@ -1,7 +1,10 @@
 """Turns of a conversation: each is what it would be alone."""
 
+import subprocess
+
 import numpy as np
 import pytest
+import soundfile
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.errors import AudioError, TurnFileError
@@ -102,3 +105,30 @@ def test_a_summary_of_each_speaker(recognizer, conversation):
         assert sum(summary.scores.values()) == pytest.approx(1, abs=1e-5)
     assert bob.scores == pytest.approx(dict(turns[1].scores))
     assert summarize_speakers([]) == []
+
+
+def test_speakers_that_are_no_text_are_refused(recognizer, conversation, tmp_path):
+    samples, _ = conversation
+    for speaker in (5, b"ann", "\ud800"):
+        with pytest.raises(TurnFileError, match="line 1: turn from 0 to 1 s: speaker is"):
+            recognizer.turns(samples, [(0.0, 1.0, speaker)], rate=RATE)
+    path = tmp_path / "x.json"
+    path.write_text('{"segments": [{"start": 0, "end": 1, "text": "\\ud800"}]}')
+    with pytest.raises(TurnFileError, match="text is"):
+        recognizer.turns(samples, path, rate=RATE)
+
+
+def test_turns_of_the_beginning_of_a_recording(recognizer, conversation):
+    samples, _ = conversation
+    given = [(0.0, 1.0, "a"), (2.0, 4.0, "a"), (5.0, 6.0, "b")]
+    found = recognizer.turns(samples, given, rate=RATE, max_seconds=3.0, cut=True)
+    assert [(turn.start, turn.end) for turn in found] == [(0.0, 1.0), (2.0, 3.0)]
+    assert [warning.code for warning in found.warnings] == ["cut"]
+
+
+def test_channels_of_a_long_pipe_are_refused(recognizer, example_samples, tmp_path):
+    stereo = np.resize(example_samples, (5_000_000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", stereo, RATE, subtype="FLOAT")
+    process = subprocess.Popen(["cat", tmp_path / "x.wav"], stdout=subprocess.PIPE)
+    with process, pytest.raises(AudioError, match="passes only once; save it to a file"):
+        recognizer.turns(process.stdout, by_channel=True)

@@ -6,10 +6,13 @@ import contextlib
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from ..report import Report, TurnReport
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 PIECES_AT_ONCE = 256
 """Pieces of text that are joined into one write."""
@@ -67,8 +70,8 @@ class SegmentWriter(Writer):
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, tabs and blanks at its ends."""
-    return " ".join(text.split())
+    """A text of a file without line breaks, tabs and what else may steer a terminal."""
+    return CONTROL.sub("", " ".join(text.split()))
 
 
 def csv_row(values: Iterable[Any]) -> str:

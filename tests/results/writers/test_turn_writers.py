@@ -148,3 +148,10 @@ def test_rttm_has_the_speaker_and_the_emotion():
         "<NA>",
     ]  # fmt: skip
     assert rows[4][7] == "unknown_speaker"
+
+
+@pytest.mark.parametrize("format_", ["table", "srt", "vtt", "textgrid", "audacity"])
+def test_a_speaker_cannot_steer_a_terminal(format_):
+    text = written(format_, turns=(turn(0.0, 1.0, "\x1b[2J\x9bA\x00nn", said="a\x1b]0;x\x07"),))
+    assert "[2JAnn" in text
+    assert not set("\x00\x07\x1b\x9b") & set(text)
