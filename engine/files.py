@@ -82,13 +82,13 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """Content of a regular file of at most ``most`` bytes.
+def read_regular(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """Content of a regular file of at most ``most`` bytes; ``follow`` as :func:`open_regular`.
 
     Raises:
         OSError: it cannot be read, is of another kind, or larger.
     """
-    with open_regular(path) as file:
+    with open_regular(path, follow=follow) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))

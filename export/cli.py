@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, get_args
 
 import click
 
 from emotion2vec_edge.engine.display import size
+from emotion2vec_edge.engine.files import printable
 
-if TYPE_CHECKING:
-    from .hub import Hub
+from .hub import Hub
 
 
 @click.command()
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--hub",
-    type=click.Choice(["hf", "ms"]),
+    type=click.Choice(get_args(Hub)),
     default="hf",
     show_default=True,
     help="Fetch a hub id from Hugging Face or from ModelScope.",
 )
 @click.option("--revision", help="Commit, branch or tag on the hub; the newest otherwise.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--offline", is_flag=True, help="Use files on this machine only; no network.")
 @click.option(
     "--single-file",
     is_flag=True,
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="Name of the model; the checkpoint's otherwise.")
 @click.option("--licence", help="Licence of the weights, recorded in the bundle.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that exists.")
 def export(
     source: str, output: Path, hub: Hub, revision: str | None, offline: bool, single_file: bool,
-    precision: tuple[str, ...], name: str | None, licence: str | None, overwrite: bool,
+    precision: tuple[Literal["int8", "fp16"], ...], name: str | None, licence: str | None,
+    overwrite: bool,
 ) -> None:  # fmt: skip
     """Export SOURCE, a FunASR checkpoint folder or a hub id, to ONNX.
 
@@ -74,18 +75,17 @@ def export(
     found = resolve(source, hub=hub, revision=revision, offline=offline)
     settings = ExportSettings(output, name=name, licence=licence, overwrite=overwrite)
     if single_file:
-        evidence = export_merged(found, settings, progress)
+        evidence = export_merged(found, settings, progress).to_dict()
         written = output.stat().st_size
     else:
-        manifest = export_bundle(found, settings, progress)
-        evidence = manifest.variants["fp32"].evidence["parity"]
-        written = manifest.variants["fp32"].bytes
+        fp32 = export_bundle(found, settings, progress).variants["fp32"]
+        evidence, written = fp32.evidence["parity"], fp32.bytes
     largest = evidence["max_abs_difference"]
     click.echo(
-        f"{output}: {size(written)}; differs from torch by at most "
+        f"{printable(str(output))}: {size(written)}; differs from torch by at most "
         f"{largest['frames']:.1e} in frames and {largest['probabilities']:.1e} in probabilities"
     )
     if precision:
         # Through the root command: export knows nothing of quantize, which builds on it.
-        arguments = [str(output), *(f"--precision={name}" for name in precision)]
-        cli.main(["quantize", *arguments], standalone_mode=False)
+        options = [f"--precision={name}" for name in precision]
+        cli.main(["quantize", *options, "--", str(output)], standalone_mode=False)

@@ -1,12 +1,13 @@
 """torch → ONNX: ``frontend.onnx`` and ``encoder.onnx``, or one merged graph.
 
-The graphs use opset 18 and only operators that ONNX Runtime 1.18 has, because JetPack 6 ships that.
+The graphs use opset 18 and only operators of ONNX Runtime 1.18, the version in JetPack 6.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import json
 import logging
 import warnings
@@ -19,21 +20,20 @@ import onnxscript.optimizer
 import torch
 from torch import nn
 
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle.manifest import AudioContract, Label
 
 from .model.emotion2vec import Emotion2vec
 
 OPSET = 18
 IR_VERSION = 8
-"""What opset 18 came with; ONNX Runtime 1.18 reads up to 10, onnx now writes more."""
+"""The version of opset 18; ONNX Runtime 1.18 reads up to 10, and onnx now writes more."""
 
 EXTERNAL_DATA_BYTES = 2_000_000_000
-"""A protobuf file cannot hold 2 GiB; from here on the weights lie beside the graph."""
+"""Size from which the weights lie beside the graph: a protobuf file cannot hold 2 GiB."""
 
 FOLDING_BYTES = 1 << 31
-"""Constants up to this size are computed at export and not at every load."""
-
-SECOND = 16_000
+"""Largest constant that is computed at export instead of at every load."""
 
 
 def export_graphs(
@@ -44,11 +44,12 @@ def export_graphs(
     frames = torch.zeros(2, 49, model.config.embed_dim)
     _export(
         model.frontend,
-        {"waveform": torch.zeros(2, SECOND)},
+        {"waveform": torch.zeros(2, SAMPLE_RATE)},
         {"waveform": ("batch", "samples")},
         {"features": ("batch", "frames", None)},
         folder / "frontend.onnx",
         metadata,
+        "frontend.onnx.data",
     )
     outputs = {"frames": ("batch", "frames", None), "logits": ("batch", "frames", None)}
     if not labels:
@@ -60,13 +61,18 @@ def export_graphs(
         outputs,
         folder / "encoder.onnx",
         metadata,
+        "encoder.onnx.data",
     )
 
 
 def export_single_file(
     model: Emotion2vec, path: Path, labels: tuple[Label, ...], audio: AudioContract
 ) -> None:
-    """Write normalisation, front-end, encoder and head as one graph, for other servers."""
+    """Write normalisation, front-end, encoder and head as one graph, for other servers.
+
+    Weights beyond :data:`EXTERNAL_DATA_BYTES` get a name with their digest, so that a new graph
+    never reads the weights of an old one.
+    """
     outputs: dict[str, tuple[str | None, ...]] = {
         "frames": ("batch", "frames", None),
         "embedding": ("batch", None),
@@ -77,16 +83,20 @@ def export_single_file(
         del outputs["logits"], outputs["probabilities"]
     _export(
         model,
-        {"waveform": torch.zeros(2, SECOND), "lengths": torch.tensor([SECOND, SECOND // 2])},
+        {
+            "waveform": torch.zeros(2, SAMPLE_RATE),
+            "lengths": torch.tensor([SAMPLE_RATE, SAMPLE_RATE // 2]),
+        },
         {"waveform": ("batch", "samples"), "lengths": ("batch",)},
         outputs,
         path,
         _metadata(labels, audio),
+        f"{path.stem}-{{digest}}.data",
     )
 
 
 def _metadata(labels: tuple[Label, ...], audio: AudioContract) -> dict[str, str]:
-    """What a reader of the bare ``.onnx`` needs, for ``metadata_props``."""
+    """``metadata_props`` for readers that have the ``.onnx`` alone."""
     return {
         "labels": json.dumps([label.id for label in labels]),
         "sample_rate": str(audio.sample_rate),
@@ -103,6 +113,7 @@ def _export(
     outputs: Mapping[str, tuple[str | None, ...]],
     path: Path,
     metadata: Mapping[str, str],
+    data_name: str,
 ) -> None:
     with _quiet():
         program = torch.onnx.export(
@@ -133,17 +144,25 @@ def _export(
     _name_layers(graph)
     _drop_exporter_notes(graph)
     onnx.helper.set_model_props(graph, dict(metadata))
-    if graph.ByteSize() >= EXTERNAL_DATA_BYTES:
-        onnx.save_model(
-            graph,
-            path,
-            save_as_external_data=True,
-            location=f"{path.name}.data",
-            size_threshold=1024,
-        )
-    else:
-        onnx.save_model(graph, path)
+    _save(graph, path, data_name)
     onnx.checker.check_model(path)
+
+
+def _save(graph: onnx.ModelProto, path: Path, data_name: str) -> None:
+    """Write a graph and, if it is large, its weights under ``data_name`` beside it."""
+    if graph.ByteSize() < EXTERNAL_DATA_BYTES:
+        onnx.save_model(graph, path)
+        return
+    digest = hashlib.sha256()
+    for tensor in graph.graph.initializer:
+        digest.update(tensor.raw_data)
+    onnx.save_model(
+        graph,
+        path,
+        save_as_external_data=True,
+        location=data_name.replace("{digest}", digest.hexdigest()[:8]),
+        size_threshold=1024,
+    )
 
 
 def _name_axes(values: Any, names: Mapping[str, tuple[str | None, ...]]) -> None:
@@ -155,10 +174,7 @@ def _name_axes(values: Any, names: Mapping[str, tuple[str | None, ...]]) -> None
 
 
 def _name_layers(graph: onnx.ModelProto) -> None:
-    """Name each MatMul and Conv after the module it comes from, as ``blocks.3.fc1``.
-
-    Whoever quantizes the graph speaks of its layers by these names.
-    """
+    """Name each MatMul and Conv after its module, as ``blocks.3.fc1``, for the quantization."""
     constants = {tensor.name for tensor in graph.graph.initializer}
     for node in graph.graph.node:
         if node.op_type not in ("MatMul", "Conv") or not constants.intersection(node.input):
@@ -185,7 +201,7 @@ def _drop_exporter_notes(graph: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns about its own insides; none of it is for our user."""
+    """Silence the exporter's warnings, which concern its own code."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""Where a checkpoint comes from: a local folder, or a model hub.
+"""The origin of a checkpoint: a local folder or a model hub.
 
-A local path never touches the network. A hub id is fetched into the hub library's own cache, which
-resumes what was cut off, and the revision that was really fetched is recorded.
+A local path needs no network. A hub id is fetched into the cache of the hub's library, which
+resumes downloads that were cut off, and the revision that was fetched is recorded.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from typing import Literal
 from emotion2vec_edge.engine.errors import CheckpointError, HubError, MissingExtraError
 
 Hub = Literal["hf", "ms"]
+"""Hugging Face or ModelScope."""
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = ("config.yaml", "model.pt", "tokens.txt")
 
 OWNERS: Mapping[Hub, str] = {"hf": "emotion2vec", "ms": "iic"}
-"""The same models under the owner that each hub knows them by."""
+"""Hub → owner of emotion2vec's published models on it."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint folder on disk and where it is from."""
+    """A checkpoint folder on disk, and its origin."""
 
     folder: Path
     name: str
     origin: str
     """The hub id with its hub, or ``local``."""
     revision: str | None
-    """Commit of the hub's repository that the files are of."""
+    """Commit of the hub's repository; None for a local folder, or if the hub does not tell."""
 
 
 def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offline: bool) -> Source:
@@ -43,7 +44,7 @@ def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offlin
         source: a folder, or a hub id such as ``iic/emotion2vec_plus_large``.
         hub: ``hf`` (huggingface_hub) or ``ms`` (modelscope).
         revision: commit, branch or tag; None takes the hub's newest, and records its commit.
-        offline: use what is on this machine only.
+        offline: use files on this machine only.
 
     Raises:
         CheckpointError: neither a folder nor a hub id.
@@ -77,7 +78,7 @@ def _from_huggingface(model: str, revision: str | None, offline: bool) -> tuple[
         folder = huggingface_hub.snapshot_download(
             model, revision=revision, allow_patterns=list(FILES), local_files_only=offline
         )
-    except Exception as error:  # its errors share no base: HTTP, OS and validation errors
+    except Exception as error:  # its HTTP, OS and validation errors share no base
         raise _failed(model, "Hugging Face", offline, error) from error
     # The cache lays a snapshot under its commit: …/snapshots/<commit>
     return Path(folder), Path(folder).name
@@ -94,7 +95,7 @@ def _from_modelscope(model: str, revision: str | None, offline: bool) -> tuple[P
         )
     except Exception as error:  # as above
         raise _failed(model, "ModelScope", offline, error) from error
-    return Path(folder), revision  # it does not tell which commit a branch stood at
+    return Path(folder), revision  # it does not tell the commit of a branch
 
 
 def _missing(package: str) -> MissingExtraError:
@@ -108,4 +109,4 @@ def _failed(model: str, hub: str, offline: bool, error: Exception) -> HubError:
         if offline
         else "check the name and the network, or give the folder of a copy"
     )
-    return HubError(f"{model}: could not be had from {hub} ({reason}); {way_out}")
+    return HubError(f"{model}: cannot be fetched from {hub} ({reason}); {way_out}")

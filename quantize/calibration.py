@@ -1,4 +1,4 @@
-"""Speech to judge a variant on: the user's own, labelled or not, or what is built in."""
+"""Speech for the quality gate: the user's own, labelled or not, or the built-in clips."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 
 LEAST_CLIPS = 8
-"""Fewer say too little about a model."""
+"""Least number of clips: fewer say too little about a model."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One piece of speech to judge on."""
+    """One clip for the gate."""
 
     samples: Samples
     label: str | None
-    """The true emotion, where it is known."""
+    """The true emotion; None if it is not known."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Clips and where they are from."""
+    """Clips and their origin."""
 
     clips: tuple[Clip, ...]
     source: str
+    """Name of the corpus, or ``built in``."""
 
 
 def load_calibration(path: Path | None, most: int = 300) -> Calibration:
-    """Read the speech to judge on.
+    """Read the speech for the gate.
 
     Args:
-        path: as :func:`~emotion2vec_edge.engine.corpus.read_corpus` takes it, of whose splits
-            ``test`` is taken, or None for what is built in.
-        most: take at most so many clips, spread evenly over what is there.
+        path: a corpus as :func:`~emotion2vec_edge.engine.corpora.labelled.read_corpus` takes it,
+            of which the split ``test`` is read; None for the built-in clips.
+        most: largest number of clips, which are spread evenly over the corpus.
 
     Raises:
-        OptionError: there is no such path, or too few readable recordings at it.
+        OptionError: there is no such path, or it has too few readable recordings.
     """
     if path is None:
         return Calibration(tuple(_built_in()), "built in")
@@ -52,7 +53,7 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
     picked = [found[i] for i in np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
     clips = []
     for clip in picked:
-        # A few unreadable files among many say nothing about the model.
+        # A few unreadable files among many do not matter to the comparison.
         with contextlib.suppress(AudioError):
             samples = clip.samples()
             if len(samples) >= LEAST_SAMPLES:
@@ -66,7 +67,7 @@ def load_calibration(path: Path | None, most: int = 300) -> Calibration:
 
 
 def _built_in() -> Iterator[Clip]:
-    """Three and a half minutes: the examples cut, faster, slower, swelling, noisy, muffled."""
+    """3.5 minutes of the example recordings: cut, resampled, swelling, noisy and muffled."""
     speech = np.concatenate([load_audio(path).samples for path in example_recordings()])
     rng = np.random.default_rng(0)
     for index in range(64):
@@ -81,7 +82,7 @@ def _built_in() -> Iterator[Clip]:
             clip = clip + noise * 10 ** (-rng.uniform(5, 25) / 20)
         if index % 4 == 2:
             clip = np.convolve(clip, np.ones(4) / 4, mode="same")
-        if index % 4 != 1:  # loud and quiet in one clip: what eight bits find hardest
+        if index % 4 != 1:  # loud and quiet in one clip, which is hardest for eight bits
             turns = np.linspace(0, rng.uniform(0.5, 2.0), count)
             clip = clip * 10 ** (-50 * np.abs(np.sin(np.pi * turns + rng.uniform(0, 3))) / 20)
         clip = clip * 10 ** (-rng.uniform(0, 30) / 20)

@@ -10,15 +10,17 @@ import click
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.display import size
 
+from .choices import QUANTIZED, TARGETS, Quantized, Target
+
 if TYPE_CHECKING:
-    from .int8 import Target
+    from emotion2vec_edge.engine.bundle.manifest import Variant
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp16"]),
+    type=click.Choice(QUANTIZED),
     multiple=True,
     required=True,
     help="int8 for CPUs, fp16 for NVIDIA GPUs; may be given twice.",
@@ -27,20 +29,20 @@ if TYPE_CHECKING:
     "--target",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "avx2", "avx512", "avx512_vnni", "arm64"]),
+    type=click.Choice(TARGETS),
     help="Instruction set to make int8 for; avx2 runs everywhere.",
 )
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    help="Speech to judge on: a CSV (path,label) or a folder; built in otherwise.",
+    help="Speech to compare on: a CSV (path,label) or a folder; the built-in clips otherwise.",
 )
 @click.option(
     "--clips",
     type=click.IntRange(8),
     default=300,
     show_default=True,
-    help="Judge on at most so many recordings.",
+    help="Largest number of recordings to compare on.",
 )
 @click.option(
     "--search", is_flag=True, help="Find the layers that must stay in float instead of refusing."
@@ -73,8 +75,9 @@ if TYPE_CHECKING:
     help="Largest loss of unweighted accuracy, where there are labels.",
 )
 def quantize(
-    bundle: Path, precision: tuple[str, ...], target: Target, calibration: Path | None, clips: int,
-    search: bool, keep_float: tuple[str, ...], agreement: float, mean_shift: float, ua_loss: float,
+    bundle: Path, precision: tuple[Quantized, ...], target: Target, calibration: Path | None,
+    clips: int, search: bool, keep_float: tuple[str, ...], agreement: float, mean_shift: float,
+    ua_loss: float,
 ) -> None:  # fmt: skip
     """Add a variant to BUNDLE; one that lost too much against fp32 on speech is refused."""
     from emotion2vec_edge.engine.errors import MissingExtraError
@@ -89,27 +92,33 @@ def quantize(
             f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
         ) from None
 
-    progress = TerminalProgress()
+    settings = Int8Settings(target)
+    if keep_float:
+        settings = Int8Settings(target, tuple(layer for layer in keep_float if layer))
+    limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
     speech = load_calibration(calibration, clips)
     for name in precision:
-        if name == "int8":
-            settings = Int8Settings(target)
-            if keep_float:
-                settings = Int8Settings(target, tuple(layer for layer in keep_float if layer))
-            limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
-            variant = add_int8(bundle, speech, settings, limits, search=search, progress=progress)
-        else:
-            variant = add_fp16(bundle, speech, progress=progress)
-        progress.close()
-        measured = variant.evidence
-        facts = [f"{size(variant.bytes)}", f"{measured['clips']} clips"]
-        if "agreement" in measured:
-            facts.append(f"agrees with fp32 on {measured['agreement']:.1%}")
-            facts.append(f"shifts a probability by {measured['mean_shift']:.4f} on average, "
-                         f"{measured['max_shift']:.3f} at most")  # fmt: skip
-        if "ua" in measured:
-            facts.append(f"UA {measured['ua']:.3f} (fp32 {measured['ua_fp32']:.3f})")
-        facts.append(f"embedding cosine {measured['cosine']:.4f}")
-        click.echo(f"{bundle}: {name}, " + "; ".join(facts))
+        with TerminalProgress() as progress:
+            if name == "int8":
+                variant = add_int8(
+                    bundle, speech, settings, limits, search=search, progress=progress
+                )
+            else:
+                variant = add_fp16(bundle, speech, progress=progress)
+        click.echo(f"{bundle}: {name}, {_measurements(variant)}")
         if kept := variant.recipe.get("keep_float"):
             click.echo(f"in float: {', '.join(kept)}")
+
+
+def _measurements(variant: Variant) -> str:
+    """The size of a variant and its comparison with fp32, in words."""
+    measured = variant.evidence
+    facts = [size(variant.bytes), f"{measured['clips']} clips"]
+    if "agreement" in measured:
+        facts.append(f"agrees with fp32 on {measured['agreement']:.1%}")
+        facts.append(f"shifts a probability by {measured['mean_shift']:.4f} on average, "
+                     f"{measured['max_shift']:.3f} at most")  # fmt: skip
+    if "ua" in measured:
+        facts.append(f"UA {measured['ua']:.3f} (fp32 {measured['ua_fp32']:.3f})")
+    facts.append(f"embedding cosine {measured['cosine']:.4f}")
+    return "; ".join(facts)

@@ -1,24 +1,35 @@
-"""The gate: how far a variant lies from fp32 on speech, and whether that is near enough."""
+"""The quality gate: a variant's difference from fp32 on speech, and the limits it must keep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine.metrics import unweighted_accuracy
+from emotion2vec_edge.engine.bundle.bundle import Bundle
+from emotion2vec_edge.engine.errors import NonFiniteError
+from emotion2vec_edge.engine.metrics import unweighted_accuracy, weighted_accuracy
 from emotion2vec_edge.engine.results.pooling import clip_embedding, clip_scores
+from emotion2vec_edge.engine.runtime.chunking import Chunking
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.runtime.model import Model
+from emotion2vec_edge.engine.runtime.providers import CPU
+from emotion2vec_edge.engine.runtime.sequential import SequentialModel
+from emotion2vec_edge.engine.runtime.session import SessionConfig
 
-from .calibration import Clip
+from .calibration import Calibration, Clip
+from .graph import Graphs
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a variant may lose."""
+    """The largest loss of a variant that is accepted."""
 
     agreement: float = 0.98
     """Least share of clips with the same emotion."""
@@ -34,27 +45,37 @@ class Limits:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says about each clip."""
+    """The outputs of a model for each clip."""
 
     embeddings: NDArray[np.float32]
     """float32 [clips, dim]."""
     scores: NDArray[np.float32] | None
     """float32 [clips, labels]; None for a model without a head."""
 
+    def every(self, step: int) -> Answers:
+        """The answers to every ``step``-th clip."""
+        scores = None if self.scores is None else self.scores[::step]
+        return Answers(self.embeddings[::step], scores)
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variant beside fp32."""
+    """A variant compared with fp32."""
 
     clips: int
     cosine: float
-    """Mean over the clips."""
+    """Cosine of the embeddings, mean over the clips."""
     agreement: float | None = None
+    """Share of clips with the same emotion; None without a head."""
     mean_shift: float | None = None
+    """Mean change of a probability."""
     max_shift: float | None = None
+    """Largest change of a probability."""
     ua: float | None = None
+    """Unweighted accuracy; None without labels."""
     ua_fp32: float | None = None
     wa: float | None = None
+    """Weighted accuracy; None without labels."""
     wa_fp32: float | None = None
 
     def failures(self, limits: Limits) -> list[str]:
@@ -75,15 +96,57 @@ class Comparison:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``bundle.json``, without what was not measured."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The comparison for ``bundle.json``, without values that were not measured."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def answers(encoder: Model, clips: Iterable[Clip]) -> Answers:
+@dataclass(frozen=True)
+class QualityGate:
+    """The gate of one bundle: fp32's answers to the speech, and the limits."""
+
+    calibration: Calibration
+    labels: tuple[str, ...]
+    limits: Limits
+    bundle: Bundle
+    fp32: Answers
+
+    @classmethod
+    def for_bundle(cls, bundle: Bundle, calibration: Calibration, limits: Limits) -> QualityGate:
+        """Run the fp32 variant of a bundle on the speech."""
+        model = _open_model(bundle.graphs("fp32"), bundle)
+        labels = tuple(label.id for label in bundle.manifest.labels)
+        return cls(calibration, labels, limits, bundle, answers(model, calibration.clips))
+
+    def compare(self, graphs: Graphs, most: int | None = None) -> Comparison:
+        """Compare graphs with fp32, on at most so many clips."""
+        content = {name: graph.SerializeToString() for name, graph in graphs.items()}
+        model = _open_model(content, self.bundle)
+        step = 1 if most is None else max(1, len(self.calibration.clips) // most)
+        clips = self.calibration.clips[::step]
+        try:
+            ours = answers(model, clips)
+        except NonFiniteError:  # no limit is kept
+            return Comparison(len(clips), *[math.nan] * 4)
+        return compare(ours, self.fp32.every(step), clips, self.labels)
+
+    def failures(self, comparison: Comparison) -> list[str]:
+        """The limits that a comparison does not keep, in words."""
+        return comparison.failures(self.limits)
+
+
+def _open_model(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Model:
+    manifest = bundle.manifest
+    chunking = Chunking(block=manifest.architecture.block_seconds)
+    sessions = CPU.open_sessions(graphs, SessionConfig(usable_threads()))
+    return SequentialModel(*sessions, manifest.audio, chunking, bundle.head())
+
+
+def answers(model: Model, clips: Iterable[Clip]) -> Answers:
     """Run a model over clips."""
     embeddings, scores = [], []
     for clip in clips:
-        frames, logits = encoder.encode(clip.samples)
+        frames, logits = model.encode(clip.samples)
         embeddings.append(clip_embedding(frames))
         if logits is not None:
             scores.append(clip_scores(logits))
@@ -101,19 +164,17 @@ def compare(
         return Comparison(len(a), cosine)
     shift = np.abs(ours.scores - fp32.scores)
     found, expected = ours.scores.argmax(axis=1), fp32.scores.argmax(axis=1)
+    comparison = Comparison(
+        len(a), cosine, float((found == expected).mean()), float(shift.mean()), float(shift.max())
+    )
     known = [i for i, clip in enumerate(clips) if clip.label in labels]
-    accuracies: list[float | None] = [None] * 4
-    if known:
-        truth = np.array([labels.index(str(clips[i].label)) for i in known])
-        accuracies = [
-            *(unweighted_accuracy(truth, answer[known]) for answer in (found, expected)),
-            *(float((truth == answer[known]).mean()) for answer in (found, expected)),
-        ]
-    return Comparison(
-        len(a),
-        cosine,
-        float((found == expected).mean()),
-        float(shift.mean()),
-        float(shift.max()),
-        *accuracies,
+    if not known:
+        return comparison
+    truth = np.array([labels.index(str(clips[i].label)) for i in known])
+    return dataclasses.replace(
+        comparison,
+        ua=unweighted_accuracy(truth, found[known]),
+        ua_fp32=unweighted_accuracy(truth, expected[known]),
+        wa=weighted_accuracy(truth, found[known]),
+        wa_fp32=weighted_accuracy(truth, expected[known]),
     )

@@ -1,26 +1,47 @@
 """Rewrites of an ONNX graph that keep its function: fused attention, quantization before gathering.
 
-What ONNX Runtime fuses by itself it fuses here too, once and for all, so that loading is quick and
-old versions need no fusion that they do not have.
+ONNX Runtime's own fusions are applied here too, once, so that loading is quick and old versions
+need no fusion that they lack.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import NodeProto, helper
 
 from emotion2vec_edge.engine.errors import ModelError
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
+Graphs: TypeAlias = Mapping[str, onnx.ModelProto]
+"""``frontend`` and ``encoder`` of one variant."""
+
 CONTRIB = "com.microsoft"
 """Domain of the operators that ONNX Runtime adds to the standard."""
 
 MOVES = ("Concat", "Reshape", "Slice")
-"""Operators that move values and leave them as they are: they commute with quantization."""
+"""Operators that only move values, so that they commute with quantization."""
+
+
+def load_graph(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file.
+
+    Raises:
+        ModelError: it cannot be read or is not a valid graph.
+    """
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(path)
+    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        detail = str(error).partition("\n")[0]
+        raise ModelError(f"{path}: not a valid ONNX graph: {detail}") from None
+    return model
 
 
 class Graph:
@@ -37,12 +58,12 @@ class Graph:
                 self.consumers[name].append(node)
 
     def source(self, name: str) -> str:
-        """Operator that a value comes from; empty for inputs and constants."""
+        """Operator that produces a value; empty for inputs and constants."""
         return self.producer[name].op_type if name in self.producer else ""
 
 
 def layers(model: onnx.ModelProto) -> list[str]:
-    """Names of the MatMuls with a constant weight, in order: what INT8 can quantize."""
+    """Names of the MatMuls with a constant weight, in order: those that INT8 can quantize."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [
         node.name
@@ -52,15 +73,15 @@ def layers(model: onnx.ModelProto) -> list[str]:
 
 
 def operators(model: onnx.ModelProto) -> dict[str, int]:
-    """How often each operator occurs."""
+    """Number of nodes of each operator."""
     return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
 
 
 def fuse_attention(model: onnx.ModelProto, heads: int) -> int:
-    """Put one MultiHeadAttention in the place of each softmax(q kᵀ + bias) v.
+    """Replace each softmax(q kᵀ + bias) v by one MultiHeadAttention.
 
     Returns:
-        How many were fused; those of another form stay as they are.
+        the number of fused attentions; those of another form stay unchanged.
     """
     graph = Graph(model)
     fused = 0
@@ -132,13 +153,13 @@ def _before_heads(graph: Graph, name: str) -> str | None:
 
 
 def quantize_before_moves(model: onnx.ModelProto) -> int:
-    """Quantize once and gather windows in uint8, instead of gathering floats and quantizing those.
+    """Quantize before windows are gathered, so that uint8 is gathered instead of floats.
 
     ``x → moves → DynamicQuantizeLinear`` becomes ``x → DynamicQuantizeLinear → moves``: a quarter
     of the bytes are moved, and each sample is rounded once instead of once a window.
 
     Returns:
-        How many quantizations moved up.
+        the number of quantizations that moved.
     """
     graph = Graph(model)
     moved = 0
@@ -170,7 +191,7 @@ def quantize_before_moves(model: onnx.ModelProto) -> int:
 
 
 def _moves_above(graph: Graph, name: str) -> tuple[list[NodeProto], str]:
-    """The moves between a value and the one value that all of it comes from, in order."""
+    """The moves between a value and the single value that it is gathered from, in order."""
     path: list[NodeProto] = []
     seen: set[str] = set()
 
@@ -186,15 +207,15 @@ def _moves_above(graph: Graph, name: str) -> tuple[list[NodeProto], str]:
         return roots
 
     roots = visit(name)
-    # One graph may gather from gathered values; quantizing needs one root.
+    # Windows of several values cannot be quantized at one root.
     return (path, roots.pop()) if len(roots) == 1 else ([], name)
 
 
 def fuse_offline(model: onnx.ModelProto) -> onnx.ModelProto:
-    """What ONNX Runtime makes of a graph at its extended level, as a model to ship.
+    """The graph after ONNX Runtime's optimizations up to its extended level.
 
     Raises:
-        ModelError: it cannot load the graph.
+        ModelError: ONNX Runtime cannot load the graph.
     """
     ort = import_onnxruntime()
     options = ort.SessionOptions()
@@ -216,7 +237,9 @@ def fuse_offline(model: onnx.ModelProto) -> onnx.ModelProto:
         fused = onnx.load(target)
     used = {node.domain for node in fused.graph.node}
     for opset in list(fused.opset_import):
-        if opset.domain not in used and opset.domain:  # it declares every domain that it knows
+        if (
+            opset.domain not in used and opset.domain
+        ):  # ONNX Runtime declares every domain that it knows
             fused.opset_import.remove(opset)
     fused.ir_version = model.ir_version
     del fused.graph.value_info[:]
@@ -224,7 +247,7 @@ def fuse_offline(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def remove_unused(model: onnx.ModelProto) -> None:
-    """Remove nodes and constants whose values nobody reads."""
+    """Remove nodes and constants whose values are not used."""
     outputs = {output.name for output in model.graph.output}
     while True:
         used = {name for node in model.graph.node for name in node.input} | outputs

@@ -9,48 +9,46 @@ from __future__ import annotations
 import logging
 import platform
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from emotion2vec_edge.engine.bundle.manifest import GRAPHS
 from emotion2vec_edge.engine.errors import ModelError, OptionError
 from emotion2vec_edge.engine.runtime.hardware import cpu_flags, sums_int8_exactly
+from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .graph import fuse_attention, fuse_offline, layers, operators, quantize_before_moves
-
-Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]
+from .choices import Target
+from .graph import Graphs, fuse_attention, fuse_offline, layers, operators, quantize_before_moves
 
 QUANTIZED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
-"""What ONNX Runtime fuses a quantized product into."""
+"""Operators that ONNX Runtime fuses a quantized product into."""
 
 
 @dataclass(frozen=True)
 class Int8Settings:
-    """How to quantize."""
+    """Settings of the quantization."""
 
     target: Target = "auto"
-    """The instruction set that the variant is for."""
+    """Instruction set of the processors that the variant is for."""
     keep_float: Collection[str] = ("frontend/convs.0",)
-    """Layers that stay in float32, as ``graph/name``. The first one reads the raw waveform: ten
-    samples a window, which eight bits hold too coarsely, at no cost worth saving."""
+    """Layers that stay in float32, as ``graph/name``. The first one reads the raw waveform: eight
+    bits are too coarse for its ten samples a window, and it costs little."""
 
     @property
     def reduce_range(self) -> bool:
-        """Whether weights get seven bits.
+        """True if weights get seven bits.
 
         Before VNNI, x86 adds two uint8 × int8 products in sixteen bits, which eight-bit weights
-        overflow.
+        can overflow.
         """
         return self.resolved in ("avx2", "avx512")
 
     @property
     def resolved(self) -> Target:
-        """The target, ``auto`` replaced by what this machine has."""
+        """The target; for ``auto`` that of this machine."""
         if self.target != "auto":
             return self.target
         if platform.machine() in ("aarch64", "arm64"):
@@ -60,24 +58,24 @@ class Int8Settings:
         return "avx512" if "avx512f" in cpu_flags() else "avx2"
 
 
-def all_layers(graphs: Mapping[str, onnx.ModelProto]) -> list[str]:
-    """Every layer that can be quantized, as ``graph/name``."""
+def all_layers(graphs: Graphs) -> list[str]:
+    """All layers that can be quantized, as ``graph/name``."""
     return [f"{graph}/{name}" for graph in GRAPHS for name in layers(graphs[graph])]
 
 
 def quantize_graphs(
-    graphs: Mapping[str, onnx.ModelProto], settings: Int8Settings, heads: int
+    graphs: Graphs, settings: Int8Settings, heads: int
 ) -> dict[str, onnx.ModelProto]:
-    """Quantize both graphs of a model; the ones given stay as they are.
+    """Quantize both graphs of a model; the given ones are not changed.
 
     Raises:
-        OptionError: ``keep_float`` names a layer that there is not.
+        OptionError: ``keep_float`` names a layer that does not exist.
         ModelError: a layer was not quantized, or not fused.
     """
     unknown = set(settings.keep_float) - set(all_layers(graphs))
     if unknown:
         raise OptionError(
-            f"no layer {', '.join(sorted(unknown))}; there are {', '.join(all_layers(graphs))}"
+            f"no layer {', '.join(sorted(unknown))}; choose from {', '.join(all_layers(graphs))}"
         )
     quantized = {}
     for graph in GRAPHS:
@@ -109,6 +107,9 @@ def _quantize(
 def _quantize_dynamic(
     model: onnx.ModelProto, keep: list[str], reduce_range: bool
 ) -> onnx.ModelProto:
+    import_onnxruntime()
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # it advises a pre-processing that the graph has had
@@ -126,5 +127,7 @@ def _quantize_dynamic(
                 extra_options={"MatMulConstBOnly": True},
             )
             return onnx.load(target)
+    except Exception as error:  # its exceptions have no common base but Exception
+        raise ModelError(f"onnxruntime cannot quantize the graph: {error!r}"[:500]) from error
     finally:
         logger.setLevel(level)

@@ -13,18 +13,7 @@ ROOMS = ("benchmarks", "engine", "export", "quantize")
 RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
 
-PENDING = {
-    "export/exporter.py",
-    "export/finetune/checks.py",
-    "export/finetune/speech.py",
-    "export/graph.py",
-    "export/hub.py",
-    "quantize/gate.py",
-    "quantize/graph.py",
-    "quantize/int8.py",
-    "quantize/quantizer.py",
-    "quantize/search.py",
-}
+PENDING = {}
 """Files whose docstrings are still to be brought in order."""
 
 FOREIGN = {

@@ -71,6 +71,53 @@ def verify_files(folder: Path, files: Iterable[BundleFile]) -> None:
     verified.save()
 
 
+def refuse_links(folder: Path, files: Iterable[BundleFile]) -> None:
+    """Refuse files of a bundle that are links, or lie in a folder that is one.
+
+    A bundle from elsewhere could have a link to a file of this machine, which a copy would give
+    away.
+
+    Raises:
+        BundleTamperedError: a link.
+    """
+    for file in files:
+        path = folder
+        for part in PurePosixPath(file.path).parts:
+            path /= part
+            if path.is_symlink():
+                raise BundleTamperedError(f"{path}: a link; copy the bundle with 'cp -rL' first")
+
+
+def copy_verified(folder: Path, file: BundleFile, target: Path) -> None:
+    """Copy one file of a bundle, comparing the copy with its size and checksum.
+
+    Args:
+        folder: the bundle.
+        file: the file.
+        target: an existing folder, which the file is copied to under its path.
+
+    Raises:
+        BundleTamperedError: the file is missing, differs, or is a link.
+        OSError: the copy cannot be written.
+    """
+    refuse_links(folder, [file])
+    path, copy = folder / file.path, target / file.path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as files:
+        try:
+            source = files.enter_context(open_regular(path, follow=False))
+        except OSError as error:
+            raise BundleTamperedError(f"{path}: {error.strerror or error}; {_REMEDY}") from None
+        written = files.enter_context(copy.open("wb"))
+        digest, size = hashlib.sha256(), 0
+        while size <= file.bytes and (chunk := source.read(1 << 20)):
+            digest.update(chunk)
+            size += len(chunk)
+            written.write(chunk)
+    if (size, digest.hexdigest()) != (file.bytes, file.sha256):
+        raise BundleTamperedError(f"{path}: differs from its checksum in {MANIFEST}; {_REMEDY}")
+
+
 def remembers(fact: str) -> bool:
     """True if a fact about files was remembered."""
     return _VerifiedFiles().holds(fact)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from emotion2vec_edge.engine import AudioError, Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle.bundle import Bundle
 from emotion2vec_edge.engine.bundle.head import HEAD
-from emotion2vec_edge.engine.bundle.integrity import sha256_of
+from emotion2vec_edge.engine.bundle.integrity import copy_verified, refuse_links, sha256_of
 from emotion2vec_edge.engine.bundle.locate import open_bundle
 from emotion2vec_edge.engine.bundle.manifest import (
     CARD,
@@ -24,10 +23,11 @@ from emotion2vec_edge.engine.bundle.manifest import (
     Label,
     Manifest,
 )
+from emotion2vec_edge.engine.bundle.schema import read_manifest
 from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.files import atomic_folder
+from emotion2vec_edge.engine.files import atomic_folder, printable
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
@@ -72,9 +72,12 @@ def finetune_bundle(
     check_output(output, MANIFEST, overwrite=overwrite)
     labels = check_clips(clips, None)
     bundle = open_bundle(model)
+    for precision, variant in bundle.manifest.variants.items():
+        bundle.verify(precision)
+        refuse_links(bundle.folder, variant.files)
     # The head serves every precision, and the embeddings of the others lie around those of fp32.
-    precision: PrecisionChoice = "fp32" if "fp32" in bundle.manifest.variants else "auto"
-    recognizer = Recognizer.load(bundle.folder, precision=precision)
+    exact: PrecisionChoice = "fp32" if "fp32" in bundle.manifest.variants else "auto"
+    recognizer = Recognizer.load(bundle.folder, precision=exact)
     encoded = _encode(recognizer, clips, progress)
     index = {label: i for i, label in enumerate(labels)}
     comparable = encoded.answers is not None and set(labels) <= set(recognizer.labels)
@@ -89,7 +92,7 @@ def finetune_bundle(
         progress,
     )
     with atomic_folder(output, MANIFEST) as folder:
-        manifest = _write(bundle, fitted, folder, output.name)
+        manifest = _write(bundle, fitted, folder, printable(output.resolve().name))
     return manifest, fitted
 
 
@@ -125,8 +128,7 @@ def _write(bundle: Bundle, fitted: FittedHead, folder: Path, name: str) -> Manif
     """Fill a folder with the variants of a bundle, the new head, the manifest and the card."""
     for variant in bundle.manifest.variants.values():
         for file in variant.files:
-            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.folder / file.path, folder / file.path)
+            copy_verified(bundle.folder, file, folder)
     np.savez(folder / HEAD, weight=fitted.weight, bias=fitted.bias)
     shown = {label.id: label for label in bundle.manifest.labels}
     head = {"fitted_on": "own speech", **fitted.evidence.to_dict()}
@@ -139,5 +141,6 @@ def _write(bundle: Bundle, fitted: FittedHead, folder: Path, name: str) -> Manif
         calibration=fitted.calibration,
     )
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    read_manifest(folder / MANIFEST)  # labels may be text that no manifest can hold
     (folder / CARD).write_text(head_card(manifest, fitted), encoding="utf-8")
     return manifest

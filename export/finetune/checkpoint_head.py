@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
-from emotion2vec_edge.engine.files import atomic_folder
+from emotion2vec_edge.engine.files import atomic_folder, printable
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
@@ -67,7 +67,9 @@ def finetune_checkpoint(
         model = _with_head(checkpoint.model, fitted)
         write_checkpoint(new, checkpoint.document, model, [tokens.get(k, k) for k in labels])
         write_calibration(new, fitted.calibration)
-        card = checkpoint_head_card(output.name, folder.resolve().name, fitted)
+        card = checkpoint_head_card(
+            printable(output.resolve().name), printable(folder.resolve().name), fitted
+        )
         (new / CARD).write_text(card, encoding="utf-8")
     return fitted
 

@@ -1,4 +1,4 @@
-"""Whether labelled speech can be learned from, said before anything is computed."""
+"""Checks of labelled speech before anything is computed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 
 LEAST_CLIPS = 5
-"""Clips of a label that are needed at least."""
+"""Least number of clips of a label."""
 
 
 def check_clips(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) -> list[str]:
-    """Refuse a manifest that cannot be learned from, naming rows and what would be needed.
+    """Refuse speech that cannot be learned from.
 
     Args:
-        clips: what the manifest lists.
-        allowed: labels that the model has; None allows any.
+        clips: the clips of the manifest.
+        allowed: labels of the model; None allows any.
 
     Returns:
-        the labels that occur, in the model's order, or in that of the alphabet.
+        the labels that occur, in the model's order, or in alphabetical order.
 
     Raises:
-        OptionError: with everything that is wrong at once.
+        OptionError: the speech cannot be learned from; the message lists all reasons and rows.
     """
     by_label = defaultdict(list)
     for clip in clips:
@@ -38,8 +38,8 @@ def check_clips(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) ->
     for label in found:
         few = by_label[label]
         if len(few) < LEAST_CLIPS:
-            what = f"{len(few)} clips of {label}, and at least {LEAST_CLIPS} are needed"
-            problems.append(listed(what, [clip.place for clip in few]))
+            title = f"{len(few)} clips of {label}, and at least {LEAST_CLIPS} are needed"
+            problems.append(listed(title, [clip.place for clip in few]))
     named = {(clip.corpus, clip.speaker) for clip in clips if clip.speaker}
     if len(named) == 1 and all(clip.speaker for clip in clips):
         problems.append(
@@ -53,7 +53,7 @@ def check_clips(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) ->
 
 
 def _row_problems(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) -> list[str]:
-    """What is wrong with single rows."""
+    """Problems of single rows."""
     problems = []
     if unlabelled := [clip.place for clip in clips if not clip.label]:
         problems.append(listed("without a label", unlabelled))
@@ -63,14 +63,14 @@ def _row_problems(clips: Sequence[LabelledClip], allowed: Sequence[str] | None) 
     if allowed is not None:
         unknown = [f"{c.place} ({c.label})" for c in clips if c.label and c.label not in allowed]
         if unknown:
-            what = f"labels that the model does not have; it has {', '.join(allowed)}"
-            problems.append(listed(what, unknown))
+            title = f"labels that the model does not have; it has {', '.join(allowed)}"
+            problems.append(listed(title, unknown))
     return problems
 
 
-def listed(what: str, items: Sequence[str], most: int = 10) -> str:
-    """A line, and the first few items below it."""
+def listed(title: str, items: Sequence[str], most: int = 10) -> str:
+    """A title, and the first few items below it."""
     shown = [f"  {item}" for item in items[:most]]
     if len(items) > most:
         shown.append(f"  and {len(items) - most} more")
-    return "\n".join([f"{what}:", *shown])
+    return "\n".join([f"{title}:", *shown])

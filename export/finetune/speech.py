@@ -1,4 +1,4 @@
-"""Labelled speech to learn from: checked, decoded, cut by speakers, sampled evenly."""
+"""Labelled speech in memory: decoded, split by speakers, and sampled evenly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emotion2vec_edge.engine.progress import Progress, no_progress
 from .checks import listed
 
 SHORTEST = 0.2
-"""Seconds: less than this is no speech to learn from."""
+"""Seconds of the shortest clip to learn from."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Speech:
 
     clips: tuple[LabelledClip, ...]
     waves: tuple[NDArray[np.int16], ...]
-    """16 kHz mono, [samples], brought to full scale: the model hears no level."""
+    """16 kHz mono, [samples], scaled to full range: the model normalises the level anyway."""
     labels: NDArray[np.int64]
     """Index of each clip's label."""
 
@@ -42,11 +42,11 @@ class Speech:
 
     @property
     def speakers(self) -> NDArray[np.str_]:
-        """Speaker of each clip, apart across corpora; unknown ones stand for themselves."""
+        """Speaker of each clip, unique across corpora; a clip without one is its own speaker."""
         return np.array([clip.voice or str(clip.path) for clip in self.clips])
 
     def seconds(self) -> float:
-        """Of all clips together."""
+        """Duration of all clips together."""
         return sum(map(len, self.waves)) / SAMPLE_RATE
 
     def subset(self, pick: NDArray[np.bool_]) -> Speech:
@@ -59,10 +59,10 @@ class Speech:
         )
 
     def weights(self, power: float = 0.5) -> NDArray[np.float64]:
-        """How often to draw each clip, [clips], summing to 1.
+        """Probability of drawing each clip: float64 [clips], with a sum of 1.
 
-        Within a corpus all labels come equally often; a corpus counts with its number of clips to
-        ``power``, between one vote each (0) and one vote per clip (1).
+        Within a corpus all labels are equally frequent. A corpus weighs its number of clips to the
+        ``power``: 0 makes all corpora equal, 1 makes all clips equal.
         """
         corpora = self.corpora.tolist()
         cells = list(zip(corpora, self.labels.tolist(), strict=True))
@@ -81,7 +81,7 @@ def load_speech(
     """Decode clips.
 
     Args:
-        clips: of which each has a label among ``labels``; see :func:`~.checks.check_clips`.
+        clips: each has a label among ``labels``; see :func:`~.checks.check_clips`.
         labels: the labels, in the order of the model's outputs.
         progress: receives the number of clips that are done.
 
@@ -109,10 +109,13 @@ def load_speech(
 
 
 def held_out_speakers(speech: Speech, share: float) -> NDArray[np.bool_]:
-    """Which clips to validate on: of each corpus, whole speakers with about ``share`` of its clips.
+    """Choose clips to validate on: of each corpus, whole speakers with ``share`` of its clips.
 
-    Speakers come in the order of a hash of their name, so that the choice stays the same whatever
-    else is added. One that alone has more than twice the share is passed over.
+    Speakers are taken in the order of a hash of their name, so that the choice does not change when
+    others are added. A speaker with more than twice the share is passed over.
+
+    Returns:
+        bool [clips].
     """
     held = np.zeros(len(speech), bool)
     corpora, speakers = speech.corpora, speech.speakers

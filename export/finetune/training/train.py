@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.engine.files import reported, write_file
+from emotion2vec_edge.engine.files import printable, reported, write_file
 from emotion2vec_edge.engine.metrics import calibrate
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
@@ -160,7 +160,7 @@ def _start(settings: TrainingSettings) -> _Start:
     if not checkpoint.labels:
         raise OptionError(f"{folder}: has no emotion head to train; give --head first")
     tokens = tuple(label.token for label in checkpoint.labels)
-    origin = f"{folder.resolve().name}, all weights trained further."
+    origin = f"{printable(folder.resolve().name)}, all weights trained further."
     return _Start(checkpoint.model, checkpoint.document, tokens, recipe, origin)
 
 
@@ -183,7 +183,7 @@ def _finish(settings: TrainingSettings, start: _Start, run: Run) -> TrainingEvid
         evidence = _evidence(start.origin, run, logits_of(model, run.validation))
         write_checkpoint(output, start.document, model, start.tokens)
     write_calibration(output, evidence.calibration, licence)
-    card = training_card(output.resolve().name, evidence, licence)
+    card = training_card(printable(output.resolve().name), evidence, licence)
     write_file(output / CARD, card.encode())
     run.log.plot()
     return evidence

@@ -98,3 +98,11 @@ def test_weights_of_another_kind(tmp_path, change, message):
     write_checkpoint(tmp_path, wrap=lambda w: {"model": {**w, name: change(w[name])}})
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path)
+
+
+def test_bfloat16_weights_are_read_as_float32(tmp_path):
+    write_checkpoint(
+        tmp_path, wrap=lambda w: {"model": {k: v.to(torch.bfloat16) for k, v in w.items()}}
+    )
+    model = load_checkpoint(tmp_path).model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}

@@ -1,6 +1,7 @@
 """A bundle with a new head, without torch."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from commands import e2v
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
-from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.errors import BundleTamperedError, OptionError
 from emotion2vec_edge.export.finetune import bundle_head
 
 
@@ -65,3 +66,39 @@ def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path):
     other = [dataclasses.replace(one, encoder="another") for one in clips]
     with pytest.raises(OptionError, match=r"gone.*0_angry_0\.wav"):
         bundle_head.finetune_bundle("emotion2vec_small", other, tmp_path / "none")
+
+
+def linked_bundle(folder, *, broken):
+    """The embedded model whose INT8 encoder, which is not run, is a link to a secret."""
+    shutil.copytree(open_bundle("emotion2vec_small").folder, folder)
+    secret = folder.parent / "secret"
+    graph = folder / "int8" / "encoder.onnx"
+    if broken:
+        secret.write_bytes(b"x" * graph.stat().st_size)
+    else:
+        graph.replace(secret)
+    graph.unlink(missing_ok=True)
+    graph.symlink_to(secret)
+    return folder
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_linked_file_is_not_copied(corpus, tmp_path, broken):
+    """Before anything is computed, also if the file behind the link has the right checksum."""
+    folder = linked_bundle(tmp_path / "bundle", broken=broken)
+    told = []
+    with pytest.raises(BundleTamperedError, match=r"int8/encoder\.onnx"):
+        bundle_head.finetune_bundle(
+            str(folder), read_corpus(corpus, "train"), tmp_path / "out",
+            progress=lambda *step: told.append(step),
+        )  # fmt: skip
+    assert not told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_variant_that_differs_is_not_copied(corpus, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(open_bundle("emotion2vec_small").folder, folder)
+    (folder / "int8" / "frontend.onnx").write_bytes(b"another")
+    with pytest.raises(BundleTamperedError, match=r"int8/frontend\.onnx"):
+        bundle_head.finetune_bundle(str(folder), read_corpus(corpus, "train"), tmp_path / "out")

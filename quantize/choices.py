@@ -1,0 +1,14 @@
+"""The closed choices of the quantization."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Quantized = Literal["int8", "fp16"]
+"""Precision of a variant that is made from fp32."""
+
+Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]
+"""Instruction set that int8 is made for; ``auto`` is that of this machine."""
+
+QUANTIZED: tuple[Quantized, ...] = get_args(Quantized)
+TARGETS: tuple[Target, ...] = get_args(Target)

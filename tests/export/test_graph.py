@@ -1,0 +1,51 @@
+"""The exported graphs."""
+
+import json
+
+import onnx
+import pytest
+
+from emotion2vec_edge.engine import Recognizer
+from emotion2vec_edge.export import graph
+from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
+
+
+def test_the_graphs_keep_the_contract(exported):
+    frontend = onnx.load(exported / "fp32" / "frontend.onnx")
+    encoder = onnx.load(exported / "fp32" / "encoder.onnx")
+    for model in (frontend, encoder):
+        assert model.opset_import[0].version <= 18
+        assert model.ir_version <= 10
+        assert all(opset.domain in ("", "ai.onnx") for opset in model.opset_import)
+        props = {p.key: p.value for p in model.metadata_props}
+        assert json.loads(props["labels"]) == ["angry", "disgusted", "happy", "unknown"]
+        assert props["sample_rate"] == "16000"
+
+    def axes(values):
+        return {
+            v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
+            for v in values
+        }
+
+    assert axes(frontend.graph.input) == {"waveform": ["batch", "samples"]}
+    assert axes(frontend.graph.output) == {"features": ["batch", "frames", 32]}
+    assert axes(encoder.graph.input) == {"features": ["batch", "frames", 32], "lengths": ["batch"]}
+    assert axes(encoder.graph.output) == {
+        "frames": ["batch", "frames", 32],
+        "logits": ["batch", "frames", 4],
+    }
+
+
+def test_no_path_of_the_exporting_machine_is_left(exported):
+    for path in (exported / "fp32").iterdir():
+        content = path.read_bytes()
+        assert b"site-packages" not in content
+        assert b".py" not in content
+
+
+def test_large_weights_go_beside_the_graph(checkpoint, tmp_path, monkeypatch, example, exported):
+    monkeypatch.setattr(graph, "EXTERNAL_DATA_BYTES", 10_000)
+    export_bundle(checkpoint, ExportSettings(tmp_path / "out"))
+    assert (tmp_path / "out" / "fp32" / "encoder.onnx.data").stat().st_size > 10_000
+    ours = Recognizer.load(tmp_path / "out").recognize(example)
+    assert ours.scores == pytest.approx(Recognizer.load(exported).recognize(example).scores)

@@ -1,0 +1,77 @@
+"""INT8: quantized and fused as it should be."""
+
+import numpy as np
+import onnx
+import pytest
+
+from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.quantize.graph import layers, operators
+from emotion2vec_edge.quantize.int8 import Int8Settings, all_layers, quantize_graphs
+
+VNNI = Int8Settings(target="avx512_vnni")
+
+
+def test_every_product_but_the_first_is_quantized_and_fused(graphs):
+    names = all_layers(graphs)
+    assert len(names) == 8 + 6 * 4 + 1
+    quantized = quantize_graphs(graphs, VNNI, heads=4)
+    found = {name: operators(graph) for name, graph in quantized.items()}
+    total = sum(
+        counts.get(operator, 0)
+        for counts in found.values()
+        for operator in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+    )
+    assert total == len(names) - 1
+    assert found["frontend"]["MatMul"] == 1
+    assert found["encoder"]["MultiHeadAttention"] == 6
+    assert found["encoder"]["Conv"] == 5
+    assert "Erf" not in found["encoder"]
+    assert found["frontend"]["Gelu"] == 7
+
+
+def test_windows_are_gathered_in_uint8(graphs):
+    frontend = quantize_graphs(graphs, VNNI, heads=4)["frontend"]
+    gathers = [node for node in frontend.graph.node if node.op_type == "Concat"]
+    producers = {output: node for node in frontend.graph.node for output in node.output}
+
+    def origin(name):
+        while name in producers and producers[name].op_type in ("Concat", "Slice", "Reshape"):
+            name = producers[name].input[0]
+        return producers[name].op_type if name in producers else name
+
+    # Shapes are concatenated too; what is gathered from sound is quantized, but for the waveform.
+    sources = [origin(node.input[0]) for node in gathers if node.input[0] in producers]
+    assert sources.count("DynamicQuantizeLinear") == 4
+    assert "Gelu" not in sources
+
+
+def test_the_given_graphs_stay_as_they_are(graphs):
+    before = {name: graph.SerializeToString() for name, graph in graphs.items()}
+    quantize_graphs(graphs, VNNI, heads=4)
+    assert {name: graph.SerializeToString() for name, graph in graphs.items()} == before
+
+
+def test_seven_bits_where_sixteen_bit_sums_would_overflow(graphs):
+    for target, most in (("avx2", 64), ("avx512", 64), ("avx512_vnni", 127), ("arm64", 127)):
+        encoder = quantize_graphs(graphs, Int8Settings(target=target), heads=4)["encoder"]
+        weights = [onnx.numpy_helper.to_array(t) for t in encoder.graph.initializer]
+        largest = max(abs(w.astype(int)).max() for w in weights if w.dtype == np.int8)
+        assert most - 2 <= largest <= most
+
+
+def test_an_unknown_layer_lists_the_known(graphs):
+    with pytest.raises(OptionError, match="no layer encoder/blocks.99.*encoder/blocks.0.fc1"):
+        quantize_graphs(graphs, Int8Settings(keep_float=("encoder/blocks.99",)), heads=4)
+
+
+def test_layers_are_named_after_their_modules(graphs):
+    assert layers(graphs["frontend"])[1] == "convs.1"
+    assert "blocks.3.fc2" in layers(graphs["encoder"])
+
+
+def test_the_embedded_model_keeps_its_filterbank_in_float():
+    variant = open_bundle("emotion2vec_small").variant("int8")
+    assert variant.recipe["keep_float"] == ["frontend/convs.0", "frontend/convs.1"]
+    assert variant.evidence["agreement"] >= 0.98
+    assert variant.bytes < 12 * 2**20

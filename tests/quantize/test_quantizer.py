@@ -1,0 +1,139 @@
+"""Variants of a bundle: made, compared, refused, searched."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from folders import snapshot
+
+from emotion2vec_edge.engine import Recognizer, open_bundle
+from emotion2vec_edge.engine.errors import GateError, VariantNotFoundError
+from emotion2vec_edge.engine.runtime.providers import cpu
+from emotion2vec_edge.export import hub
+from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
+from emotion2vec_edge.quantize import quantizer
+from emotion2vec_edge.quantize.int8 import Int8Settings
+from emotion2vec_edge.quantize.quantizer import add_fp16, add_int8
+
+VNNI = Int8Settings(target="avx512_vnni")
+
+
+def test_int8_is_added_and_taken_by_default(fp32_only, speech, example):
+    variant = add_int8(fp32_only, speech, VNNI)
+    assert variant.evidence["agreement"] >= 0.98
+    assert variant.evidence["mean_shift"] <= 0.01
+    assert variant.recipe["keep_float"] == ["frontend/convs.0"]
+    assert variant.bytes < 0.4 * open_bundle(fp32_only).variant("fp32").bytes
+    ours = Recognizer.load(fp32_only, precision="int8").recognize(example)
+    exact = Recognizer.load(fp32_only, precision="fp32").recognize(example)
+    assert ours.emotion == exact.emotion
+    assert ours.scores == pytest.approx(exact.scores, abs=0.03)
+    assert not list(fp32_only.glob(".*"))
+
+
+def test_the_default_on_a_cpu_is_int8_where_it_is_exact(monkeypatch):
+    monkeypatch.setattr(cpu, "sums_int8_exactly", lambda: True)
+    assert Recognizer.load(provider="cpu").precision == "int8"
+    monkeypatch.setattr(cpu, "sums_int8_exactly", lambda: False)
+    assert Recognizer.load(provider="cpu").precision == "fp32"
+
+
+def with_blocks(recognizer, seconds):
+    chunking = dataclasses.replace(recognizer.encoder.chunking, block=seconds)
+    encoder = dataclasses.replace(recognizer.encoder, chunking=chunking)
+    return dataclasses.replace(recognizer, encoder=encoder)
+
+
+def test_front_end_blocks_change_little_in_int8(example_samples):
+    recognizer = Recognizer.load(precision="int8")
+    blocks = with_blocks(recognizer, 1.0).recognize(example_samples, 16_000).scores
+    whole = with_blocks(recognizer, 1e6).recognize(example_samples, 16_000).scores
+    assert blocks == pytest.approx(whole, abs=0.01)
+
+
+def test_fp16_is_near_and_keeps_what_overflows_in_float32(fp32_only, speech):
+    variant = add_fp16(fp32_only, speech)
+    assert variant.evidence["max_shift"] <= 0.01
+    assert variant.providers == ("tensorrt", "cuda")
+    encoder = onnx.load(open_bundle(fp32_only).graph("fp16", "encoder"))
+    halves = sum(t.data_type == onnx.TensorProto.FLOAT16 for t in encoder.graph.initializer)
+    assert halves > 50
+    casts = {o: n for n in encoder.graph.node if n.op_type == "Cast" for o in n.output}
+    for node in encoder.graph.node:
+        if node.op_type in ("LayerNormalization", "Softmax"):
+            to = [a.i for a in casts[node.input[0]].attribute if a.name == "to"]
+            assert to == [onnx.TensorProto.FLOAT], node.name
+    # Named on a CPU it runs, by casts; nobody gets it there unasked.
+    assert Recognizer.load(fp32_only, provider="cpu").precision == "fp32"
+    assert Recognizer.load(fp32_only, precision="fp16", provider="cpu").labels
+
+
+def test_the_gate_refuses_a_quantized_first_layer_and_names_it(fp32_only, speech):
+    before = snapshot(fp32_only)
+    with pytest.raises(GateError, match=r"lost too much: .*most: frontend/convs\.0"):
+        add_int8(fp32_only, speech, Int8Settings("avx512_vnni", keep_float=()))
+    assert snapshot(fp32_only) == before
+
+
+def test_the_search_finds_the_first_layer_and_nothing_else(fp32_only, speech):
+    variant = add_int8(fp32_only, speech, Int8Settings("avx512_vnni", keep_float=()), search=True)
+    assert variant.recipe["keep_float"] == ["frontend/convs.0"]
+
+
+@pytest.fixture(scope="module")
+def outliers(small_checkpoint, tmp_path_factory):
+    """The trained model with two channels 400 times as large before the projection and as much
+    smaller weights after it: the same function, hard to quantize."""
+    folder = tmp_path_factory.mktemp("outliers")
+    document = yaml.safe_load((small_checkpoint / "config.yaml").read_text())
+    content = torch.load(small_checkpoint / "model.pt", weights_only=True)
+    prefix = "modality_encoders.AUDIO.project_features."
+    weights = content["model"]
+    for channel in (3, 77):
+        weights[f"{prefix}1.weight"][channel] *= 400
+        weights[f"{prefix}1.bias"][channel] *= 400
+        weights[f"{prefix}2.weight"][:, channel] /= 400
+    (folder / "c").mkdir()
+    (folder / "c" / "config.yaml").write_text(yaml.safe_dump(document))
+    shutil.copy(small_checkpoint / "tokens.txt", folder / "c")
+    torch.save({"model": weights}, folder / "c" / "model.pt")
+    export_bundle(hub.resolve(str(folder / "c"), offline=True), ExportSettings(folder / "bundle"))
+    return folder / "bundle"
+
+
+def test_outlier_channels_are_refused_and_found(outliers, speech, example, small_bundle):
+    exact = Recognizer.load(outliers, precision="fp32").recognize(example)
+    plain = Recognizer.load(small_bundle, precision="fp32").recognize(example)
+    assert exact.scores == pytest.approx(plain.scores, abs=1e-3)
+    with pytest.raises(GateError, match=r"most: frontend/project"):
+        add_int8(outliers, speech, VNNI)
+    variant = add_int8(outliers, speech, VNNI, search=True)
+    assert variant.recipe["keep_float"] == ["frontend/convs.0", "frontend/project"]
+    assert variant.evidence["agreement"] >= 0.98
+
+
+def test_a_variant_that_gives_nan_is_refused(fp32_only, speech, monkeypatch):
+    real = quantizer.convert_graphs
+
+    def damaged(graphs):
+        converted = real(graphs)
+        for tensor in converted["encoder"].graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT16 and len(tensor.dims) == 2:
+                tensor.raw_data = np.full(tensor.dims, np.nan, np.float16).tobytes()
+        return converted
+
+    monkeypatch.setattr(quantizer, "convert_graphs", damaged)
+    with pytest.raises(GateError, match=r"fp16 lost too much: embedding cosine nan.*as it was"):
+        add_fp16(fp32_only, speech)
+
+
+def test_a_bundle_without_fp32(fp32_only, speech):
+    manifest = open_bundle(fp32_only).manifest
+    renamed = dataclasses.replace(manifest, variants={"fp16": manifest.variants["fp32"]})
+    (fp32_only / "bundle.json").write_text(renamed.to_json(), encoding="utf-8")
+    with pytest.raises(VariantNotFoundError, match="no fp32 variant"):
+        add_int8(fp32_only, speech, VNNI)
