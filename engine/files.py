@@ -194,7 +194,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
     Args:
         path: the folder; a link to one is followed.
-        marker: name of a file that a folder must hold to be replaced: no other kind of folder is.
+        marker: name of a file that a folder must hold to be replaced; an empty one is too.
 
     Raises:
         OptionError: ``path`` exists and is no folder with the marker.
@@ -205,7 +205,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
         new = temporary / "new"
         new.mkdir()
         yield new
-        if not target.exists():
+        if not target.exists() or is_empty_folder(target):
             new.replace(target)
             return
         if not (target / marker).is_file():
@@ -219,6 +219,11 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
             except BaseException:
                 old.replace(target)
                 raise
+
+
+def is_empty_folder(path: Path) -> bool:
+    """True for a folder without any entry."""
+    return path.is_dir() and next(path.iterdir(), None) is None
 
 
 def _replaceable(path: Path) -> Path | None:

@@ -23,6 +23,7 @@ from torch import nn
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.bundle.manifest import AudioContract, Label
 
+from .interrupts import Interrupts
 from .model.emotion2vec import Emotion2vec
 
 OPSET = 18
@@ -115,21 +116,26 @@ def _export(
     metadata: Mapping[str, str],
     data_name: str,
 ) -> None:
-    with _quiet():
-        program = torch.onnx.export(
-            module,
-            kwargs=dict(inputs),
-            input_names=list(inputs),
-            output_names=list(outputs),
-            opset_version=OPSET,
-            dynamo=True,
-            optimize=True,
-            verbose=False,
-            dynamic_shapes={
-                name: dict.fromkeys(range(len(names)), torch.export.Dim.DYNAMIC)
-                for name, names in dynamic.items()
-            },
-        )
+    with _quiet(), Interrupts(at_once=True).noted() as interrupts:
+        try:
+            program = torch.onnx.export(
+                module,
+                kwargs=dict(inputs),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=True,
+                verbose=False,
+                dynamic_shapes={
+                    name: dict.fromkeys(range(len(names)), torch.export.Dim.DYNAMIC)
+                    for name, names in dynamic.items()
+                },
+            )
+        except Exception:
+            interrupts.check()  # torch's lazy imports swallow it, and something else fails later
+            raise
+        interrupts.check()
     if program is None:  # only for exporters that write the file themselves
         raise RuntimeError("torch.onnx.export returned no program")
     # Once more without the limits on size: reshaped weights are constants too.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.files import is_empty_folder
 
 
 def check_output(output: Path, marker: str | None, *, overwrite: bool) -> None:
@@ -18,7 +19,7 @@ def check_output(output: Path, marker: str | None, *, overwrite: bool) -> None:
     Raises:
         OptionError: it exists, and may not be overwritten or is something else.
     """
-    if not output.exists():
+    if not output.exists() or (marker is not None and is_empty_folder(output)):
         return
     if not overwrite:
         raise OptionError(f"{output} exists already; give another -o, or --overwrite")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.bundle.manifest import Label
 from emotion2vec_edge.engine.errors import CheckpointError
-from emotion2vec_edge.engine.files import atomic_file, printable, read_regular, write_file
+from emotion2vec_edge.engine.files import printable, read_regular, write_file
 
 from ..model.emotion2vec import Emotion2vec
 from .config import ModelConfig, read_config
 from .labels import HeadLabels, read_labels
 from .names import funasr_names
+from .saving import save_torch
 from .weights import filled, read_weights, renamed
 
 CONFIG = "config.yaml"
@@ -133,5 +133,4 @@ def write_checkpoint(
     text = yaml.safe_dump(dict(document), allow_unicode=True, sort_keys=False)
     write_file(folder / CONFIG, text.encode())
     write_file(folder / TOKENS, "".join(f"{token}\n" for token in tokens).encode())
-    with atomic_file(folder / WEIGHTS) as file:
-        torch.save({"model": weights}, file)
+    save_torch({"model": weights}, folder / WEIGHTS)

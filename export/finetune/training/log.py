@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -88,6 +89,8 @@ class TrainingLog:
         right.set_ylim(0, 1)
         if validated:
             right.legend(loc="lower right")
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=120, format="png")
         path = self.folder / PICTURE
-        figure.savefig(path, dpi=120)
+        write_file(path, picture.getvalue())
         return path

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.metrics import unweighted_accuracy
 
+from ...interrupts import Interrupts
 from ...model.emotion2vec import Emotion2vec
 from ..embeddings import logits_of
 from ..speech import Speech
 from .batches import Batch, Batches
-from .interrupts import Interrupts
 from .learner import Average, Learner
 from .log import Report, TrainingLog
 from .recipe import Recipe
-from .state import STATE, TrainingState, load_state
+from .state import STATE, TrainingState, load_state, remove_leftovers
 
 SAVE_SECONDS = 180.0
 REPORT_STEPS = 50
@@ -60,7 +60,8 @@ class Run:
         """Continue to the last step, saving every few minutes and when interrupted.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved after the current step.
+            KeyboardInterrupt: Ctrl-C or SIGTERM. The current step is completed and the state saved
+                first: with half of a step in it, the training would not continue exactly.
         """
         self.resume()
         self.learner.train()
@@ -78,8 +79,8 @@ class Run:
                 if time.monotonic() - saved > SAVE_SECONDS or last or interrupts.requested:
                     self.save()
                     saved = time.monotonic()
-                if interrupts.requested and not last:
-                    raise KeyboardInterrupt
+                if not last:
+                    interrupts.check()
 
     def _step(self) -> tuple[float, float]:
         """Learn from one batch; returns the loss of the head and of the spectrum."""
@@ -162,6 +163,7 @@ class Run:
         Raises:
             OptionError: the state is damaged, or belongs to a run with other settings.
         """
+        remove_leftovers(self.folder)
         state = load_state(self.folder)
         if state is not None:
             self._check_recipe(state)
@@ -169,6 +171,8 @@ class Run:
             self.average.values = dict(state.average)
             self.optimizer.load_state_dict(dict(state.optimizer))
             self.step, self.seconds = state.step, state.seconds
+        else:  # from now on there is something to continue from
+            self.save()
         self.log.cut(self.step)
 
     def _check_recipe(self, state: TrainingState) -> None:

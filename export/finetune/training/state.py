@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +14,9 @@ import torch
 from torch import Tensor
 
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.files import atomic_file
+from emotion2vec_edge.engine.files import atomic_folder
+
+from ...checkpoint.saving import save_torch
 
 STATE = "training.pt"
 
@@ -31,14 +35,22 @@ class TrainingState:
     optimizer: Mapping[str, Any]
 
     def save(self, folder: Path) -> None:
-        """Write the state, whole or not at all.
+        """Write the state, whole or not at all; a new folder appears with the state in it.
 
         Raises:
             OutputError: the disk fails.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        with atomic_file(folder / STATE) as file:
-            torch.save(values, file)
+        new = contextlib.nullcontext(folder) if folder.exists() else atomic_folder(folder, STATE)
+        with new as place:
+            save_torch(values, place / STATE)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove files that a training was writing when its process was killed."""
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\.\d+-[0-9a-f]{8}\.tmp", path.name):
+            path.unlink(missing_ok=True)
 
 
 def load_state(folder: Path) -> TrainingState | None:

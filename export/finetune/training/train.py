@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.bundle.manifest import CARD
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
-from emotion2vec_edge.engine.errors import OptionError, OutputError
+from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import printable, reported, write_file
 from emotion2vec_edge.engine.metrics import calibrate
 from emotion2vec_edge.engine.progress import Progress, no_progress
@@ -121,7 +121,6 @@ def train(
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
     training, validation = _split(speech, settings.validation)
     with reported(settings.output):
-        settings.output.mkdir(parents=True, exist_ok=True)
         learner = Learner(start.model, len(start.labels), start.recipe.regularization)
         run = Run(settings.output, start.recipe, learner, training, validation)
 
@@ -131,14 +130,9 @@ def train(
                 tell(f"step {report.step}: loss {report.loss:.3f}, held-out UA {report.ua:.3f}")
 
         run.on_report = on_report
-        try:
-            run.train()
-        except RuntimeError as error:  # torch raises it when the disk is full
-            raise OutputError(
-                f"{settings.output}: the training cannot be saved: {error}"
-            ) from error
+        run.train()
         evidence = _finish(settings, start, run)
-    state.unlink(missing_ok=True)
+        state.unlink(missing_ok=True)
     return evidence
 
 

@@ -1,4 +1,4 @@
-"""Interruptions that wait until a training step is complete."""
+"""Ctrl-C and SIGTERM during work that must not be left half done, or that swallows exceptions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Notes the first Ctrl-C or SIGTERM; the second one interrupts at once.
+    """Notes the first signal; the second one raises KeyboardInterrupt at once.
 
-    A step that is interrupted half way leaves some weights updated and others not, and a state
-    saved then would not continue as if there had been no stop.
+    Args:
+        at_once: raise KeyboardInterrupt at the first signal too, and note it in case that the
+            exception does not come through.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.at_once = at_once
         self.requested = False
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def check(self) -> None:
+        """Raise KeyboardInterrupt after a signal."""
         if self.requested:
             raise KeyboardInterrupt
-        self.requested = True
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[Interrupts]:
@@ -40,3 +42,8 @@ class Interrupts:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        repeated, self.requested = self.requested, True
+        if repeated or self.at_once:
+            raise KeyboardInterrupt
