@@ -28,10 +28,10 @@ from .runtime.opening import Opening, open_model, provider_named
 from .runtime.providers.base import ProviderName
 from .runtime.session import SessionConfig
 from .settings import IntakeSettings, Precision, PrecisionChoice, check_probability
-from .streaming.stream import Stream
 
 if TYPE_CHECKING:
     from .results.types import Conversation
+    from .streaming.stream import Stream
     from .turns.given import TurnsSource
     from .turns.voice import SegmentSettings
 
@@ -319,6 +319,8 @@ class Recognizer:
         channel: int | None = None,
     ) -> Stream:
         """Results of audio as it arrives; arguments and errors as :class:`~.Stream`."""
+        from .streaming.stream import Stream
+
         return Stream(
             self.encoder, self.labels, source, window=window, hop=hop, rate=rate, channel=channel,
             reject_below=self.reject_below,

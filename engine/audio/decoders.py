@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AudioReadError, UndecodableAudioError
-from .ffmpeg import FFmpegReader
 from .ffmpeg_worker import SeekableFile, reason_of
 from .readers import DecodingError, FileReader, Reader
 from .riff import promised_frames
@@ -88,6 +87,8 @@ def open_reader(source: Source) -> Reader:
             return SoundFileReader(file, source.name)
         except DecodingError as error:
             reason = str(error)
+    from .ffmpeg import FFmpegReader  # most recordings need neither it nor its process
+
     try:
         return FFmpegReader(source)
     except DecodingError as error:

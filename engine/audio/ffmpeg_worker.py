@@ -17,8 +17,6 @@ import contextlib
 import io
 import json
 import os
-import resource
-import socket
 import struct
 import sys
 from collections.abc import Iterator
@@ -232,6 +230,9 @@ def reason_of(error: BaseException) -> str:
 
 def main() -> None:
     """Serve requests until the other side closes the socket, or none came for a while."""
+    import resource  # neither is needed by the readers that take this module for its files
+    import socket
+
     settings = json.loads(sys.argv[1])
     sys.path.append(settings["path"])
     _limit(resource.RLIMIT_AS, settings["memory"])
@@ -257,6 +258,8 @@ def main() -> None:
 
 
 def _limit(kind: int, most: int) -> None:
+    import resource
+
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)

@@ -9,11 +9,10 @@ means right four times out of five on such speech.
 from __future__ import annotations
 
 import itertools
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,9 @@ from numpy.typing import NDArray
 from ..errors import BundleFormatError, NoHeadError, OptionError
 from ..files import open_regular
 from .npy import most_bytes, read_floats
+
+if TYPE_CHECKING:
+    import zipfile
 
 HEAD = "head.npz"
 
@@ -107,6 +109,9 @@ def read_head(path: Path, labels: int, dim: int) -> tuple[NDArray[np.float32], N
     Raises:
         BundleFormatError: the file is no head of this model.
     """
+    import zipfile  # most bundles have no head of their own
+    import zlib
+
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return _array(archive, "weight", (labels, dim)), _array(archive, "bias", (labels,))
@@ -117,6 +122,8 @@ def read_head(path: Path, labels: int, dim: int) -> tuple[NDArray[np.float32], N
 
 
 def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    import zipfile
+
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
         raise ValueError(f"{name} is encrypted or compressed in an unknown way")
