@@ -72,9 +72,6 @@ BENCHMARKS = {
 ROOMS = {"engine": ENGINE, "benchmarks": BENCHMARKS}
 """Top folder → its rooms, and the rooms beside it that each may import."""
 
-PENDING = {}
-"""Files and packages that are still to be brought in order."""
-
 MOST_FILE_LINES = 350
 MOST_FUNCTION_LINES = 60
 MOST_ENTRIES = 12
@@ -156,7 +153,7 @@ def way_out(room, target):
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_arrows_point_down(path):
     parts = list(path.relative_to(ROOT).with_suffix("").parts)
-    if parts[:2] == ["engine", "__init__"] or name_of(path) in PENDING:
+    if parts[:2] == ["engine", "__init__"]:
         return
     own = room_of(parts)
     wrong = [
@@ -190,8 +187,6 @@ def test_every_room_has_its_arrows(top):
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_no_file_and_no_function_is_too_long(path):
-    if name_of(path) in PENDING:
-        return
     text = path.read_text(encoding="utf-8")
     lines = len(text.splitlines())
     assert lines <= MOST_FILE_LINES, f"{name_of(path)}: {lines} lines; a part of it is a module"
@@ -205,8 +200,6 @@ def test_no_file_and_no_function_is_too_long(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=name_of)
 def test_no_test_file_is_too_long(path):
-    if name_of(path) in PENDING:
-        return
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MOST_FILE_LINES, f"{name_of(path)}: {lines} lines; one file a module"
 
@@ -218,8 +211,6 @@ def packages():
 
 @pytest.mark.parametrize("folder", packages(), ids=name_of)
 def test_no_package_has_too_many_entries(folder):
-    if name_of(folder) in PENDING:
-        return
     entries = [
         entry.name
         for entry in folder.iterdir()
@@ -252,8 +243,3 @@ def test_no_two_test_files_have_one_name():
     """pytest takes a file's name for its module's."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert not [name for name, count in names.items() if count > 1]
-
-
-def test_pending_names_what_is_there():
-    """What was moved or mended leaves the list."""
-    assert not [name for name in PENDING if not (ROOT / name).exists()]

@@ -13,9 +13,6 @@ ROOMS = ("benchmarks", "engine", "export", "quantize")
 RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
 
-PENDING = {}
-"""Files whose docstrings are still to be brought in order."""
-
 FOREIGN = {
     "the number of an issue": re.compile(r"\bissue #?\d", re.IGNORECASE),
     "a path of one machine": re.compile(r"(?<![\w.}])/(?:root|work|tmp/\w|mnt)/"),
@@ -45,15 +42,8 @@ def riddles(path):
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_docstring_names_the_thing_first(path):
     name = str(path.relative_to(ROOT))
-    if name in PENDING:
-        return
     found = [f"{name}:{line}: {text.splitlines()[0]}" for line, text in riddles(path)]
     assert not found, "name the thing, then its unit, then the reason:\n" + "\n".join(found)
-
-
-def test_pending_names_files_with_riddles():
-    """A file that was mended, moved or deleted leaves the list."""
-    assert not [name for name in PENDING if not (ROOT / name).exists() or not riddles(ROOT / name)]
 
 
 def texts():
