@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import warnings
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# A job in the background of a shell ignores Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
