@@ -87,6 +87,9 @@ def _exit_code() -> int:
         code = fail(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
+        # An interrupt that has passed through exec() of a text stays noted: under "python -m" the
+        # interpreter would end by SIGINT and not with this code. The next exec() clears the note.
+        exec("")  # noqa: S102
         code = 130
     except OSError as error:
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -93,6 +94,18 @@ def test_export_leaves_nothing_behind(small_checkpoint, tmp_path):
     assert process.returncode == 130
     assert b"Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_within_exec_of_a_text_ends_with_the_code(tmp_path):
+    """Dataclasses and torch do so; "python -m" would end by SIGINT."""
+    (tmp_path / "verb.py").write_text(
+        "from emotion2vec_edge.engine import cli\n"
+        "cli.cli.main = lambda **_: exec('raise KeyboardInterrupt')\n"
+        "cli.main()\n"
+    )
+    command = [sys.executable, "-m", "verb"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_handlers_are_as_they_were_after_the_block():
