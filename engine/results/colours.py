@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 COLOURS = {
-    "angry": "#d62728",
-    "disgusted": "#8c6d31",
-    "fearful": "#9467bd",
-    "happy": "#ffbf00",
-    "neutral": "#b0b0b0",
-    "other": "#7fb8a4",
-    "sad": "#1f77b4",
-    "surprised": "#ff7f0e",
-    "unknown": "#e3e3e3",
+    "angry": "#d4523b",
+    "disgusted": "#505012",
+    "fearful": "#8d63e6",
+    "happy": "#ffca54",
+    "neutral": "#b5b5b5",
+    "other": "#0f9499",
+    "sad": "#2f62a6",
+    "surprised": "#e8923a",
+    "unknown": "#e4e4e4",
 }
-"""Colour by label id, the same everywhere, so that pictures can be compared."""
+"""Colour by label id, the same everywhere, so that pictures can be compared.
+
+Their lightness differs where their hues are near, so that colour-blind people tell them apart too.
+"""
 
 SPARE_COLOURS = ("#17becf", "#e377c2", "#2ca02c", "#bcbd22", "#393b79")
 """Colours for labels of one's own, in turns."""
