@@ -20,6 +20,7 @@ LAYERS = (
         "runtime": "providers, sessions, chunks",
         "results": "utterance, timeline, writers",
         "corpora": "labelled speech, feedback",
+        "voice": "speech in audio",
     },
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "settings": ""},

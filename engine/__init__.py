@@ -43,9 +43,9 @@ if TYPE_CHECKING:
         Utterance,
         Window,
     )
+    from .settings import SegmentSettings
     from .streaming.stream import Stream, StreamWindow
     from .turns.given import GivenTurn
-    from .turns.voice import SegmentSettings
 
 _HOMES = {
     "Audio": "audio.recording",
@@ -62,7 +62,7 @@ _HOMES = {
     "ProviderError": "errors",
     "Recognizer": "recognizer",
     "Segment": "results.types",
-    "SegmentSettings": "turns.voice",
+    "SegmentSettings": "settings",
     "SpeakerSummary": "results.types",
     "Stream": "streaming.stream",
     "StreamWindow": "streaming.stream",

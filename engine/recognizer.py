@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .results.types import Conversation
     from .streaming.stream import Stream
     from .turns.given import TurnsSource
-    from .turns.voice import SegmentSettings
 
 
 @dataclass(frozen=True, repr=False)
@@ -260,7 +259,7 @@ class Recognizer:
         max_seconds: float | None = None,
         cut: bool = False,
         by_channel: bool = False,
-        segments: SegmentSettings | None = None,
+        segments: settings.SegmentSettings | None = None,
         embeddings: bool = False,
         progress: Progress = no_progress,
     ) -> Conversation:

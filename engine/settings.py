@@ -38,6 +38,16 @@ STREAM_HOP_SECONDS = 0.5
 """Seconds between the starts of two windows of a stream."""
 SEGMENT_SECONDS = 0.5
 """Seconds of the shortest segment: a subtitle that is shorter cannot be read."""
+SPEECH_THRESHOLD = 0.5
+"""Probability of speech from which a segment of speech begins."""
+LEAST_SPEECH = 0.25
+"""Seconds of the shortest segment of speech."""
+LEAST_SILENCE = 0.4
+"""Seconds of a pause that ends a segment of speech."""
+SPEECH_PADDING = 0.1
+"""Seconds added on both sides of a segment of speech."""
+LONGEST_SPEECH = 12.0
+"""Seconds of the longest segment of speech; the model was trained on utterances of 3 to 10 s."""
 TOP = 3
 """Number of emotions listed, best first."""
 CONFIDENT = 0.7
@@ -159,3 +169,35 @@ class ReportSettings:
         if self.top < 1:
             raise OptionError(f"top is {self.top}; give at least 1")
         check_seconds("a shortest segment", self.min_segment, 0)
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """The rules for speech segments.
+
+    Raises:
+        OptionError: a value is out of range.
+    """
+
+    threshold: float = SPEECH_THRESHOLD
+    """Probability of speech from which a segment begins."""
+    min_speech: float = LEAST_SPEECH
+    """Seconds of the shortest segment; shorter ones are left out."""
+    min_silence: float = LEAST_SILENCE
+    """Seconds of a pause that ends a segment."""
+    padding: float = SPEECH_PADDING
+    """Seconds added on both sides, at most up to the middle of the pause between two segments."""
+    max_speech: float = LONGEST_SPEECH
+    """Seconds of the longest segment; the model was trained on utterances of 3 to 10 s."""
+
+    def __post_init__(self) -> None:
+        check_probability("threshold", self.threshold)
+        check_seconds("a shortest speech segment", self.min_speech, 0, 60)
+        check_seconds("a shortest silence", self.min_silence, 0.03, 60)
+        check_seconds("a padding", self.padding, 0, 10)
+        check_seconds("a longest speech segment", self.max_speech, 1, 3600)
+        if self.min_speech > self.max_speech / 2:
+            raise OptionError(
+                f"a shortest speech segment of {self.min_speech} s; give at most half of the "
+                f"longest, {self.max_speech / 2:g} s"
+            )

@@ -24,7 +24,7 @@ GROUND = {
     "display", "errors", "fields", "files", "metrics", "progress", "settings", "telemetry", "version",
 }  # fmt: skip
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
-READING = SOUND_AND_MODEL | {"runtime", "results"}
+READING = SOUND_AND_MODEL | {"runtime", "results", "voice"}
 
 ENGINE = {
     "version": set(),
@@ -38,6 +38,7 @@ ENGINE = {
     "files": {"errors"},
     "audio": GROUND,
     "bundle": GROUND,
+    "voice": GROUND | {"audio"},
     "runtime": SOUND_AND_MODEL,
     "results": SOUND_AND_MODEL,
     "turns": READING | {"pipeline"},

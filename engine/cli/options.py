@@ -14,14 +14,20 @@ from ..settings import (
     CHUNK_SECONDS,
     CONTEXT_SECONDS,
     HOP_SECONDS,
+    LEAST_SILENCE,
+    LEAST_SPEECH,
+    LONGEST_SPEECH,
     PRECISIONS,
     SEGMENT_SECONDS,
+    SPEECH_PADDING,
+    SPEECH_THRESHOLD,
     TOP,
     WINDOW_SECONDS,
     Granularity,
     IntakeSettings,
     ModelSettings,
     ReportSettings,
+    SegmentSettings,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -167,6 +173,67 @@ report_options = _grouped(
         help="Seconds of the shortest segment, in the formats that have segments.",
     ),
 )
+
+segment_options = _grouped(
+    "segment_settings",
+    SegmentSettings,
+    click.option(
+        "--vad-threshold",
+        "threshold",
+        type=float,
+        default=SPEECH_THRESHOLD,
+        show_default=True,
+        metavar="P",
+        help="Probability of speech from which a segment of speech begins.",
+    ),
+    click.option(
+        "--min-speech",
+        type=float,
+        default=LEAST_SPEECH,
+        show_default=True,
+        help="Seconds of the shortest segment of speech; shorter ones are left out.",
+    ),
+    click.option(
+        "--min-silence",
+        type=float,
+        default=LEAST_SILENCE,
+        show_default=True,
+        help="Seconds of a pause that ends a segment of speech.",
+    ),
+    click.option(
+        "--padding",
+        type=float,
+        default=SPEECH_PADDING,
+        show_default=True,
+        help="Seconds added on both sides of a segment of speech.",
+    ),
+    click.option(
+        "--max-speech",
+        type=float,
+        default=LONGEST_SPEECH,
+        show_default=True,
+        help="Seconds of the longest segment of speech; it is cut at its quietest place.",
+    ),
+)
+
+
+def check_segments(settings: SegmentSettings, *, detected: bool, by: str) -> None:
+    """Refuse rules for segments of speech where no speech is detected: they would say nothing.
+
+    Args:
+        settings: the rules.
+        detected: True if a detector finds speech.
+        by: options that make it do so, for the message.
+
+    Raises:
+        UsageError: a rule was given in vain.
+    """
+    if not detected and settings != SegmentSettings():
+        raise click.UsageError(
+            "--vad-threshold, --min-speech, --min-silence, --padding and --max-speech are rules "
+            f"for {by}"
+        )
+
 
 output_option = click.option(
     "-o",

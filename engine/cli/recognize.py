@@ -14,7 +14,14 @@ import click
 from ..errors import E2VError
 from ..results.writers.formats import FORMATS, SEGMENT_FORMATS
 from . import fail
-from .options import intake_options, model_options, output_option, report_options
+from .options import (
+    check_segments,
+    intake_options,
+    model_options,
+    output_option,
+    report_options,
+    segment_options,
+)
 from .progress import RecordingProgress
 from .stdio import write_utf8
 
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from ..results.encoding import Encoding
     from ..results.types import Conversation
     from ..results.writers.formats import Format
-    from ..settings import IntakeSettings, ModelSettings, ReportSettings
+    from ..settings import IntakeSettings, ModelSettings, ReportSettings, SegmentSettings
 
 TURNS = ("vad", "channels")
 """Ways to find turns; anything else is a file of them."""
@@ -39,6 +46,7 @@ TURNS = ("vad", "channels")
     "each channel, one speaker each; FILE: the turns of one recording, as RTTM, CTM, SRT, WebVTT, "
     "TextGrid, Audacity labels, or JSON of WhisperX or FunASR.",
 )
+@segment_options
 @report_options
 @click.option(
     "--embedding",
@@ -63,8 +71,9 @@ TURNS = ("vad", "channels")
 @intake_options
 @model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, turns: str | None, report_settings: ReportSettings,
-    embedding: Path | None, format_: Format, output: Path | None, plot: Path | None,
+    audio: tuple[str, ...], examples: bool, turns: str | None, segment_settings: SegmentSettings,
+    report_settings: ReportSettings, embedding: Path | None, format_: Format, output: Path | None,
+    plot: Path | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize the emotion in AUDIO files; - reads one from stdin.
@@ -85,6 +94,7 @@ def recognize(
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     _check_files(files, format_, plot)
     _check_turns(turns, files, report_settings, {"--embedding": embedding, "--plot": plot})
+    check_segments(segment_settings, detected=turns in TURNS, by="--turns vad and channels")
     if format_ in SEGMENT_FORMATS:
         report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
@@ -97,7 +107,7 @@ def recognize(
         with contextlib.closing(writer):
             for file in files:
                 try:
-                    result = _recognized(recognizer, file, turns, intake_settings)
+                    result = _recognized(recognizer, file, turns, segment_settings, intake_settings)
                 except E2VError as error:
                     failures.append(fail(error))
                     continue
@@ -151,7 +161,11 @@ def _name(file: str) -> str:
 
 
 def _recognized(
-    recognizer: Recognizer, file: str, turns: str | None, intake: IntakeSettings
+    recognizer: Recognizer,
+    file: str,
+    turns: str | None,
+    segments: SegmentSettings,
+    intake: IntakeSettings,
 ) -> Encoding | Conversation:
     """Encode a recording or its turns, and show the progress."""
     source = sys.stdin.buffer if file == "-" else file
@@ -162,6 +176,7 @@ def _recognized(
             source,
             None if turns in TURNS else turns,
             by_channel=turns == "channels",
+            segments=segments,
             progress=progress,
             **asdict(intake),
         )

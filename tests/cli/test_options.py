@@ -35,6 +35,15 @@ def test_impossible_durations_are_refused(option, value, example):
         run(recognize, example, "--granularity", "frame", f"{option}={value}")
 
 
+@pytest.mark.parametrize(
+    "option", ["--vad-threshold", "--min-speech", "--min-silence", "--padding", "--max-speech"]
+)
+@pytest.mark.parametrize("value", IMPOSSIBLE)
+def test_impossible_rules_for_segments_are_refused(option, value, example):
+    with pytest.raises(OptionError, match="give"):
+        run(recognize, example, "--turns", "vad", f"{option}={value}")
+
+
 @pytest.mark.parametrize("option", ["--window", "--hop"])
 @pytest.mark.parametrize("value", IMPOSSIBLE)
 def test_impossible_windows_of_a_stream_are_refused(option, value, example):

