@@ -24,6 +24,9 @@ PrecisionChoice = Literal[Precision, "auto"]
 Granularity = Literal["utterance", "frame"]
 """One result for the whole recording, or also one for each window of it."""
 
+SampleFormat = Literal["s16le", "s24le", "s32le", "f32le", "u8"]
+"""Format of raw samples: signed, float or unsigned; bits; little-endian."""
+
 CHUNK_SECONDS = 30.0
 """Seconds of the longest stretch that the encoder sees at once."""
 CONTEXT_SECONDS = 2.0
@@ -141,6 +144,26 @@ class IntakeSettings:
     def __post_init__(self) -> None:
         if self.max_seconds is not None:
             check_seconds("max_seconds", self.max_seconds, LEAST_RECORDING)
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Live audio and the part of it that is used."""
+
+    mic: bool = False
+    """True for a microphone in place of a source."""
+    device: str | None = None
+    """Number or name of the microphone; None takes the system's default."""
+    rate: int | None = None
+    """Sample rate in Hz, of raw samples or of the microphone."""
+    channels: int = 1
+    """Number of channels, of raw samples or of the microphone."""
+    sample_format: SampleFormat = "s16le"
+    """Format of raw samples."""
+    channel: int | None = None
+    """Channel to take, from 0; None takes the mean of all."""
+    live: bool | None = None
+    """True to leave windows out rather than fall behind; None decides by the pace of the audio."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AudioReadError, UndecodableAudioError
+from ..settings import SampleFormat
 from .ffmpeg_worker import SeekableFile
 from .types import MOST_CHANNELS, RATES
-
-SampleFormat = Literal["s16le", "s24le", "s32le", "f32le", "u8"]
 
 SAMPLE_BYTES: dict[SampleFormat, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "u8": 1}
 

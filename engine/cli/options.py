@@ -27,7 +27,9 @@ from ..settings import (
     IntakeSettings,
     ModelSettings,
     ReportSettings,
+    SampleFormat,
     SegmentSettings,
+    SourceSettings,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,6 +133,42 @@ intake_options = _grouped(
         "--max-seconds", type=float, help="Refuse recordings that are longer, in seconds."
     ),
     click.option("--cut", is_flag=True, help="Take the first --max-seconds of those instead."),
+)
+
+
+source_options = _grouped(
+    "source_settings",
+    SourceSettings,
+    click.option("--mic", is_flag=True, help="Listen to a microphone (pip install '…[mic]')."),
+    click.option(
+        "--device", help="Number or name of the microphone; the system's default otherwise."
+    ),
+    click.option(
+        "--rate",
+        type=click.IntRange(1_000, 768_000),
+        help="Sample rate in Hz, of raw samples or of the microphone.",
+    ),
+    click.option(
+        "--channels",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Number of channels, of raw samples or of the microphone.",
+    ),
+    click.option(
+        "--sample-format",
+        type=click.Choice(get_args(SampleFormat)),
+        default="s16le",
+        show_default=True,
+        help="Format of raw samples.",
+    ),
+    click.option("--channel", type=click.IntRange(0), help="Channel to take; the mean otherwise."),
+    click.option(
+        "--live/--no-live",
+        default=None,
+        help="Leave windows out rather than fall behind. By default a source that is faster than "
+        "time passes is taken for a file, and loses nothing.",
+    ),
 )
 
 

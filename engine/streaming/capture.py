@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -34,6 +34,27 @@ class Piece:
     """Time of :func:`time.perf_counter`."""
 
 
+@dataclass(frozen=True)
+class Lost:
+    """The audio stopped, and its source is opened again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The audio goes on."""
+
+    seconds: float
+    """Length of the gap."""
+    attempts: int
+    """Times that the source was opened until audio came."""
+
+
+Arrival: TypeAlias = Piece | Lost | Restored
+"""Audio, or what happened to its source between two pieces of it."""
+
+
 class CaptureBuffer:
     """Audio that has arrived and was not yet taken. For one sender and one consumer.
 
@@ -46,7 +67,7 @@ class CaptureBuffer:
         self.rate = rate
         self._live = live
         self._changed = threading.Condition()
-        self._pieces: deque[Piece] = deque()
+        self._arrivals: deque[Arrival] = deque()
         self._waiting = 0
         """Samples in the buffer."""
         self._received = 0
@@ -83,8 +104,16 @@ class CaptureBuffer:
             ahead = self._received / self.rate - (now - self._began)
             if self._live is None and ahead > SLACK_SECONDS:
                 self._live = False
-            self._pieces.append(Piece(samples, now))
+            self._arrivals.append(Piece(samples, now))
             self._waiting += len(samples)
+            self._changed.notify_all()
+
+    def note(self, arrival: Lost | Restored) -> None:
+        """Add what happened to the source, in its place between the pieces of audio."""
+        with self._changed:
+            self._arrivals.append(arrival)
+            if isinstance(arrival, Restored):  # the clock went on without audio
+                self._received += round(arrival.seconds * self.rate)
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -94,23 +123,23 @@ class CaptureBuffer:
             self._error = self._error or error
             self._changed.notify_all()
 
-    def take(self, timeout: float) -> list[Piece] | None:
-        """Take all pieces, as soon as there is one; none after ``timeout`` seconds.
+    def take(self, timeout: float) -> list[Arrival] | None:
+        """Take all that arrived, as soon as there is something; nothing after ``timeout`` seconds.
 
         Returns:
-            the pieces, or None at the end.
+            what arrived, in order, or None at the end.
 
         Raises:
             AudioError: the reason why the audio ended.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._pieces or self._ended, timeout)
-            pieces = list(self._pieces)
-            self._pieces.clear()
+            self._changed.wait_for(lambda: self._arrivals or self._ended, timeout)
+            arrivals = list(self._arrivals)
+            self._arrivals.clear()
             self._waiting = 0
             self._changed.notify_all()
-            if pieces or not self._ended:
-                return pieces
+            if arrivals or not self._ended:
+                return arrivals
             if self._error is not None:
                 raise self._error
             return None

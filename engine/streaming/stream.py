@@ -8,6 +8,7 @@ of the windows then change their label.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,12 @@ from ..results.decision import decide
 from ..results.pooling import clip_scores
 from ..results.types import Window
 from ..runtime.model import Model
-from ..settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS, check_stream_window
+from ..settings import (
+    STREAM_HOP_SECONDS,
+    STREAM_WINDOW_SECONDS,
+    check_seconds,
+    check_stream_window,
+)
 
 
 @dataclass(frozen=True)
@@ -179,9 +185,39 @@ class Stream:
         """End the stream and encode the windows that are left; the last one may be shorter."""
         if self._closed:
             return []
+        self._closed = True
+        return self._rest()
+
+    def gap(self, seconds: float) -> list[StreamWindow]:
+        """Pass over time without audio; no window reaches across it.
+
+        Args:
+            seconds: length of the gap. After one of 0 s the audio that follows is still apart from
+                the audio before.
+
+        Returns:
+            the windows that are left of the audio before, as :meth:`flush` gives them.
+
+        Raises:
+            OptionError: the stream was flushed, or the length is out of range.
+        """
+        check_seconds("a gap", seconds, 0)
+        if self._closed:
+            raise OptionError("the stream was flushed; begin another one")
+        windows = self._rest()
+        self._converter = Converter("<stream>", self.rate, self.channel)
+        self._first = self._end + round(seconds * SAMPLE_RATE)
+        self._samples = np.zeros(0, np.float32)
+        self._next = math.ceil(self._first / self._hop)
+        while self._start(self._next) < self._first:
+            self._next += 1
+        self._covered = self._first
+        return windows
+
+    def _rest(self) -> list[StreamWindow]:
+        """Encode the windows that are left, to the last sample."""
         self._append(self._converter.flush())
         self._arrivals.append((self._end, time.perf_counter()))
-        self._closed = True
         windows = list(self.ready())
         start = self._start(self._next)
         hop = self.model.audio.hop

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Literal, TextIO, get_args
+from typing import Any, Literal, TextIO, get_args
 
 from ..display import CLEAR_LINE, share_bar
 from ..results.writers.base import csv_row
+from .events import StreamEvent
 from .stream import StreamWindow
 
 WindowFormat = Literal["line", "jsonl", "csv"]
@@ -35,18 +36,26 @@ class WindowWriter:
 
     def text(self, window: StreamWindow) -> str:
         """Text of one window."""
-        return json.dumps(window.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+        return _json_line(window.to_dict())
+
+    def write_event(self, event: StreamEvent) -> None:
+        """Write an event, in a format that has a place for it."""
+        self.out.write(_json_line(event.to_dict()))
+        self.out.flush()
 
     def close(self) -> None:
         """Complete the output."""
 
 
 class CsvWindowWriter(WindowWriter):
-    """Writes a header, and a row for each window."""
+    """Writes a header, and a row for each window; events have no place in it."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
         self._begun = False
+
+    def write_event(self, event: StreamEvent) -> None:
+        """Write nothing."""
 
     def text(self, window: StreamWindow) -> str:
         """Text of one window."""
@@ -76,10 +85,19 @@ class LineWindowWriter(WindowWriter):
             shown = f"{window.emotion:<10} {window.confidence:4.0%} {bar:<{LINE_BAR}} ({others})"
         return f"{CLEAR_LINE}{window.end:8.1f} s  {shown}"
 
+    def write_event(self, event: StreamEvent) -> None:  # noqa: ARG002 - the caller tells it in words
+        """Clear the line, for a message."""
+        self.out.write(CLEAR_LINE)
+        self.out.flush()
+
     def close(self) -> None:
         """End the line."""
         self.out.write("\n")
         self.out.flush()
+
+
+def _json_line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 WINDOW_WRITERS: dict[WindowFormat, type[WindowWriter]] = {

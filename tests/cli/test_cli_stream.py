@@ -7,13 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
 from recordings import encoded
-
-from emotion2vec_edge.engine.streaming.capture import CaptureBuffer
 
 E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli", "stream"]
 
@@ -129,19 +126,6 @@ def test_what_is_refused(args, stdin, code, message):
     assert done.returncode == code
     assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr
-
-
-def test_a_stall_is_said_once(monkeypatch, capsys):
-    from emotion2vec_edge.engine.cli import stream as verb
-
-    monkeypatch.setattr(verb, "STALL_SECONDS", 0.01)
-    arrivals = CaptureBuffer(16_000)
-    threading.Timer(0.2, lambda: arrivals.put(np.zeros(10), wait=True)).start()
-    assert len(verb._take(arrivals)) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        "e2v: no audio for 0.01 s; waiting",
-        "e2v: audio again",
-    ]
 
 
 def test_sigterm_ends_a_stream_cleanly(speech_pcm):

@@ -7,11 +7,11 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.audio.riff import SampleFormat
 from emotion2vec_edge.engine.cli.recognize import recognize
 from emotion2vec_edge.engine.cli.stream import stream
 from emotion2vec_edge.engine.errors import AudioTooLongError, OptionError
 from emotion2vec_edge.engine.results.writers.formats import FORMATS
+from emotion2vec_edge.engine.settings import SampleFormat
 from emotion2vec_edge.engine.streaming.writers import WINDOW_FORMATS
 
 IMPOSSIBLE = ("1e308", "-1e308", "1e7", "inf", "-inf", "nan", "-1", "-1e-9")
