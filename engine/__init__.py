@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from .settings import SegmentSettings
     from .streaming.stream import Stream, StreamWindow
+    from .streaming.utterances import TurnStream, UtteranceEnd, UtteranceStart
     from .turns.given import GivenTurn
 
 _HOMES = {
@@ -69,7 +70,10 @@ _HOMES = {
     "Timeline": "results.timeline",
     "Timings": "results.types",
     "Turn": "results.types",
+    "TurnStream": "streaming.utterances",
     "Utterance": "results.types",
+    "UtteranceEnd": "streaming.utterances",
+    "UtteranceStart": "streaming.utterances",
     "Window": "results.types",
     "load_audio": "audio.recording",
     "open_bundle": "bundle.locate",
@@ -97,7 +101,10 @@ __all__ = [
     "Timeline",
     "Timings",
     "Turn",
+    "TurnStream",
     "Utterance",
+    "UtteranceEnd",
+    "UtteranceStart",
     "Window",
     "__version__",
     "example_recordings",

@@ -7,10 +7,11 @@ failed together is tried alone.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from .audio.ahead import AHEAD, DecodeAhead
 from .audio.meter import AudioWarning
@@ -18,7 +19,7 @@ from .audio.normalized import NormalizedRecording
 from .audio.recording import Recording
 from .audio.types import AudioSource
 from .bundle.manifest import Manifest
-from .errors import E2VError
+from .errors import E2VError, OptionError
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.frames import FrameCollector
@@ -31,6 +32,20 @@ OnError: TypeAlias = Literal["raise", "return"]
 
 DECODERS = 4
 """Threads that decode for a GPU, which encodes faster than one processor decodes."""
+
+
+def check_many(sources: object, errors: object, batch_size: int | None) -> None:
+    """Refuse arguments of :meth:`.Recognizer.encode_many` that cannot be.
+
+    Raises:
+        OptionError: one recording in place of several, or a value outside of what is allowed.
+    """
+    if isinstance(sources, str | bytes | bytearray | os.PathLike):
+        raise OptionError("sources is one recording; give several, or call encode")
+    if errors not in get_args(OnError):
+        raise OptionError(f"errors is {errors!r}; give {' or '.join(get_args(OnError))}")
+    if batch_size is not None and batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size!r}; give at least 1")
 
 
 @dataclass(frozen=True)

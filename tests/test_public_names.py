@@ -23,8 +23,8 @@ def test_the_public_names():
     assert set(engine.__all__) == {
         "Audio", "AudioError", "AudioWarning", "Bundle", "Conversation", "E2VError", "Encoding", "GivenTurn", "Label",
         "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "SegmentSettings", "SpeakerSummary", "Stream",
-        "StreamWindow", "Timeline", "Timings", "Turn", "Utterance", "Window", "__version__", "example_recordings", "load_audio",
-        "open_bundle",
+        "StreamWindow", "Timeline", "Timings", "Turn", "TurnStream", "Utterance", "UtteranceEnd", "UtteranceStart", "Window",
+        "__version__", "example_recordings", "load_audio", "open_bundle",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ Providers open one of its implementations: :class:`~.sequential.SequentialModel`
 from __future__ import annotations
 
 import itertools
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,22 @@ class Model(ABC):
             samples = normalized(samples, mean, variance)
         _, frames, logits = zip(*self.pieces_of([[samples]]), strict=True)
         return np.concatenate(frames), None if logits[0] is None else np.concatenate(logits)
+
+    def warm_up(self) -> list[tuple[int, float, float]]:
+        """Encode noise of each of :meth:`lengths` twice.
+
+        Returns:
+            seconds of audio, and seconds that the first and the second time took.
+        """
+        times = []
+        for seconds in self.lengths():
+            heard = noise(self.audio, seconds)
+            started = time.perf_counter()
+            self.encode(heard)
+            again = time.perf_counter()
+            self.encode(heard)
+            times.append((seconds, again - started, time.perf_counter() - again))
+        return times
 
     @abstractmethod
     def end_profiling(self) -> list[Path]:

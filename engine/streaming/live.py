@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from .capture import Arrival, CaptureBuffer, Lost, Piece
 from .events import SourceLost, SourceRestored, StreamEvent
 from .stream import Stream, StreamWindow
+from .utterances import TurnStream
 
 STALL_SECONDS = 5.0
 """Seconds without audio after which the user is told."""
@@ -19,7 +20,7 @@ CATCH_UP_SECONDS = 1.0
 
 
 def live_results(
-    stream: Stream, buffer: CaptureBuffer, hop: float, tell: Callable[[str], None]
+    stream: Stream | TurnStream, buffer: CaptureBuffer, hop: float, tell: Callable[[str], None]
 ) -> Iterator[StreamWindow | StreamEvent]:
     """Encode what arrives in a buffer, to its end.
 
@@ -47,7 +48,7 @@ def live_results(
 
 
 def _results(
-    stream: Stream, buffer: CaptureBuffer, newest: int, tell: Callable[[str], None]
+    stream: Stream | TurnStream, buffer: CaptureBuffer, newest: int, tell: Callable[[str], None]
 ) -> Iterator[StreamWindow | StreamEvent]:
     while (arrivals := _take(buffer, tell)) is not None:
         for arrival in arrivals:

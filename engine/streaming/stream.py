@@ -59,6 +59,43 @@ class StreamWindow(Window):
         }
 
 
+class StreamInput:
+    """Makes mono at 16 kHz of the samples that are pushed.
+
+    Args:
+        rate: sample rate in Hz.
+        channel: channel to take, from 0; None takes the mean of all.
+
+    Raises:
+        InvalidSamplesError: a rate that is not supported.
+    """
+
+    def __init__(self, rate: int, channel: int | None) -> None:
+        check_header(ArrayReader(np.zeros(1, np.float32), rate), None)
+        self.rate = rate
+        self.channel = channel
+        self._converter = Converter("<stream>", rate, channel)
+
+    def take(self, samples: ArrayLike) -> Samples:
+        """Convert the next samples: [samples] or [samples, channels] → float32 [samples].
+
+        Raises:
+            InvalidSamplesError: they cannot be used; nothing has changed.
+        """
+        reader = ArrayReader(samples, self.rate)
+        if not reader.array.size:
+            return np.zeros(0, np.float32)
+        check_header(reader, self.channel)
+        # In one block, so that samples that are refused leave the stream as it was.
+        return self._converter.feed(to_float(reader.array))
+
+    def restart(self) -> Samples:
+        """End the audio, and begin anew: the samples that the resampler still held."""
+        rest = self._converter.flush()
+        self._converter = Converter("<stream>", self.rate, self.channel)
+        return rest
+
+
 class Stream:
     """Emotions of a stream, window by window. For one thread at a time.
 
@@ -108,13 +145,10 @@ class Stream:
         self.model = model
         self.labels = tuple(labels)
         self.source = source
-        self.rate = rate
-        self.channel = channel
         self.reject_below = reject_below
-        check_header(ArrayReader(np.zeros(1, np.float32), rate), None)
         self._window = round(window * SAMPLE_RATE)
         self._hop = hop * SAMPLE_RATE
-        self._converter = Converter("<stream>", rate, channel)
+        self._input = StreamInput(rate, channel)
         self._samples = np.zeros(0, np.float32)
         self._first = 0
         """Index, in the stream, of the first sample that is kept."""
@@ -156,12 +190,10 @@ class Stream:
         """
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
-        reader = ArrayReader(samples, self.rate)
-        if not reader.array.size:
+        block = self._input.take(samples)
+        if not len(block):
             return
-        check_header(reader, self.channel)
-        # In one block, so that samples that are refused leave the stream as it was.
-        self._append(self._converter.feed(to_float(reader.array)))
+        self._append(block)
         self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
 
     def ready(self, newest: int | None = None) -> Iterator[StreamWindow]:
@@ -205,7 +237,6 @@ class Stream:
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
         windows = self._rest()
-        self._converter = Converter("<stream>", self.rate, self.channel)
         self._first = self._end + round(seconds * SAMPLE_RATE)
         self._samples = np.zeros(0, np.float32)
         self._next = math.ceil(self._first / self._hop)
@@ -216,7 +247,7 @@ class Stream:
 
     def _rest(self) -> list[StreamWindow]:
         """Encode the windows that are left, to the last sample."""
-        self._append(self._converter.flush())
+        self._append(self._input.restart())
         self._arrivals.append((self._end, time.perf_counter()))
         windows = list(self.ready())
         start = self._start(self._next)

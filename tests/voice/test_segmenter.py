@@ -4,28 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from detectors import RATE, Loudness, sound
 
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.settings import SegmentSettings
 from emotion2vec_edge.engine.voice.segmenter import Segmenter, speech_segments
-
-RATE = 16_000
-
-
-class Loudness:
-    """A detector for tests: everything louder than a hundredth is speech."""
-
-    frame_samples = 512
-
-    def probability(self, frame):
-        return float(np.abs(frame).max() > 0.01)
-
-
-def sound(*parts):
-    """Stretches of (seconds, level), alternating noise of that level."""
-    rng = np.random.default_rng(0)
-    pieces = [level * rng.uniform(0.5, 1, round(seconds * RATE)) for seconds, level in parts]
-    return np.concatenate(pieces).astype(np.float32)
 
 
 def segments_of(samples, settings=None, block=4_000):
