@@ -12,6 +12,7 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 
 LAYERS = (
     {"cli": "the e2v command: one module per verb"},
+    {"serve": "HTTP, WebSocket and the page"},
     {"batch": "folders → results, resumable"},
     {"recognizer": "the public face"},
     {"streaming": "live windows", "turns": "segments of speech, given or found"},

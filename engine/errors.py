@@ -29,7 +29,16 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── HubError                            a checkpoint could not be fetched
     │   ├── ParityError                         an exported graph differs from its torch model
     │   └── GateError                           a variant lost too much against fp32
-    └── ProviderError                           5   a named execution provider cannot serve
+    ├── ProviderError                           5   a named execution provider cannot serve
+    └── ServiceError                            1   a request that the service does not answer
+        ├── UnauthorizedError                       no token, or a wrong one
+        ├── ForbiddenError                          from another site, or to another host
+        ├── UnknownResourceError                    there is no such thing, or not any more
+        ├── MalformedRequestError                   the body is not what its headers say
+        ├── RequestTooLargeError                    more bytes or parts than are taken
+        ├── OverloadedError                         the queue is full, or the service ends
+        ├── TimeBudgetError                         it took longer than a request may
+        └── WithdrawnError                          its client went away, or cancelled it
 """
 
 
@@ -151,3 +160,39 @@ class ProviderError(E2VError):
     """A named execution provider cannot serve."""
 
     exit_code = 5
+
+
+class ServiceError(E2VError):
+    """The service does not answer a request."""
+
+
+class UnauthorizedError(ServiceError):
+    """The request has no token, or a wrong one."""
+
+
+class ForbiddenError(ServiceError):
+    """The request comes from another site, or is to a host that the service is not."""
+
+
+class UnknownResourceError(ServiceError):
+    """There is no such job or page, or it is not kept any more."""
+
+
+class MalformedRequestError(ServiceError):
+    """The body of the request is not what its headers say."""
+
+
+class RequestTooLargeError(ServiceError):
+    """The request has more bytes or parts than are taken."""
+
+
+class OverloadedError(ServiceError):
+    """The queue is full or the service ends; the request may be sent again later."""
+
+
+class TimeBudgetError(ServiceError):
+    """The request took longer than its time budget."""
+
+
+class WithdrawnError(ServiceError):
+    """The client of the request went away, or cancelled it."""

@@ -21,6 +21,7 @@ VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
     "batch": ("emotion2vec_edge.engine.cli.batch", "Recognize folders and lists of recordings."),
     "stream": ("emotion2vec_edge.engine.cli.stream", "Recognize live audio, window by window."),
+    "serve": ("emotion2vec_edge.engine.cli.serve", "Serve recognition over HTTP, with a page."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "quantize": (
         "emotion2vec_edge.quantize.cli",

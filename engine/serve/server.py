@@ -1,0 +1,157 @@
+"""The process of the service: its socket, its signals and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from ..errors import OptionError, OutputError
+from .app import make_app
+from .monitoring import log
+from .service import Service
+from .settings import ServeSettings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+MOST_FRAME = 4 << 20
+"""Bytes of one message of a WebSocket; a larger one closes it with 1009."""
+
+BACKLOG = 256
+
+
+def open_socket(settings: ServeSettings) -> socket.socket:
+    """A socket that listens at the address of the settings.
+
+    Raises:
+        OptionError: there is no such address.
+        OutputError: the port is taken, or is not ours to take.
+    """
+    where = f"{settings.host} port {settings.port}"
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except (socket.gaierror, UnicodeError) as error:
+        raise OptionError(f"{where}: no such address: {error}") from None
+    except OSError as error:
+        advice = ""
+        if error.errno == errno.EADDRINUSE:
+            advice = "; another program listens there: give another --port, or 0 for a free one"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputError(f"cannot listen at {where}: {reason}{advice}") from None
+
+
+def address_of(listening: socket.socket, settings: ServeSettings) -> str:
+    """The URL of the service."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if settings.certificate is None else "https"
+    return f"{scheme}://{host}:{listening.getsockname()[1]}/"
+
+
+class Server(uvicorn.Server):
+    """Ends within the grace period: no new work, running work goes on, sockets are told.
+
+    Args:
+        config: uvicorn's own settings.
+        service: what it serves.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service = service
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at the first signal, at once at the second; the process then ends with 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in SIGNALS
+            if signal.getsignal(number) != signal.SIG_IGN
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End, or end at once."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running work end within the grace period."""
+        log("ending", grace=self.service.settings.grace)
+        self.service.draining.set()
+        await asyncio.sleep(0.1)  # sessions close their sockets with 1001
+        await super().shutdown(sockets)
+
+
+def serve(
+    settings: ServeSettings,
+    *,
+    preload: bool = False,
+    ready: Callable[[str], Any] = lambda _: None,
+) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        settings: all settings.
+        preload: load the model before the first request.
+        ready: receives the URL when requests are taken.
+
+    Raises:
+        OptionError, OutputError, ModelError, ProviderError: it cannot begin.
+    """
+    with open_socket(settings) as listening:
+        service = Service(settings)
+        try:
+            server = make_server(service)
+            if preload:
+                service.recognizer()
+            ready(address_of(listening, settings))
+            server.run(sockets=[listening])
+        finally:
+            service.close()
+    log("ended")
+
+
+def make_server(service: Service) -> Server:
+    """The server of a service, which does not listen yet.
+
+    Raises:
+        OptionError: the certificate or its key cannot be used.
+    """
+    settings = service.settings
+    config = uvicorn.Config(
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=MOST_FRAME,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type]
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+    )
+    try:
+        config.load()
+    except OSError as error:  # of ssl
+        raise OptionError(
+            f"the certificate and its key cannot be used: {error.strerror or error}"
+        ) from None
+    return Server(config, service)

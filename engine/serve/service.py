@@ -1,0 +1,177 @@
+"""The service without its addresses: the model, the queue in front of it, and its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from ..bundle.bundle import Bundle
+from ..bundle.locate import open_bundle
+from ..errors import OverloadedError, WithdrawnError
+from ..recognizer import Recognizer
+from .bodies.spool import Spool
+from .bodies.uploads import Upload, received
+from .inference import InferenceThread, Priority, Work, shared
+from .monitoring import Metrics, log
+from .settings import ServeSettings
+
+T = TypeVar("T")
+
+
+class Service:
+    """One service. Its methods are called in the event loop, unless they say otherwise.
+
+    Args:
+        settings: its settings.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.bundle: Bundle = open_bundle(settings.model.model)
+        self.metrics = Metrics()
+        self.spool = Spool(settings.spool, settings.spool_bytes)
+        self.inference = InferenceThread(self.metrics.inference.observe)
+        self.draining = asyncio.Event()
+        """Set from the moment that the service ends."""
+        self.live_threads = ThreadPoolExecutor(max(1, settings.sessions), "live")
+        """One thread for each live session."""
+        self._threads = ThreadPoolExecutor(settings.decode_workers, "decode")
+        self._admitted = 0
+        """Requests that have a thread, or wait for one."""
+        self._mean_seconds = 0.0
+        """Running mean of the seconds that a request has a thread."""
+        self._loading = threading.Lock()
+        self._recognizer: Recognizer | None = None
+
+    @property
+    def loaded(self) -> Recognizer | None:
+        """The recognizer, if the model is loaded."""
+        return self._recognizer
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a thread."""
+        return max(0, self._admitted - self.settings.decode_workers)
+
+    def recognizer(self) -> Recognizer:
+        """The recognizer, loaded when it is first needed. For any thread.
+
+        Raises:
+            ModelError, ProviderError, OptionError: see :meth:`.Recognizer.load`.
+        """
+        with self._loading:
+            if self._recognizer is None:
+                started = time.perf_counter()
+                self._recognizer = Recognizer.load(**asdict(self.settings.model))
+                log(
+                    "model loaded",
+                    model=self._recognizer.bundle.manifest.name,
+                    precision=self._recognizer.precision,
+                    provider=self._recognizer.provider,
+                    seconds=round(time.perf_counter() - started, 3),
+                )
+            return self._recognizer
+
+    def own_recognizer(
+        self,
+        work: Work,
+        labels: Sequence[str] | None = None,
+        reject_below: float | None = None,
+    ) -> Recognizer:
+        """A recognizer for one request, as :func:`.shared` makes it. For any thread."""
+        return shared(
+            self.recognizer(), self.inference, work, labels=labels, reject_below=reject_below
+        )
+
+    @contextlib.asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Upload]:
+        """Take in the body of a request, as :func:`.bodies.uploads.received`.
+
+        Raises:
+            OverloadedError: the queue is full already, so that the body is not worth sending.
+        """
+        self._check_room()
+        async with received(request, self.settings, self.spool) as upload:
+            yield upload
+
+    async def compute(self, request: Request, function: Callable[[Work], T]) -> T:
+        """Run a function in a thread that decodes; its work ends when the client goes away.
+
+        Raises:
+            OverloadedError: the queue is full.
+            WithdrawnError: the client went away.
+        """
+        self._check_room()
+        work = Work(Priority.REQUEST)
+        gone = asyncio.ensure_future(_disconnected(request))
+        self._admitted += 1
+        self.metrics.queue_depth.set(self.waiting)
+        try:
+            running = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._computed, work, function
+            )
+            first: set[asyncio.Future[Any]] = {running, gone}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                work.withdraw()
+                running.cancel()  # it may not have begun
+            return await running
+        except asyncio.CancelledError:
+            work.withdraw()
+            raise WithdrawnError("the client went away") from None
+        finally:
+            gone.cancel()
+            self._admitted -= 1
+            self.metrics.queue_depth.set(self.waiting)
+            self.metrics.audio.inc(work.audio_seconds)
+            request.scope["facts"] = {
+                "audio_seconds": round(work.audio_seconds, 3),
+                "queue_seconds": round(work.queue_seconds, 4),
+                "inference_seconds": round(work.inference_seconds, 4),
+            }
+
+    def retry_after(self) -> int:
+        """Seconds after which a refused client may find room."""
+        share = self._mean_seconds / self.settings.decode_workers
+        return max(1, min(60, round(self.waiting * share)))
+
+    def close(self) -> None:
+        """End all threads; work that waits is refused."""
+        for threads in (self._threads, self.live_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.inference.close()
+        for threads in (self._threads, self.live_threads):
+            threads.shutdown(wait=True)
+
+    def _check_room(self) -> None:
+        if self.draining.is_set():
+            raise OverloadedError("the service ends; ask again in a while")
+        if self.waiting >= self.settings.queue:
+            raise OverloadedError(f"{self.waiting} requests wait already; ask again in a while")
+
+    def _computed(self, work: Work, function: Callable[[Work], T]) -> T:
+        work.queue_seconds = time.monotonic() - work.arrived
+        self.metrics.queue_wait.observe(work.queue_seconds)
+        work.check()
+        started = time.monotonic()
+        try:
+            return function(work)
+        finally:
+            self._mean_seconds += 0.1 * (time.monotonic() - started - self._mean_seconds)
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client of a request, whose body was read, goes away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
