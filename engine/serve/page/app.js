@@ -1,0 +1,188 @@
+/** The page: what lies where, and who tells whom. */
+
+import { Problem, models, setToken, token } from "./api.js";
+import { Card, problemText } from "./card.js";
+import { listenForFiles } from "./drop.js";
+import { announce, byId, h } from "./dom.js";
+import { useLabels } from "./labels.js";
+import { List } from "./list.js";
+import { Live } from "./live.js";
+import { Queue } from "./queue.js";
+import { LANGUAGES, chooseLanguage, emotionName, language, languageChanges, percent, t, useLanguage } from "./texts.js";
+
+const THEME = "e2v.theme";
+const TABS = ["files", "live"];
+
+const abilities = { turns: [], feedback: false };
+let queue, list, live, card, shown, server;
+
+function select(recording, byUser = true) {
+  shown = recording;
+  list.choose(recording);
+  showCard();
+  if (byUser && window.matchMedia("(max-width: 60rem)").matches) byId("card").scrollIntoView({ behavior: "smooth" });
+}
+
+function showCard() {
+  card?.close();
+  card = null;
+  const ready = shown?.state === "done";
+  byId("card").hidden = !ready;
+  byId("card").replaceChildren();
+  if (!ready) return;
+  card = new Card(shown, queue, abilities);
+  byId("card").append(card.element);
+}
+
+function take(entries) {
+  if (!entries.length) {
+    announce(t("drop.nothing"));
+    byId("drop-note").textContent = t("drop.nothing");
+    return;
+  }
+  byId("drop-note").textContent = "";
+  showTab("files");
+  const [first] = queue.add(entries);
+  select(first, false);
+}
+
+function listenToQueue() {
+  queue.addEventListener("change", ({ detail }) => {
+    if (detail.state === "done") {
+      const { emotion, confidence } = detail.result;
+      announce(`${detail.path}: ${emotionName(emotion)} ${percent(confidence)}`);
+      if (detail === shown || shown?.state !== "done") select(detail, false);
+    } else if (detail.state === "failed") {
+      announce(`${detail.path}: ${problemText(detail.problem, detail.file.name)}`);
+    } else if (detail === shown && card) {
+      showCard();
+    }
+  });
+  queue.addEventListener("list", () => {
+    document.body.classList.toggle("filled", queue.recordings.length > 0);
+    if (!queue.recordings.includes(shown)) select(queue.recordings.find((one) => one.state === "done") ?? null, false);
+  });
+}
+
+function showTab(name) {
+  for (const tab of TABS) {
+    const on = tab === name;
+    byId(`tab-${tab}`).setAttribute("aria-selected", String(on));
+    byId(`tab-${tab}`).tabIndex = on ? 0 : -1;
+    byId(tab).hidden = !on;
+  }
+  if (name === "live") live.render();
+}
+
+function listenToTabs() {
+  for (const [i, tab] of TABS.entries()) {
+    byId(`tab-${tab}`).addEventListener("click", () => showTab(tab));
+    byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
+      if (key !== "ArrowLeft" && key !== "ArrowRight") return;
+      const next = TABS[(i + (key === "ArrowRight" ? 1 : TABS.length - 1)) % TABS.length];
+      showTab(next);
+      byId(`tab-${next}`).focus();
+    });
+  }
+}
+
+function listenToOptions() {
+  byId("window").addEventListener("change", ({ target }) => (queue.options.window = Number(target.value)));
+  byId("reject").addEventListener("change", ({ target }) => (queue.options.rejectBelow = Number(target.value)));
+  byId("again").addEventListener("click", () => queue.recordings.forEach((one) => queue.retry(one)));
+}
+
+function listenToLooks() {
+  const languages = byId("language");
+  languages.append(...Object.entries(LANGUAGES).map(([id, name]) => h("option", { value: id }, name)));
+  languages.value = language();
+  languages.addEventListener("change", () => chooseLanguage(languages.value));
+  const theme = byId("theme");
+  theme.value = localStorage.getItem(THEME) ?? "auto";
+  const apply = () => {
+    document.documentElement.dataset.theme = theme.value;
+    card?.player.draw();
+    live?.strip.draw();
+  };
+  theme.addEventListener("change", () => {
+    localStorage.setItem(THEME, theme.value);
+    apply();
+  });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
+  apply();
+}
+
+let asking = null;
+
+/** Ask for the token once, however many requests want one. */
+function askToken() {
+  asking ??= new Promise((resolve) => {
+    const dialog = byId("token-dialog");
+    byId("token").value = "";
+    dialog.showModal();
+    const close = () => {
+      setToken(byId("token").value || token());
+      asking = null;
+      resolve();
+    };
+    dialog.addEventListener("close", close, { once: true });
+  });
+  return asking;
+}
+
+/** Learn which model answers; again and again while the server is away. */
+async function meetServer() {
+  for (;;) {
+    try {
+      server = await models();
+      break;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 401) {
+        await askToken();
+        continue;
+      }
+      byId("away").hidden = false;
+      byId("away").textContent = problemText(error);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+  }
+  byId("away").hidden = true;
+  useLabels(server.models[0].labels);
+  Object.assign(abilities, { turns: server.turns, feedback: server.feedback });
+  showModel();
+}
+
+function showModel() {
+  if (!server) return;
+  const [{ name, provider, labels }] = server.models;
+  byId("model").textContent = [name, provider?.toUpperCase(), t("model.labels", { count: labels.length })].filter(Boolean).join(" · ");
+}
+
+async function start() {
+  await useLanguage();
+  queue = new Queue(askToken);
+  list = new List(queue, select);
+  live = new Live((file) => take([{ file, path: file.name }]));
+  listenToQueue();
+  listenToTabs();
+  listenToOptions();
+  listenToLooks();
+  listenForFiles(take);
+  byId("record").addEventListener("click", () => {
+    showTab("live");
+    live.start();
+  });
+  languageChanges.addEventListener("change", () => {
+    list.render();
+    live.render();
+    showCard();
+    showModel();
+  });
+  showTab(location.hash === "#live" ? "live" : "files");
+  document.body.dataset.words = "";
+  await meetServer();
+  document.body.dataset.ready = "";
+}
+
+start();
