@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -118,7 +118,8 @@ def answer_emotions(
             results.append((TurnReport(file.name, result), _turn_fields(result, file, options)))
             continue
         _check_windows(result, settings)
-        results.append((Report.of(result, file.name, settings), _fields(result, options)))
+        report = Report.of(result, file.name, settings)
+        results.append((report, _fields(report, result, options)))
     return Answer(
         _written(results, failures, options.format, several=len(files) > 1),
         MEDIA_TYPES[options.format],
@@ -232,9 +233,11 @@ def _emotions(report: Report | TurnReport) -> list[str]:
     return [report.utterance.emotion]
 
 
-def _fields(encoding: Encoding, options: EmotionOptions) -> dict[str, Any]:
+def _fields(report: Report, encoding: Encoding, options: EmotionOptions) -> dict[str, Any]:
     """Fields that were asked for beyond those of the command line."""
     fields: dict[str, Any] = {}
+    if options.segments:
+        fields["segments"] = [asdict(segment) for segment in report.segments()]
     if options.embeddings:
         fields["embedding"] = encoding.embedding().tolist()
     if options.peaks:

@@ -69,6 +69,9 @@ class EmotionOptions(EmbeddingOptions):
     peaks: int = Field(
         0, ge=0, le=MOST_PEAKS, description="Pairs of the waveform's outline to give (JSON)."
     )
+    segments: bool = Field(
+        default=False, description="Give the runs of one emotion too (JSON, granularity frame)."
+    )
 
 
 class Scored(BaseModel):
@@ -93,6 +96,15 @@ class Frame(BaseModel):
     emotion: str
     confidence: Probability
     scores: dict[str, Probability]
+
+
+class SegmentOut(BaseModel):
+    """A run of windows with one emotion."""
+
+    start: float
+    end: float
+    emotion: str
+    confidence: Probability
 
 
 class TurnOut(Frame):
@@ -137,6 +149,7 @@ class Result(BaseModel):
     peaks: list[tuple[float, float]] | None = Field(
         None, description="With peaks: lowest and highest sample of each part of the recording."
     )
+    segments: list[SegmentOut] | None = Field(None, description="With segments.")
 
 
 class Problem(BaseModel):
@@ -185,10 +198,11 @@ class Embeddings(BaseModel):
 
 
 class LabelOut(BaseModel):
-    """A label and the name to show."""
+    """A label and how to show it."""
 
     id: str
     display: str
+    colour: str = Field(description="Colour, #rrggbb: that of --plot.")
 
 
 class ModelOut(BaseModel):

@@ -8,6 +8,7 @@ from typing import get_args
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from ...results.colours import colours_of
 from ...version import __version__
 from ..answers.schema import AnswerFormat, Health, LabelOut, ModelOut, Models, TurnsChoice
 from ..monitoring import CONTENT_TYPE
@@ -47,8 +48,9 @@ def described(service: Service) -> Models:
     """The model, and the features and limits of a service."""
     manifest, recognizer, settings = service.bundle.manifest, service.loaded, service.settings
     chosen = settings.model.labels
+    colours = colours_of([label.id for label in manifest.labels])
     labels = [
-        LabelOut(id=label.id, display=label.display)
+        LabelOut(id=label.id, display=label.display, colour=colours[label.id])
         for label in manifest.labels
         if chosen is None or label.id in chosen
     ]
