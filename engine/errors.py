@@ -196,3 +196,12 @@ class TimeBudgetError(ServiceError):
 
 class WithdrawnError(ServiceError):
     """The client of the request went away, or cancelled it."""
+
+
+def as_own(error: Exception) -> E2VError:
+    """The error itself, or one of ours that it is the cause of."""
+    if isinstance(error, E2VError):
+        return error
+    own = E2VError(f"internal error: {str(error) or type(error).__name__}")
+    own.__cause__ = error
+    return own

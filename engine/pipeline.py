@@ -19,7 +19,7 @@ from .audio.normalized import NormalizedRecording
 from .audio.recording import Recording
 from .audio.types import AudioSource
 from .bundle.manifest import Manifest
-from .errors import E2VError, OptionError
+from .errors import E2VError, OptionError, as_own
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.frames import FrameCollector
@@ -156,7 +156,7 @@ class Pipeline:
                         elif errors == "raise":
                             raise result
                         else:
-                            yield _as_own(result)
+                            yield as_own(result)
 
     def _encode_group(
         self, group: Sequence[NormalizedRecording | Exception], *, frames: bool
@@ -210,12 +210,3 @@ class Pipeline:
             restricted=self.restricted,
             reject_below=self.reject_below,
         )
-
-
-def _as_own(error: Exception) -> E2VError:
-    """The error itself, or one of ours that it is the cause of."""
-    if isinstance(error, E2VError):
-        return error
-    own = E2VError(f"internal error: {str(error) or type(error).__name__}")
-    own.__cause__ = error
-    return own

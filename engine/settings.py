@@ -27,6 +27,11 @@ Granularity = Literal["utterance", "frame"]
 SampleFormat = Literal["s16le", "s24le", "s32le", "f32le", "u8"]
 """Format of raw samples: signed, float or unsigned; bits; little-endian."""
 
+TurnDetection = Literal["vad", "channels"]
+"""Ways to find turns: segments of speech of the mean of all channels, or of each channel."""
+
+TURN_DETECTIONS: tuple[TurnDetection, ...] = get_args(TurnDetection)
+
 CHUNK_SECONDS = 30.0
 """Seconds of the longest stretch that the encoder sees at once."""
 CONTEXT_SECONDS = 2.0
@@ -224,3 +229,20 @@ class SegmentSettings:
                 f"a shortest speech segment of {self.min_speech} s; give at most half of the "
                 f"longest, {self.max_speech / 2:g} s"
             )
+
+
+@dataclass(frozen=True)
+class TurnSettings:
+    """The turns of recordings, where none are given.
+
+    Raises:
+        OptionError: another way to find them.
+    """
+
+    detection: TurnDetection = "vad"
+    segments: SegmentSettings = field(default_factory=SegmentSettings)
+    """The rules for segments of speech."""
+
+    def __post_init__(self) -> None:
+        if self.detection not in TURN_DETECTIONS:
+            raise OptionError(f"turns are {self.detection!r}; give {' or '.join(TURN_DETECTIONS)}")

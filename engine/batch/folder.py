@@ -7,6 +7,7 @@
       embeddings/PLACE.npy    float32 [dim]
       results.jsonl           a line for each recording, written when it is done
       results.csv             the same as a table, made at the end
+      turns.csv               a row for each turn, if results are made of turns
       failures.jsonl          a line for each recording without a result, with the reason
       summary.json            counts, speed, labels, confidence
       .work/                  files that are being written, and a lock
@@ -39,8 +40,11 @@ WORK = ".work"
 RESERVE_BYTES = 256 << 10
 """Bytes set aside, so that a disk that is full still takes the summary."""
 
-MOST_LINE_BYTES = 1 << 20
-"""Length of the longest line that can be a row."""
+MOST_LINE_BYTES = 64 << 20
+"""Length of the longest line that can be a row: the turns of some days of speech."""
+
+PIECE_BYTES = 1 << 20
+"""Length of the pieces in which lines are copied."""
 
 R = TypeVar("R", bound=Row)
 
@@ -195,15 +199,15 @@ class Log(Generic[R]):
             if end >= size and all(file.read(len(piece)) == piece for piece in self._pieces()):
                 return
             file.seek(0)
-            old = iter(functools.partial(file.read, MOST_LINE_BYTES), b"")
+            old = iter(functools.partial(file.read, PIECE_BYTES), b"")
             self._replace(self.foreign_path, itertools.chain(old, self._pieces()))
 
     def _pieces(self) -> Iterator[bytes]:
         """The foreign lines, in pieces that fit the memory."""
         for span in self._foreign:
             end = span.start + span.length
-            for start in range(span.start, end, MOST_LINE_BYTES):
-                yield self._read(_Span(start, min(MOST_LINE_BYTES, end - start)))
+            for start in range(span.start, end, PIECE_BYTES):
+                yield self._read(_Span(start, min(PIECE_BYTES, end - start)))
 
     def _last_whole_line(self) -> int:
         end = os.fstat(self._file).st_size

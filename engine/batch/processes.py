@@ -26,7 +26,13 @@ from .. import errors
 from ..audio.ahead import AHEAD
 from ..errors import E2VError
 from ..recognizer import Recognizer
-from ..settings import IntakeSettings, ModelSettings, ReportSettings
+from ..settings import (
+    IntakeSettings,
+    ModelSettings,
+    ReportSettings,
+    SegmentSettings,
+    TurnSettings,
+)
 from .discover import InputFile
 from .outcome import Outcome, failure_row
 from .rows import FailureRow, ResultRow
@@ -248,11 +254,16 @@ def main() -> None:
 
 def _worker(start: Mapping[str, Any]) -> Worker:
     """The worker that a parent describes."""
+    given = start["settings"]
+    turns = given["turns"]
+    if turns is not None:
+        turns = TurnSettings(**{**turns, "segments": SegmentSettings(**turns["segments"])})
     settings = BatchSettings(
-        IntakeSettings(**start["settings"]["intake"]),
-        ReportSettings(**start["settings"]["report"]),
-        tuple(start["settings"]["formats"]),
-        start["settings"]["embeddings"],
+        IntakeSettings(**given["intake"]),
+        ReportSettings(**given["report"]),
+        tuple(given["formats"]),
+        given["embeddings"],
+        turns,
     )
     recognizer = Recognizer.load(**start["model"])
     return Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)

@@ -49,11 +49,40 @@ class FileState:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """An emotion: that of a recording, or of one of its turns."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    """The recording or the turn, as the report has it."""
+
+    @property
+    def emotion(self) -> str:
+        """Label id of the answer."""
+        return str(self.values["emotion"])
+
+    @property
+    def confidence(self) -> float:
+        """Score of the answer."""
+        return float(self.values["confidence"])
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Probabilities by label id."""
+        scores: Mapping[str, float] = self.values["scores"]
+        return scores
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Codes of the warnings."""
+        return tuple(warning["code"] for warning in self.values["warnings"])
+
+
+@dataclass(frozen=True)
 class ResultRow:
     """A line of ``results.jsonl``: the report on a recording, and what it was made from."""
 
     report: Mapping[str, Any] = field(repr=False)
-    """The report, without the windows of its timeline."""
+    """The report, with its turns, and without the windows of its timeline."""
     result: str
     """Path of the whole report, relative to the output folder."""
     source: FileState | None
@@ -69,25 +98,20 @@ class ResultRow:
         return str(self.report["file"])
 
     @property
-    def emotion(self) -> str:
-        """Label id of the answer."""
-        return str(self.report["emotion"])
+    def turns(self) -> tuple[Answer, ...] | None:
+        """The turns; None for the result of a whole recording."""
+        turns = self.report.get("turns")
+        return None if turns is None else tuple(map(Answer, turns))
 
     @property
-    def confidence(self) -> float:
-        """Score of the answer."""
-        return float(self.report["confidence"])
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """Probabilities by label id."""
-        scores: Mapping[str, float] = self.report["scores"]
-        return scores
+    def answers(self) -> tuple[Answer, ...]:
+        """The emotion of the recording, or those of its turns."""
+        return (Answer(self.report),) if self.turns is None else self.turns
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Label ids in the model's order."""
-        return tuple(self.scores)
+        """Label ids in the model's order; none without an answer."""
+        return tuple(self.answers[0].scores) if self.answers else ()
 
     @property
     def seconds(self) -> float:
@@ -127,18 +151,15 @@ class ResultRow:
         Raises:
             RowError: it is none.
         """
-        for name in ("file", "emotion", "model", "provider"):
+        for name in ("file", "model", "provider"):
             _text(document.get(name))
-        _number(document.get("confidence"), 1)
         _number(document.get("seconds"), MOST_SECONDS)
-        for label, score in _object(document.get("scores")).items():
-            _text(label)
-            _number(score, 1)
-        warnings = document.get("warnings")
-        if not isinstance(warnings, list):
-            raise RowError("warnings are no list")
-        for warning in warnings:
-            _text(_object(warning).get("code"))
+        _check_warnings(document)
+        if document.get("turns") is None:
+            _check_answer(document)
+        else:
+            for turn in _list(document["turns"]):
+                _check_turn(_object(turn))
         own = {"id", "result", "source", "run"}
         return cls(
             report={name: value for name, value in document.items() if name not in own},
@@ -229,6 +250,35 @@ def _object(value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise RowError("not an object")
     return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise RowError("not a list")
+    return value
+
+
+def _check_answer(document: Mapping[str, Any]) -> None:
+    _text(document.get("emotion"))
+    _number(document.get("confidence"), 1)
+    for label, score in _object(document.get("scores")).items():
+        _text(label)
+        _number(score, 1)
+
+
+def _check_turn(turn: Mapping[str, Any]) -> None:
+    _check_answer(turn)
+    _check_warnings(turn)
+    for name in ("start", "end"):
+        _number(turn.get(name), MOST_SECONDS)
+    for name in ("speaker", "text"):
+        if turn.get(name) is not None:
+            _text(turn[name])
+
+
+def _check_warnings(document: Mapping[str, Any]) -> None:
+    for warning in _list(document.get("warnings")):
+        _text(_object(warning).get("code"))
 
 
 def _state(value: Mapping[str, Any]) -> FileState | None:

@@ -18,7 +18,7 @@ from .folder import OutputFolder
 from .outcome import Executor, Outcome, failure
 from .rows import FailureRow, FileState, ResultRow
 from .settings import BatchSettings
-from .summary import RunProgress, State, Summary, Tally, csv_lines
+from .summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
 from .worker import result_place
 
 
@@ -139,11 +139,17 @@ class BatchRun:
             folder.failures.sort()
             rows = tally.counted(folder.results.rows())
             folder.write("results.csv", csv_lines(rows, folder.results.labels()))
+            if tally.turns is None:
+                folder.remove("turns.csv")
+            else:
+                lines = turn_csv_lines(folder.results.rows(), folder.results.labels())
+                folder.write("turns.csv", lines)
         except OutputError as error:
             failed = error
             state = "stopped" if state == "finished" else state
             with contextlib.suppress(OutputError):
-                folder.remove("results.csv")  # that of an earlier run
+                folder.remove("results.csv")  # those of an earlier run
+                folder.remove("turns.csv")
             tally = Tally(self.confident_from)
             for _ in tally.counted(folder.results.rows()):
                 pass

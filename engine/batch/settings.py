@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..errors import OptionError
 from ..results.writers.formats import SEGMENT_FORMATS, SegmentFormat
-from ..settings import IntakeSettings, ReportSettings
+from ..settings import IntakeSettings, ReportSettings, TurnSettings
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class BatchSettings:
     """The parts of the recordings that are used, and the files that are made of them.
 
     Raises:
-        OptionError: a format that a batch does not write.
+        OptionError: a format that a batch does not write; turns, and windows of them.
     """
 
     intake: IntakeSettings = field(default_factory=IntakeSettings)
@@ -22,9 +22,13 @@ class BatchSettings:
     formats: tuple[SegmentFormat, ...] = ()
     """Formats with segments, each written beside the JSON."""
     embeddings: bool = False
-    """True to save the embedding of each recording."""
+    """True to save the embedding of each recording, or those of its turns."""
+    turns: TurnSettings | None = None
+    """The turns that results are made of; None for results of whole recordings."""
 
     def __post_init__(self) -> None:
+        if self.turns is not None and self.report.granularity != "utterance":
+            raise OptionError("granularity frame is of a whole recording; turns have no windows")
         for format_ in self.formats:
             if format_ not in SEGMENT_FORMATS:
                 raise OptionError(

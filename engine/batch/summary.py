@@ -1,4 +1,4 @@
-"""The tables at the end of a batch: ``results.csv`` and ``summary.json``."""
+"""The tables at the end of a batch: ``results.csv``, ``turns.csv`` and ``summary.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from ..results.writers.base import csv_row
 from ..version import __version__
 from .outcome import Outcome
-from .rows import FailureRow, ResultRow
+from .rows import Answer, FailureRow, ResultRow
 
 State: TypeAlias = Literal["finished", "interrupted", "stopped"]
 """The end of a run: all done; ended by the user; ended by an error."""
@@ -113,14 +113,16 @@ class Summary:
     """Recordings without one."""
     audio_seconds: float
     """Length of the recordings with a result."""
+    turns: int | None
+    """Turns of the recordings; None if no result is made of turns."""
     labels: Mapping[str, int]
-    """Number of recordings by label id, the most frequent first."""
+    """Number of recordings or turns by label id, the most frequent first."""
     mean_confidence: float | None
     """None without a result."""
     confident_from: float
     """Confidence from which a result counts as confident."""
     confident: int
-    """Recordings with a confident result."""
+    """Recordings or turns with a confident result."""
     models: tuple[str, ...]
     """Each model and provider that gave results."""
     this_run: RunSummary
@@ -133,9 +135,13 @@ class Summary:
             "recognized": self.recognized,
             "failures": self.failures,
             "audio_seconds": self.audio_seconds,
+            **({} if self.turns is None else {"turns": self.turns}),
             "labels": dict(self.labels),
             "mean_confidence": self.mean_confidence,
-            "confident": {"from": self.confident_from, "files": self.confident},
+            "confident": {
+                "from": self.confident_from,
+                "files" if self.turns is None else "turns": self.confident,
+            },
             "models": list(self.models),
             "this_run": self.this_run.to_dict(),
             "version": __version__,
@@ -151,6 +157,8 @@ class Tally:
 
     def __init__(self, confident_from: float) -> None:
         self.confident_from = confident_from
+        self.recognized = 0
+        self.turns: int | None = None
         self.labels: Counter[str] = Counter()
         self.models: dict[str, None] = {}
         self.seconds = 0.0
@@ -160,11 +168,15 @@ class Tally:
     def counted(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
         """The rows, each counted as it passes."""
         for row in rows:
-            self.labels[row.emotion] += 1
+            self.recognized += 1
+            if row.turns is not None:
+                self.turns = (self.turns or 0) + len(row.turns)
             self.models[f"{row.model} on {row.provider}"] = None
             self.seconds += row.seconds
-            self.confidence += row.confidence
-            self.confident += row.confidence >= self.confident_from
+            for answer in row.answers:
+                self.labels[answer.emotion] += 1
+                self.confidence += answer.confidence
+                self.confident += answer.confidence >= self.confident_from
             yield row
 
     def summary(self, state: State, failures: int, progress: RunProgress) -> Summary:
@@ -178,9 +190,10 @@ class Tally:
         count = self.labels.total()
         return Summary(
             state=state,
-            recognized=count,
+            recognized=self.recognized,
             failures=failures,
             audio_seconds=round(self.seconds, 3),
+            turns=self.turns,
             labels=dict(self.labels.most_common()),
             mean_confidence=self.confidence / count if count else None,
             confident_from=self.confident_from,
@@ -191,7 +204,7 @@ class Tally:
 
 
 def csv_lines(rows: Iterable[ResultRow], labels: Iterable[str]) -> Iterator[bytes]:
-    """Results as CSV, a line for each recording.
+    """Results as CSV, a line for each recording; without an emotion where it has turns.
 
     Args:
         rows: the results.
@@ -203,8 +216,36 @@ def csv_lines(rows: Iterable[ResultRow], labels: Iterable[str]) -> Iterator[byte
          "provider", "result"]
     ).encode()  # fmt: skip
     for row in rows:
-        scores = [f"{row.scores[label]:.6f}" if label in row.scores else "" for label in labels]
+        answer = _answer_cells(row.answers[0] if row.turns is None else None, labels)
         yield csv_row(
-            [row.file, row.id or "", f"{row.seconds:.3f}", row.emotion, f"{row.confidence:.6f}",
-             *scores, " ".join(row.warnings), row.model, row.provider, row.result]
+            [row.file, row.id or "", f"{row.seconds:.3f}", *answer, " ".join(row.warnings),
+             row.model, row.provider, row.result]
         ).encode()  # fmt: skip
+
+
+def turn_csv_lines(rows: Iterable[ResultRow], labels: Iterable[str]) -> Iterator[bytes]:
+    """Turns as CSV, a line for each; arguments as :func:`csv_lines`."""
+    labels = list(labels)
+    yield csv_row(
+        ["file", "id", "start", "end", "speaker", "emotion", "confidence", *labels, "warnings",
+         "result"]
+    ).encode()  # fmt: skip
+    for row in rows:
+        for turn in row.turns or ():
+            span = [f"{turn.values[name]:.3f}" for name in ("start", "end")]
+            yield csv_row(
+                [row.file, row.id or "", *span, turn.values.get("speaker") or "",
+                 *_answer_cells(turn, labels), " ".join(turn.warnings), row.result]
+            ).encode()  # fmt: skip
+
+
+def _answer_cells(answer: Answer | None, labels: list[str]) -> list[str]:
+    """Emotion, confidence and scores; empty without an answer."""
+    if answer is None:
+        return [""] * (2 + len(labels))
+    scores = answer.scores
+    return [
+        answer.emotion,
+        f"{answer.confidence:.6f}",
+        *(f"{scores[label]:.6f}" if label in scores else "" for label in labels),
+    ]

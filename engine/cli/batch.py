@@ -17,8 +17,14 @@ from ..display import duration, share_bar
 from ..errors import E2VError, OptionError
 from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
-from ..settings import CONFIDENT
-from .options import intake_options, model_options, report_options
+from ..settings import CONFIDENT, TURN_DETECTIONS, TurnSettings
+from .options import (
+    check_segments,
+    intake_options,
+    model_options,
+    report_options,
+    segment_options,
+)
 from .progress import TerminalProgress
 
 if TYPE_CHECKING:
@@ -26,7 +32,13 @@ if TYPE_CHECKING:
     from ..batch.outcome import Executor, Outcome
     from ..batch.summary import RunProgress, Summary
     from ..results.writers.formats import SegmentFormat
-    from ..settings import IntakeSettings, ModelSettings, ReportSettings
+    from ..settings import (
+        IntakeSettings,
+        ModelSettings,
+        ReportSettings,
+        SegmentSettings,
+        TurnDetection,
+    )
 
 
 @click.command()
@@ -37,15 +49,27 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder of the results; outputs/batch_DATE_TIME by default. Given again, a run goes on.",
 )
+@click.option(
+    "--turns",
+    type=click.Choice(TURN_DETECTIONS),
+    help="The emotion of each turn, encoded alone. vad: segments of speech; channels: those of "
+    "each channel, one speaker each.",
+)
+@segment_options
 @report_options
 @click.option(
     "--format",
     "formats",
     type=click.Choice(SEGMENT_FORMATS),
     multiple=True,
-    help="Format of the timeline, written beside the JSON; may be given several times.",
+    help="Format of the timeline, or of the turns, written beside the JSON; may be given several "
+    "times.",
 )
-@click.option("--embeddings", is_flag=True, help="Save the embedding of each recording as .npy.")
+@click.option(
+    "--embeddings",
+    is_flag=True,
+    help="Save the embedding of each recording, or those of its turns, as .npy.",
+)
 @click.option(
     "--confident",
     type=click.FloatRange(0, 1),
@@ -69,7 +93,8 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def batch(
-    inputs: tuple[str, ...], output: Path | None, report_settings: ReportSettings,
+    inputs: tuple[str, ...], output: Path | None, turns: TurnDetection | None,
+    segment_settings: SegmentSettings, report_settings: ReportSettings,
     formats: tuple[SegmentFormat, ...], embeddings: bool, confident: float, jobs: int,
     batch_size: int | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
@@ -89,7 +114,8 @@ def batch(
     from ..recognizer import Recognizer
     from ..runtime.hardware import checked_threads
 
-    settings = BatchSettings(intake_settings, report_settings, formats, embeddings)
+    found = _turn_settings(turns, segment_settings, batch_size)
+    settings = BatchSettings(intake_settings, report_settings, formats, embeddings, found)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
@@ -122,10 +148,24 @@ def batch(
             raise
     if batch_run.summary is not None:
         _tell(batch_run.summary, output)
-    progress = batch_run.progress
+    return _exit_code(batch_run.progress)
+
+
+def _exit_code(progress: RunProgress) -> int:
     if not progress.failed:
         return 0
     return 1 if progress.done or progress.skipped else max(progress.exit_codes)
+
+
+def _turn_settings(
+    turns: TurnDetection | None, segments: SegmentSettings, batch_size: int | None
+) -> TurnSettings | None:
+    check_segments(segments, detected=turns is not None, by="--turns")
+    if turns is None:
+        return None
+    if batch_size is not None:
+        raise click.UsageError("--batch-size is of whole recordings, and --turns of their turns")
+    return TurnSettings(turns, segments)
 
 
 def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
@@ -156,6 +196,8 @@ def _tell_foreign(folder: OutputFolder) -> None:
 def _tell(summary: Summary, output: Path) -> None:
     run = summary.this_run
     line = f"{printable(str(output))}: {summary.recognized} recognized, {summary.failures} failed"
+    if summary.turns is not None:
+        line += f"; {summary.turns} turns"
     if run.skipped:
         line += f" ({run.skipped} done before)"
     if run.audio_seconds:
@@ -164,7 +206,7 @@ def _tell(summary: Summary, output: Path) -> None:
         line += f"{speed:.0f} x real time"
     click.echo(line)
     for label, count in summary.labels.items():
-        share = count / summary.recognized
+        share = count / sum(summary.labels.values())
         click.echo(f"  {label:<10} {count:>7} {share:>6.1%}  {share_bar(share, 30, sys.stdout)}")
     if summary.mean_confidence is not None:
         click.echo(

@@ -13,6 +13,7 @@ import click
 
 from ..errors import E2VError
 from ..results.writers.formats import FORMATS, SEGMENT_FORMATS
+from ..settings import TURN_DETECTIONS
 from . import fail
 from .options import (
     check_segments,
@@ -27,13 +28,12 @@ from .stdio import write_utf8
 
 if TYPE_CHECKING:
     from ..recognizer import Recognizer
+    from ..results.embeddings import EmbeddingFolder
     from ..results.encoding import Encoding
+    from ..results.report import Report, TurnReport
     from ..results.types import Conversation
     from ..results.writers.formats import Format
     from ..settings import IntakeSettings, ModelSettings, ReportSettings, SegmentSettings
-
-TURNS = ("vad", "channels")
-"""Ways to find turns; anything else is a file of them."""
 
 
 @click.command()
@@ -52,7 +52,7 @@ TURNS = ("vad", "channels")
     "--embedding",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Save the embedding of each recording there, as .npy.",
+    help="Save the embedding of each recording there, or those of its turns, as .npy.",
 )
 @click.option(
     "--format",
@@ -86,15 +86,16 @@ def recognize(
     from ..files import printable
     from ..recognizer import Recognizer
     from ..results.embeddings import EmbeddingFolder
+    from ..results.encoding import Encoding
     from ..results.plot import check_plot, plot_timeline
-    from ..results.report import Report, TurnReport
-    from ..results.types import Conversation
     from ..results.writers.registry import WRITERS
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     _check_files(files, format_, plot)
-    _check_turns(turns, files, report_settings, {"--embedding": embedding, "--plot": plot})
-    check_segments(segment_settings, detected=turns in TURNS, by="--turns vad and channels")
+    _check_turns(turns, files, report_settings, {"--plot": plot})
+    check_segments(
+        segment_settings, detected=turns in TURN_DETECTIONS, by="--turns vad and channels"
+    )
     if format_ in SEGMENT_FORMATS:
         report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
@@ -107,24 +108,38 @@ def recognize(
         with contextlib.closing(writer):
             for file in files:
                 try:
-                    result = _recognized(recognizer, file, turns, segment_settings, intake_settings)
+                    result = _recognized(
+                        recognizer, file, turns, segment_settings, intake_settings,
+                        embeddings=embeddings is not None,
+                    )  # fmt: skip
                 except E2VError as error:
                     failures.append(fail(error))
                     continue
-                if isinstance(result, Conversation):
-                    writer.write(TurnReport(printable(file), result))
-                    continue
-                saved = None
-                if embeddings is not None:
-                    saved = embeddings.save(_name(file), result.embedding())
-                report = Report.of(result, printable(file), report_settings, saved)
-                writer.write(report)
-                if plot is not None:
+                writer.write(_report(result, file, report_settings, embeddings))
+                if plot is not None and isinstance(result, Encoding):
                     window, hop = report_settings.window, report_settings.hop
-                    plot_timeline(result, plot, window, hop, report.file)
+                    plot_timeline(result, plot, window, hop, printable(file))
     if not failures:
         return 0
     return failures[0] if len(failures) == len(files) else 1
+
+
+def _report(
+    result: Encoding | Conversation,
+    file: str,
+    settings: ReportSettings,
+    folder: EmbeddingFolder | None,
+) -> Report | TurnReport:
+    """The report on a recording, whose embeddings are saved where they are asked for."""
+    from ..files import printable
+    from ..results.report import Report, TurnReport
+    from ..results.types import Conversation
+
+    if isinstance(result, Conversation):
+        saved = None if folder is None else folder.save(_name(file), result.embeddings())
+        return TurnReport(printable(file), result, saved)
+    saved = None if folder is None else folder.save(_name(file), result.embedding())
+    return Report.of(result, printable(file), settings, saved)
 
 
 def _check_files(files: list[str], format_: Format, plot: Path | None) -> None:
@@ -143,7 +158,7 @@ def _check_turns(
 ) -> None:
     if turns is None:
         return
-    if len(files) > 1 and turns not in TURNS:
+    if len(files) > 1 and turns not in TURN_DETECTIONS:
         raise click.UsageError(
             f"--turns {turns} is of one recording, and {len(files)} were given; vad and channels "
             "are for any number"
@@ -166,6 +181,8 @@ def _recognized(
     turns: str | None,
     segments: SegmentSettings,
     intake: IntakeSettings,
+    *,
+    embeddings: bool,
 ) -> Encoding | Conversation:
     """Encode a recording or its turns, and show the progress."""
     source = sys.stdin.buffer if file == "-" else file
@@ -174,9 +191,10 @@ def _recognized(
             return recognizer.encode(source, progress=progress, **asdict(intake))
         return recognizer.turns(
             source,
-            None if turns in TURNS else turns,
+            None if turns in TURN_DETECTIONS else turns,
             by_channel=turns == "channels",
             segments=segments,
+            embeddings=embeddings,
             progress=progress,
             **asdict(intake),
         )

@@ -12,7 +12,7 @@ from ..files import printable, reported, write_file
 
 
 def npy_bytes(embedding: NDArray[np.float32]) -> bytes:
-    """Content of the ``.npy`` file of an embedding, float32 [dim]."""
+    """Content of the ``.npy`` file of an embedding, float32 [dim], or of several, [turns, dim]."""
     content = io.BytesIO()
     np.save(content, embedding)
     return content.getvalue()

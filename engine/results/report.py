@@ -90,10 +90,15 @@ class TurnReport:
     file: str
     """Printable path of the recording."""
     conversation: Conversation
+    embedding: str | None = None
+    """Printable path of the ``.npy`` that holds the embeddings of the turns."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form. The turns are left out: :func:`json_text` writes them one by one."""
-        return {"file": self.file, "granularity": "turns", **self.conversation.to_dict()}
+        report = {"file": self.file, "granularity": "turns", **self.conversation.to_dict()}
+        if self.embedding is not None:
+            report["embedding"] = self.embedding
+        return report
 
 
 def json_text(report: Report | TurnReport, indent: int | None = None) -> Iterator[str]:

@@ -238,6 +238,16 @@ class Conversation(Sequence[Turn]):
         """One summary a speaker, in order of their first turn."""
         return summarize_speakers(self.turns)
 
+    def embeddings(self) -> NDArray[np.float32]:
+        """Embeddings of the turns, where they were asked for: float32 [turns, dim].
+
+        The row of a turn that is too short for the model is NaN.
+        """
+        known = [turn.embedding for turn in self.turns if turn.embedding is not None]
+        missing = np.full(known[0].shape if known else (0,), np.nan, np.float32)
+        rows = [missing if turn.embedding is None else turn.embedding for turn in self.turns]
+        return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the turns."""
         return {

@@ -68,7 +68,9 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN.keys())
-def test_foreign_lines_are_moved_and_kept(log_path, foreign):
+def test_foreign_lines_are_moved_and_kept(log_path, foreign, monkeypatch):
+    monkeypatch.setattr(folder_room, "MOST_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(folder_room, "PIECE_BYTES", 100_000)
     log_path.write_bytes(line("b") + foreign + line("a") + foreign)
     log = open_log(log_path)
     assert log.foreign_lines == 2

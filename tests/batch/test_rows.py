@@ -22,10 +22,21 @@ REPORT = {
     "warnings": [{"code": "noisy", "message": "…"}], "model": "small", "provider": "cpu",
 }  # fmt: skip
 RESULT = ResultRow(REPORT, "results/calls/a.wav.json", FileState(1_000, 5), "digest", id="utt1")
+TURN = {
+    "start": 0.5, "end": 2.0, "speaker": "channel 0", "text": None, "emotion": "sad",
+    "confidence": 0.6, "scores": {"happy": 0.4, "sad": 0.6},
+    "warnings": [{"code": "short", "message": "…"}],
+}  # fmt: skip
+HEAD = {
+    name: value
+    for name, value in REPORT.items()
+    if name not in ("emotion", "confidence", "scores", "top")
+}
+OF_TURNS = ResultRow({**HEAD, "granularity": "turns", "turns": [TURN, TURN]}, "x.json", None, "r")
 FAILURE = FailureRow("calls/b.wav", "AudioError", "cannot be read", 3)
 
 
-@pytest.mark.parametrize("row", [RESULT, ResultRow(REPORT, "x.json", None, "r"), FAILURE])
+@pytest.mark.parametrize("row", [RESULT, ResultRow(REPORT, "x.json", None, "r"), OF_TURNS, FAILURE])
 def test_what_is_written_is_read_again(row):
     line = row_line(row)
     assert line.endswith(b"}\n")
@@ -34,13 +45,39 @@ def test_what_is_written_is_read_again(row):
 
 
 def test_the_parts_of_a_result():
-    assert (RESULT.file, RESULT.emotion, RESULT.confidence) == ("calls/a.wav", "happy", 0.75)
+    (answer,) = RESULT.answers
+    assert (RESULT.file, answer.emotion, answer.confidence) == ("calls/a.wav", "happy", 0.75)
+    assert RESULT.turns is None
     assert (RESULT.seconds, RESULT.model, RESULT.provider) == (2.5, "small", "cpu")
     assert (RESULT.labels, RESULT.warnings) == (("happy", "sad"), ("noisy",))
     assert RESULT.to_dict() == {
         **REPORT, "id": "utt1", "result": "results/calls/a.wav.json",
         "source": {"bytes": 1_000, "mtime_ns": 5}, "run": "digest",
     }  # fmt: skip
+
+
+def test_the_turns_of_a_result():
+    assert OF_TURNS.answers == OF_TURNS.turns
+    assert [(turn.emotion, turn.confidence) for turn in OF_TURNS.turns] == [("sad", 0.6)] * 2
+    assert OF_TURNS.turns[0].warnings == ("short",)
+    assert OF_TURNS.labels == ("happy", "sad")
+    silent = ResultRow({**HEAD, "turns": []}, "x.json", None, "r")
+    assert (silent.answers, silent.turns, silent.labels) == ((), (), ())
+    assert ResultRow.from_dict(silent.to_dict()) == silent
+
+
+WRONG_IN_TURNS = {
+    "start": -1, "end": "2", "speaker": 5, "text": [], "emotion": None, "confidence": 2,
+    "scores": [], "warnings": [{"code": 1}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_IN_TURNS)
+def test_each_field_of_a_turn_is_validated(name):
+    document = OF_TURNS.to_dict()
+    for turns in ([TURN, {**TURN, name: WRONG_IN_TURNS[name]}], [TURN, "x"], {}):
+        with pytest.raises(RowError):
+            ResultRow.from_dict({**document, "turns": turns})
 
 
 def test_numbers_that_json_does_not_know_are_never_written():
@@ -84,10 +121,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(RESULT.to_dict())), JSON)
+@given(st.sampled_from([*sorted(RESULT.to_dict()), "turns"]), JSON)
 def test_a_row_with_another_value_is_a_row_or_none(name, value):
     """Whatever is accepted can be used: written again, and put in a table."""
-    document = json.loads(json.dumps({**RESULT.to_dict(), name: value}))
+    whole = OF_TURNS if name == "turns" else RESULT
+    document = json.loads(json.dumps({**whole.to_dict(), name: value}))
     try:
         row = ResultRow.from_dict(document)
     except RowError:
@@ -95,11 +133,11 @@ def test_a_row_with_another_value_is_a_row_or_none(name, value):
     if name in ("top", "granularity"):  # passed through as it is
         return
     assert ResultRow.from_dict(parse_line(row_line(row))) == row
-    assert 0 <= row.confidence <= 1
     assert row.seconds >= 0
-    assert all(
-        isinstance(text, str) for text in (row.file, row.emotion, *row.labels, *row.warnings)
-    )
+    assert all(isinstance(text, str) for text in (row.file, *row.labels, *row.warnings))
+    for answer in row.answers:
+        assert 0 <= answer.confidence <= 1
+        assert all(isinstance(text, str) for text in (answer.emotion, *answer.warnings))
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ import pytest
 from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.outcome import Outcome
 from emotion2vec_edge.engine.batch.rows import FailureRow, FileState, ResultRow
-from emotion2vec_edge.engine.batch.summary import RunProgress, Tally, csv_lines
+from emotion2vec_edge.engine.batch.summary import RunProgress, Tally, csv_lines, turn_csv_lines
 from emotion2vec_edge.engine.version import __version__
 
 
@@ -64,3 +64,48 @@ def test_the_table_has_a_column_for_each_label():
     assert (table[2]["happy"], table[2]["angry"]) == ("", "0.100000")
     assert table[1]["seconds"] == "3.000"
     assert table[1]["warnings"] == "noisy short"
+
+
+def of_turns(file, *emotions):
+    turns = [
+        {
+            "start": number, "end": number + 0.5, "speaker": "channel 0", "emotion": emotion,
+            "confidence": 0.8, "scores": {emotion: 0.8}, "warnings": [],
+        }
+        for number, emotion in enumerate(emotions)
+    ]  # fmt: skip
+    report = {
+        "file": file, "turns": turns, "seconds": 9.0, "warnings": [], "model": "small",
+        "provider": "cpu",
+    }  # fmt: skip
+    return ResultRow(report, f"results/{file}.json", FileState(1, 2), "digest")
+
+
+def test_turns_are_counted_one_by_one():
+    rows = [*ROWS[:1], of_turns("x", "sad", "sad", "happy"), of_turns("y")]
+    tally = Tally(0.78)
+    assert list(tally.counted(rows)) == rows
+    document = tally.summary("finished", 0, RunProgress(3)).to_dict()
+    assert (document["recognized"], document["turns"]) == (3, 3)
+    assert document["labels"] == {"happy": 2, "sad": 2}
+    assert document["confident"] == {"from": 0.78, "turns": 3}
+    assert document["mean_confidence"] == pytest.approx((0.75 + 3 * 0.8) / 4)
+
+
+def test_the_tables_of_turns():
+    rows = [ROWS[0], of_turns("x", "sad", "happy"), of_turns("y")]
+    text = b"".join(csv_lines(rows, ["happy", "sad"])).decode()
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert [(line["file"], line["emotion"]) for line in table] == [
+        ("a", "happy"), ("x", ""), ("y", ""),
+    ]  # fmt: skip
+    text = b"".join(turn_csv_lines(rows, ["happy", "sad"])).decode()
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert [(line["file"], line["start"], line["emotion"]) for line in table] == [
+        ("x", "0.000", "sad"), ("x", "1.000", "happy"),
+    ]  # fmt: skip
+    assert (table[0]["sad"], table[0]["happy"], table[0]["speaker"]) == (
+        "0.800000",
+        "",
+        "channel 0",
+    )

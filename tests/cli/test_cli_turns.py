@@ -121,7 +121,6 @@ def test_what_turns_do_not_go_with(call, tmp_path):
     turns = tmp_path / "x.rttm"
     for options, message in [
         (["--plot", tmp_path / "x.png"], "--plot is of a whole recording"),
-        (["--embedding", tmp_path], "--embedding is of a whole recording"),
         (["--granularity", "frame"], "--granularity frame is of a whole recording"),
         ([call], "and 2 were given"),
     ]:
@@ -140,6 +139,18 @@ def test_channels_need_several(recognizer, call):
         recognizer.turns(call, by_channel=True, channel=0)
     with pytest.raises(OptionError, match="takes all channels"):
         recognizer.turns(call, [(0.0, 1.0, "ann")], by_channel=True)
+
+
+def test_embeddings_of_turns(call, recognizer, tmp_path):
+    turns = tmp_path / "x.txt"
+    turns.write_text("0.0\t2.0\tann\n0.5\t0.51\tbob\n")
+    options = ["--turns", turns, "--format", "json", "--precision", "fp32"]
+    _, out, _ = run(call, *options, "--embedding", tmp_path)
+    saved = np.load(json.loads(out)["embedding"])
+    expected = recognizer.turns(call, turns, embeddings=True)
+    np.testing.assert_array_equal(saved, expected.embeddings())
+    assert np.isnan(saved[1]).all()
+    assert not np.isnan(saved[0]).any()
 
 
 def test_labels_from_the_command_line(call, tmp_path):
