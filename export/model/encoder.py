@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         if not config.use_alibi:
             return [padding] * layers
         distances = negative_distances(frames, config.num_extra_tokens, padding.device)
-        scales = self.alibi_scale.clamp_min(0)
+        scales = self.alibi_scale.relu()
         alibi = alibi_biases(distances, self.slopes, scales, config.num_heads)
         biases = [bias + padding for bias in alibi]
         return biases if len(biases) == layers else biases * layers
