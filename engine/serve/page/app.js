@@ -46,7 +46,14 @@ function take(entries) {
   select(first, false);
 }
 
+/** A screen reader waits while recordings are on their way. */
+function showWork() {
+  byId("files").setAttribute("aria-busy", String(queue.recordings.some((one) => !one.settled)));
+}
+
 function listenToQueue() {
+  queue.addEventListener("change", showWork);
+  queue.addEventListener("list", showWork);
   queue.addEventListener("change", ({ detail }) => {
     if (detail.state === "done") {
       const { emotion, confidence } = detail.result;

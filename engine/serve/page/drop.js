@@ -4,6 +4,18 @@ import { byId } from "./dom.js";
 
 const SOUND = /\.(wav|flac|ogg|oga|opus|mp3|m4a|aac|webm|mp4|mkv|mov|amr|3gp|wma|aif|aiff|au|caf|mka)$/i;
 
+const EXAMPLES = ["cold_hearted.flac", "leisure.flac", "not_ill_disposed.flac"];
+
+/** The example recordings that come with the engine, as `{file, path}[]`. */
+function examples() {
+  return Promise.all(
+    EXAMPLES.map(async (name) => {
+      const answer = await fetch(new URL(`samples/${name}`, import.meta.url));
+      return { file: new File([await answer.blob()], name, { type: "audio/flac" }), path: name };
+    }),
+  );
+}
+
 /** Call `take` with `{file, path}[]` for whatever the user drops or chooses. */
 export function listenForFiles(take) {
   const zone = byId("drop");
@@ -16,6 +28,7 @@ export function listenForFiles(take) {
       input.value = "";
     });
   }
+  byId("try-examples").addEventListener("click", async () => take(await examples()));
   let depth = 0; // dragenter and dragleave come for every element below as well
   const shown = (more) => zone.classList.toggle("over", (depth = Math.max(0, depth + more)) > 0);
   document.addEventListener("dragenter", () => shown(1));

@@ -107,16 +107,16 @@ export class Live {
     this.#showNow();
   }
 
-  /** Without utterances of the server, windows of one emotion make a span. */
+  /** Without utterances of the server, neighbouring windows of one emotion make a span. */
   #grow(window) {
+    const middle = (window.start + window.end) / 2;
+    const [start, end] = [middle - this.strip.hop / 2, middle + this.strip.hop / 2];
     const last = this.spans[0];
-    const emotion = window.silent ? null : window.emotion;
-    if (last?.open && last.emotion === emotion) {
-      last.end = window.end;
+    if (!window.silent && last?.emotion === window.emotion && start - last.end < this.strip.hop) {
+      last.end = end;
       last.confidence = Math.max(last.confidence, window.confidence);
-    } else {
-      if (last) last.open = false;
-      if (emotion) this.spans.unshift({ start: window.start, end: window.end, emotion, confidence: window.confidence, open: true });
+    } else if (!window.silent) {
+      this.spans.unshift({ start, end, emotion: window.emotion, confidence: window.confidence });
     }
     this.#showSpans();
   }

@@ -1,6 +1,6 @@
 /** Takes the microphone's samples off the audio thread, in blocks, as mono. */
 
-const BLOCK = 2048;
+const BLOCK = 1024;
 
 class Collector extends AudioWorkletProcessor {
   constructor() {

@@ -51,14 +51,14 @@ def _keep(service: Service, work: Work, file: SpooledFile, label: str, speaker: 
     most = service.settings.max_seconds
     with file.open() as source:
         encoding = recognizer.encode(source, max_seconds=most, progress=work.progress)
-    answered = confidence = None
-    if recognizer.labels:
-        utterance = encoding.utterance()
-        answered, confidence = utterance.emotion, utterance.confidence
         source.seek(0)
         digest = hashlib.sha256()
         while piece := source.read(1 << 20):
             digest.update(piece)
+    answered = confidence = None
+    if recognizer.labels:
+        utterance = encoding.utterance()
+        answered, confidence = utterance.emotion, utterance.confidence
     correction = Correction(
         path=f"{digest.hexdigest()[:32]}/{file.name}",
         label=label,

@@ -11,9 +11,11 @@ from ...errors import UnknownResourceError
 from .documentation import documentation
 
 FOLDER = Path(__file__).resolve().parent.parent / "page"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
+    ".flac": "audio/flac",
     ".html": "text/html; charset=utf-8",
     ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
@@ -44,15 +46,20 @@ def add_page(app: FastAPI) -> None:
 
     @app.get("/page/{path:path}", include_in_schema=False)
     async def file(path: str) -> Response:
-        found = FOLDER / path
-        known = {str(one.relative_to(FOLDER)) for one in FOLDER.rglob("*") if one.is_file()}
-        if path not in known or found.suffix not in MEDIA_TYPES:
+        found = _files().get(path)
+        if found is None or found.suffix not in MEDIA_TYPES:
             raise UnknownResourceError("the page has no such file")
         return _answer(found)
 
 
 def _answer(path: Path) -> Response:
     return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=NO_CACHE)
+
+
+def _files() -> dict[str, Path]:
+    """Files of the page by their paths below ``/page/``; its examples are those of the engine."""
+    own = {one.relative_to(FOLDER).as_posix(): one for one in FOLDER.rglob("*") if one.is_file()}
+    return own | {f"samples/{one.name}": one for one in SAMPLES.glob("*.flac")}
 
 
 def add_documentation(app: FastAPI) -> None:
