@@ -80,6 +80,11 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Minutes that the result of a job is kept.",
 )  # fmt: skip
 @click.option(
+    "--jobs-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the results of jobs there, so that they outlive the process; in memory by default.",
+)
+@click.option(
     "--grace", type=float, default=10.0, show_default=True,
     help="Seconds that running work has to end after Ctrl-C or SIGTERM.",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +17,7 @@ from ..errors import E2VError, OptionError, OverloadedError, UnknownResourceErro
 from ..version import __version__
 from .answers import problems
 from .monitoring import LOGGER
-from .routes import about, feedback, pages, recognition, stream
+from .routes import about, feedback, jobs, pages, recognition, stream
 from .security import Door
 from .service import Service
 
@@ -26,16 +27,21 @@ DESCRIPTION = (
     "application/problem+json."
 )
 
+TIDY_SECONDS = 60.0
+"""Seconds between two looks for results whose time is over."""
+
 
 def make_app(service: Service) -> ASGIApp:
     """The application of a service, which it closes at its end."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tidying = asyncio.ensure_future(_tidy(service))
         try:
             yield
         finally:
-            service.close()
+            tidying.cancel()
+            await asyncio.to_thread(service.close)
 
     app = FastAPI(
         title="emotion2vec-edge",
@@ -44,8 +50,15 @@ def make_app(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        telemetry={  # of FastAPI's newer versions: nothing is sent, whatever the environment says
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
-    for module in (recognition, stream, feedback, about):
+    for module in (recognition, jobs, stream, feedback, about):
         app.include_router(module.router(service))
     pages.add_documentation(app)
     if service.settings.page:
@@ -54,18 +67,23 @@ def make_app(service: Service) -> ASGIApp:
     return Door(app, service.settings, service.metrics, draining=service.draining.is_set)
 
 
+async def _tidy(service: Service) -> None:
+    """Forget results in time, also if nobody asks."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.to_thread(service.jobs.prune)
+
+
 def _add_errors(app: FastAPI, service: Service) -> None:
     """Answer every error with a problem."""
 
-    def answer(request: Request, error: E2VError) -> Response:
+    def answer(request: Request, error: Exception) -> Response:
         service.metrics.rejections.labels(type(error).__name__).inc()
         content = problems.problem(error, request.scope.get("request_id"))
         headers = problems.headers_of(error)
         if isinstance(error, OverloadedError):
             headers["retry-after"] = str(service.retry_after())
-        if not request._stream_consumed:  # noqa: SLF001 - its body was not read to its end
-            headers["connection"] = "close"
-        if content["status"] == 500:
+        if content["status"] == 500 and isinstance(error, E2VError):
             LOGGER.error("request failed", exc_info=error)
         return Response(problems.body(content), content["status"], headers, problems.MEDIA_TYPE)
 
@@ -88,5 +106,6 @@ def _add_errors(app: FastAPI, service: Service) -> None:
         )
 
     app.add_exception_handler(E2VError, own)
+    app.add_exception_handler(Exception, own)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)

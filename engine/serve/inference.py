@@ -151,15 +151,16 @@ class InferenceThread:
 
     def _serve(self) -> None:
         while (step := self._steps.get()).work is not None:
-            started = time.perf_counter()
             try:
                 step.work.check()
-                step.result.set_result(step.function())
+                started = time.perf_counter()
+                result = step.function()
+                seconds = time.perf_counter() - started
+                step.work.inference_seconds += seconds
+                self._observe(seconds)
+                step.result.set_result(result)
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                 step.result.set_exception(error)
-            seconds = time.perf_counter() - started
-            step.work.inference_seconds += seconds
-            self._observe(seconds)
             del step
         while not self._steps.empty():
             self._steps.get().result.set_exception(OverloadedError("the service ends"))

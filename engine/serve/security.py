@@ -98,8 +98,8 @@ class Door:
             LOGGER.exception("internal error", extra={"facts": {"request_id": scope["request_id"]}})
             if not answer.begun:
                 await answer.problem(error, scope["request_id"])
-            else:
-                raise
+            elif not answer.complete:
+                raise  # the connection is cut: half an answer is not to look like a whole one
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Refuse a request that may not come in.
@@ -172,7 +172,7 @@ class Door:
                 await send({"type": "websocket.close", "code": 1008})
                 return
             answer.prefix = "websocket."
-        await answer.problem(error, request_id, {"connection": "close"})
+        await answer.problem(error, request_id)
         if scope["type"] == "http":
             self._note(scope, answer)
 
@@ -209,7 +209,7 @@ class _Answer:
     """The answer to one request, which gets the service's headers."""
 
     def __init__(self, send: Send, headers: dict[str, str]) -> None:
-        self.begun = False
+        self.begun = self.complete = False
         self.status = 0
         self.started = time.perf_counter()
         self.prefix = ""
@@ -224,6 +224,8 @@ class _Answer:
             for name, value in self._headers.items():
                 headers[name] = value
         await self._send(message)
+        if message["type"].endswith("http.response.body") and not message.get("more_body"):
+            self.complete = True
 
     async def plain(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -231,9 +233,7 @@ class _Answer:
         await self.send({"type": start, "status": status, "headers": raw})
         await self.send({"type": f"{self.prefix}http.response.body", "body": content})
 
-    async def problem(
-        self, error: BaseException, request_id: str, headers: dict[str, str] | None = None
-    ) -> None:
+    async def problem(self, error: BaseException, request_id: str) -> None:
         content = problems.problem(error, request_id)
         body = problems.body(content)
         await self.plain(
@@ -243,6 +243,5 @@ class _Answer:
                 "content-type": problems.MEDIA_TYPE,
                 "content-length": str(len(body)),
                 **problems.headers_of(error),
-                **(headers or {}),
             },
         )

@@ -23,8 +23,8 @@ from .settings import ServeSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-MOST_FRAME = 4 << 20
-"""Bytes of one message of a WebSocket; a larger one closes it with 1009."""
+MOST_FRAME = 16 << 20
+"""Bytes of one message of a WebSocket that are read; a larger one cuts the connection."""
 
 BACKLOG = 256
 
@@ -138,6 +138,7 @@ def make_server(service: Service) -> Server:
     settings = service.settings
     config = uvicorn.Config(
         make_app(service),
+        http="h11",  # it reads on, and drops, what comes of a body after an early answer
         log_config=None,
         access_log=False,
         server_header=False,

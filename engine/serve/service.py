@@ -17,9 +17,11 @@ from ..bundle.bundle import Bundle
 from ..bundle.locate import open_bundle
 from ..errors import OverloadedError, WithdrawnError
 from ..recognizer import Recognizer
+from .answers.emotions import Answer
 from .bodies.spool import Spool
 from .bodies.uploads import Upload, received
 from .inference import InferenceThread, Priority, Work, shared
+from .jobs import JobStore
 from .monitoring import Metrics, log
 from .settings import ServeSettings
 
@@ -47,6 +49,7 @@ class Service:
         self.live_threads = ThreadPoolExecutor(max(1, settings.sessions), "live")
         """One thread for each live session."""
         self._threads = ThreadPoolExecutor(settings.decode_workers, "decode")
+        self.jobs = JobStore(settings, self.metrics)
         self._admitted = 0
         """Requests that have a thread, or wait for one."""
         self._mean_seconds = 0.0
@@ -146,8 +149,14 @@ class Service:
         share = self._mean_seconds / self.settings.decode_workers
         return max(1, min(60, round(self.waiting * share)))
 
+    def count(self, answer: Answer) -> None:
+        """Count the emotions of an answer. For any thread."""
+        for emotion in answer.emotions:
+            self.metrics.results.labels(emotion).inc()
+
     def close(self) -> None:
-        """End all threads; work that waits is refused."""
+        """End all threads; work that waits is refused, and jobs that have not ended are lost."""
+        self.jobs.close()
         for threads in (self._threads, self.live_threads):
             threads.shutdown(wait=False, cancel_futures=True)
         self.inference.close()

@@ -118,6 +118,8 @@ class ServeSettings:
     """Jobs that are kept, waiting and done together."""
     keep_minutes: float = KEEP_MINUTES
     """Minutes that the result of a job is kept."""
+    jobs_folder: Path | None = None
+    """Folder for the results of jobs; None keeps them in memory."""
     grace: float = GRACE_SECONDS
     """Seconds that running work has to end, when the service ends."""
     feedback: Path | None = None

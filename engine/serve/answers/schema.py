@@ -254,7 +254,7 @@ class JobOut(BaseModel):
     """A job and, when it is done, its result."""
 
     id: str
-    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    state: Literal["waiting", "running", "done", "failed"]
     created: str
     progress: Progressed
     format: AnswerFormat

@@ -17,6 +17,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """Errors that a request with recordings may have."""
 
+NOT_FOUND: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 404, 422), PROBLEMS[400])
+"""Errors of an address that names something."""
+
 _FILE = {"type": "string", "format": "binary"}
 
 RECORDINGS: dict[str, Any] = {

@@ -14,14 +14,14 @@ from ..bodies.spool import SpooledFile
 from ..inference import Work
 from ..monitoring import LOGGER
 from ..service import Service
-from . import FEEDBACK, PROBLEMS
+from . import FEEDBACK, NOT_FOUND, PROBLEMS
 
 
 def router(service: Service) -> APIRouter:
     """The addresses."""
     routes = APIRouter(prefix="/v1", tags=["feedback"])
 
-    @routes.post("/feedback", responses={404: PROBLEMS[400], **PROBLEMS}, openapi_extra=FEEDBACK)
+    @routes.post("/feedback", responses={**NOT_FOUND, **PROBLEMS}, openapi_extra=FEEDBACK)
     async def feedback(request: Request) -> Kept:
         """Keep the true emotion of a recording: its embedding and its name, not its sound."""
         if service.settings.feedback is None:

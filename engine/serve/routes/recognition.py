@@ -54,8 +54,7 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(prefix="/v1/audio", tags=["recordings"])
 
     def answered(answer: Answer) -> Response:
-        for emotion in answer.emotions:
-            service.metrics.results.labels(emotion).inc()
+        service.count(answer)
         return Response(answer.text, media_type=answer.media_type)
 
     @routes.post(

@@ -14,7 +14,14 @@ from fastapi import APIRouter, WebSocket
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from ...errors import E2VError, MalformedRequestError, OptionError
+from ...errors import (
+    AudioError,
+    E2VError,
+    MalformedRequestError,
+    OptionError,
+    OverloadedError,
+    RequestTooLargeError,
+)
 from ...streaming.events import StreamEvent
 from ...streaming.stream import StreamWindow
 from ...version import __version__
@@ -25,8 +32,12 @@ from ..monitoring import LOGGER, log
 from ..security import SUBPROTOCOL
 from ..service import Service
 
-GOING_AWAY, POLICY, INTERNAL, TRY_LATER = 1001, 1008, 1011, 1013
-"""Close codes: the service ends, a message that is none, a failure, and no room."""
+GOING_AWAY, INVALID, POLICY, TOO_LARGE, INTERNAL, TRY_LATER = 1001, 1007, 1008, 1009, 1011, 1013
+"""Close codes: the service ends, samples that are no sound, a message that is none, one that is too
+large, a failure, and no room."""
+
+MOST_FRAME = 4 << 20
+"""Bytes of a binary message."""
 
 MOST_MESSAGE = 1 << 16
 """Characters of a text message."""
@@ -72,6 +83,17 @@ async def _refuse(service: Service, socket: WebSocket) -> None:
         await socket.close(TRY_LATER, reason)
 
 
+def _close_code(error: E2VError) -> int:
+    """The close code of a session that an error ends."""
+    if isinstance(error, AudioError):
+        return INVALID
+    if isinstance(error, MalformedRequestError):
+        return POLICY
+    if isinstance(error, RequestTooLargeError):
+        return TOO_LARGE
+    return TRY_LATER if isinstance(error, OverloadedError) else INTERNAL
+
+
 class _Session:
     """The conversation with one client."""
 
@@ -98,9 +120,7 @@ class _Session:
         except WebSocketDisconnect:
             code = None
         except E2VError as error:
-            code, reason = INTERNAL, type(error).__name__
-            if isinstance(error, MalformedRequestError):
-                code = POLICY
+            code, reason = _close_code(error), type(error).__name__
             await self._tell(error)
         except Exception as error:  # noqa: BLE001 - a session that fails takes no other with it
             LOGGER.exception("session failed")
@@ -168,6 +188,8 @@ class _Session:
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             if message.get("bytes") is not None:
+                if len(message["bytes"]) > MOST_FRAME:
+                    raise RequestTooLargeError(f"a message of more than {MOST_FRAME >> 20} MiB")
                 session = self._begun()
                 while session.full and not self.failed.done():  # noqa: ASYNC110 - a thread empties it
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -227,19 +249,21 @@ class _Session:
     async def _results(self, session: LiveSession) -> AsyncIterator[StreamWindow | StreamEvent]:
         """The results of a session, which are computed in a thread."""
         loop = asyncio.get_running_loop()
-        found: asyncio.Queue[StreamWindow | StreamEvent | None] = asyncio.Queue()
+        found: asyncio.Queue[StreamWindow | StreamEvent | Exception | None] = asyncio.Queue()
 
         def compute() -> None:
             try:
                 for result in session.results(self.service.own_recognizer(self.work)):
                     loop.call_soon_threadsafe(found.put_nowait, result)
-            finally:
                 loop.call_soon_threadsafe(found.put_nowait, None)
+            except Exception as error:  # noqa: BLE001 - raised below
+                loop.call_soon_threadsafe(found.put_nowait, error)
 
-        running = loop.run_in_executor(self.service.live_threads, compute)
+        self.service.live_threads.submit(compute)
         while (result := await found.get()) is not None:
+            if isinstance(result, Exception):
+                raise result
             yield result
-        await running
 
     async def _tell(self, error: BaseException) -> None:
         content = problems.problem(error)

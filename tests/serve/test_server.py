@@ -1,0 +1,176 @@
+"""The process of the service: its start, its end, and its errors."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import E2V, e2v
+from recordings import encoded
+from serving import httpx, until
+
+EMOTIONS = "/v1/audio/emotions"
+
+
+class Process:
+    """`e2v serve` with its log."""
+
+    def __init__(self, *args):
+        self.process = subprocess.Popen(
+            [*E2V, "serve", "--port", "0", "--log-format", "json", *map(str, args)],
+            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.lines = []
+        found = None
+        while found is None:
+            self.lines.append(self.process.stderr.readline())
+            assert self.lines[-1], self.lines
+            found = re.search(r"http://[\d.:]+", self.lines[-1])
+        self.url = found[0]
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr))
+        self.reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stderr.close()
+        self.process.stdout.close()
+
+    def events(self):
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+
+@pytest.mark.slow
+def test_the_service_ends_under_load_without_half_an_answer(example):
+    content = example.read_bytes()
+    answers, problems = [], []
+
+    def client(url):
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+            while True:
+                try:
+                    answer = http.post(EMOTIONS, content=content)
+                except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError) as error:
+                    problems.append(error)
+                    return
+                answers.append(answer)
+                if answer.status_code != 200:
+                    return
+
+    with Process("--preload") as running:
+        clients = [threading.Thread(target=client, args=[running.url]) for _ in range(6)]
+        for one in clients:
+            one.start()
+        until(lambda: len(answers) > 20)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(15) == 0
+        for one in clients:
+            one.join(30)
+        assert running.process.stdout.read() == ""
+    done = [answer.json() for answer in answers if answer.status_code == 200]
+    assert all(abs(sum(answer["scores"].values()) - 1) < 1e-4 for answer in done)
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    events = [event["event"] for event in running.events()]
+    assert events[-1] == "ended"
+    assert "model loaded" in events
+    # A connection may be closed between two requests, and never within an answer.
+    assert not [error for error in problems if "peer closed" in str(error)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_other_signals_end_it_too(number):
+    with Process("--no-page") as running:
+        assert httpx.get(running.url + "/health/ready", trust_env=False).status_code == 200
+        running.process.send_signal(number)
+        assert running.process.wait(15) == 0
+
+
+def test_work_that_outlasts_the_grace_period_is_given_up(tmp_path):
+    rng = np.random.default_rng(0)
+    long = encoded(rng.normal(0, 0.1, 16_000 * 1_500).astype("f4"), 16_000, "FLAC")
+    with Process("--grace", 0.2, "--precision", "fp32", "--threads", 1) as running:
+        results = []
+
+        def send():
+            try:
+                results.append(
+                    httpx.post(
+                        running.url + EMOTIONS, content=long, timeout=60, trust_env=False
+                    ).status_code
+                )
+            except httpx.HTTPError as error:
+                results.append(error)
+
+        client = threading.Thread(target=send)
+        client.start()
+        time.sleep(1.5)
+        running.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert running.process.wait(15) == 0
+        assert time.monotonic() - started < 8
+        client.join()
+    assert results[0] != 200
+
+
+def test_logs_have_no_names_of_files(example):
+    with Process() as running:
+        files = {"file": ("secret-name.flac", example.read_bytes())}
+        answer = httpx.post(running.url + EMOTIONS, files=files, trust_env=False)
+        bad = httpx.post(
+            running.url + EMOTIONS, files={"file": ("secret-name", b"x")}, trust_env=False
+        )
+        assert (answer.status_code, bad.status_code) == (200, 422)
+        metrics = httpx.get(running.url + "/metrics", trust_env=False).text
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(15) == 0
+    assert "secret" not in metrics + "".join(running.lines)
+    requests = [event for event in running.events() if event["event"] == "request"]
+    assert requests[0]["route"] == EMOTIONS
+    assert requests[0]["request_id"] == answer.headers["x-request-id"]
+    assert requests[0]["audio_seconds"] > 1
+    assert {"seconds", "queue_seconds", "inference_seconds", "status", "time"} <= set(requests[0])
+
+
+def test_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = e2v("serve", "--port", other.getsockname()[1])
+    assert done.returncode == 1
+    assert b"another program listens there" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["--host", "0.0.0.0"], 2, b"--token-file"),  # noqa: S104
+        (["--host", "no.such.host.invalid", "--token-file", "TOKEN"], 2, b"no such address"),
+        (["--model", "none"], 4, b"none"),
+        (["--token-file", "none"], 2, b"none"),
+        (["--queue", "0"], 2, b"--queue"),
+        (["--grace", "-1"], 2, b"grace"),
+        (["--ssl-keyfile", "none"], 2, b"both"),
+        (["--ssl-keyfile", "none", "--ssl-certfile", "none"], 2, b"certificate"),
+        (["--preload", "--provider", "cuda"], 5, b"cuda"),
+        (["--labels", "hungry", "--preload"], 2, b"hungry"),
+    ],
+)  # fmt: skip
+def test_a_start_that_cannot_be(tmp_path, args, code, word):
+    token = tmp_path / "token"
+    token.write_text("a-token-of-some-length")
+    if "cuda" in args and Path("/dev/nvidia0").exists():
+        pytest.skip("SKIPPED LOUDLY: there is a GPU here")
+    done = e2v("serve", "--port", 0, *(str(token) if arg == "TOKEN" else arg for arg in args))
+    assert done.returncode == code, done.stderr
+    assert word in done.stderr.lower()
+    assert b"Traceback" not in done.stderr
