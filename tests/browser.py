@@ -15,6 +15,7 @@ import pytest
 from commands import E2V
 
 PROGRAMS = ("chromium", "google-chrome")
+TOKEN = "a-token-of-this-test"  # noqa: S105 - it opens nothing else
 LAUNCHED = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 """Line of the console for each answer that is an error, also where the page expects it."""
@@ -32,26 +33,32 @@ def serving(*options, folder):
         [*E2V, "serve", "--port", "0", "--preload", *map(str, options)],
         stderr=subprocess.PIPE, stdout=out, text=True, env=environment,
     ) as process:  # fmt: skip
+        running = Service(process)
         try:
             told = ""
             while not (address := re.search(r"(https?://[^\s/]+)", told)):
                 line = process.stderr.readline()
                 assert line, f"the service did not start: {told}"
                 told = line
-            yield Service(address[1], process)
+            running.url = address[1]
+            yield running
         finally:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=15)
-            process.kill()
+            running.stop()
 
 
 class Service:
     """A running service."""
 
-    def __init__(self, url, process):
-        self.url = url
+    def __init__(self, process):
         self.process = process
+        self.url = None
+
+    def stop(self):
+        """End it as a service is ended."""
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.communicate(timeout=15)
+        self.process.kill()
 
 
 @contextlib.contextmanager
@@ -105,8 +112,8 @@ def visit(browser, service, *, path="/", ready=True, **context):
         visitor.close()
     own = urlsplit(url).netloc
     strange = [asked for asked in page.asked if urlsplit(asked.removeprefix("blob:")).netloc != own]
-    assert not page.complaints
-    assert not strange
+    assert not page.complaints, page.complaints
+    assert not strange, strange
 
 
 def send(page, *files):

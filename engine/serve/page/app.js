@@ -1,6 +1,6 @@
 /** The page: what lies where, and who tells whom. */
 
-import { Problem, models, setToken, token } from "./api.js";
+import { Problem, models, pause, setToken, token } from "./api.js";
 import { Card, problemText } from "./card.js";
 import { listenForFiles } from "./drop.js";
 import { announce, byId, h } from "./dom.js";
@@ -12,6 +12,7 @@ import { LANGUAGES, chooseLanguage, emotionName, language, languageChanges, perc
 
 const THEME = "e2v.theme";
 const TABS = ["files", "live"];
+const AGAIN_MS = 3000;
 
 const abilities = { turns: [], feedback: false };
 let queue, list, live, card, shown, server;
@@ -121,41 +122,47 @@ function listenToLooks() {
 
 let asking = null;
 
-/** Ask for the token once, however many requests want one. */
+/** Ask for the token once, however many requests want one; true if the user gave one. */
 function askToken() {
   asking ??= new Promise((resolve) => {
     const dialog = byId("token-dialog");
+    byId("token-refused").hidden = !token();
     byId("token").value = "";
+    dialog.returnValue = "";
     dialog.showModal();
     const close = () => {
-      setToken(byId("token").value || token());
+      const given = dialog.returnValue === "use" && byId("token").value;
+      if (given) setToken(given);
       asking = null;
-      resolve();
+      resolve(Boolean(given));
     };
     dialog.addEventListener("close", close, { once: true });
   });
   return asking;
 }
 
+/** Say why the server does not answer, and wait until another try makes sense. */
+async function wait(problem) {
+  const again = h("button", { type: "button" }, t("list.retry"));
+  byId("away").replaceChildren(problemText(problem), " ", again);
+  byId("away").hidden = false;
+  const pressed = new Promise((resolve) => again.addEventListener("click", resolve));
+  await (problem.status === 401 ? pressed : Promise.race([pressed, pause(AGAIN_MS)]));
+}
+
 /** Learn which model answers; again and again while the server is away. */
 async function meetServer() {
-  for (;;) {
+  while (!server) {
     try {
       server = await models();
-      break;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 401) {
-        await askToken();
-        continue;
-      }
-      byId("away").hidden = false;
-      byId("away").textContent = problemText(error);
-      await new Promise((resolve) => setTimeout(resolve, 3000));
+      if (error.status !== 401 || !(await askToken())) await wait(error);
     }
   }
   byId("away").hidden = true;
   useLabels(server.models[0].labels);
+  queue.mostBytes = server.upload_bytes;
   Object.assign(abilities, { turns: server.turns, feedback: server.feedback });
   showModel();
 }

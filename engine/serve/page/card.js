@@ -200,13 +200,16 @@ export class Card {
 
   /** Do something that the server may refuse; true if it was done. */
   async #attempt(action) {
-    this.status.hidden = true;
+    this.status.textContent = t("card.preparing");
+    this.status.classList.remove("problem");
+    this.status.hidden = false;
     try {
       await action();
+      this.status.hidden = true;
       return true;
     } catch (error) {
       this.status.textContent = problemText(error);
-      this.status.hidden = false;
+      this.status.classList.add("problem");
       return false;
     }
   }

@@ -2,6 +2,7 @@
 
 import { Problem, pause, recognize, recognizeLong } from "./api.js";
 import { probeSeconds } from "./probe.js";
+import { size, t } from "./texts.js";
 
 const AT_ONCE = 2;
 const LONG_SECONDS = 90;
@@ -50,9 +51,11 @@ export class Recording {
 
 /** A queue of recordings; dispatches `change` with the recording, and `list` when their number changes. */
 export class Queue extends EventTarget {
-  /** @param {() => Promise<void>} askToken asks the user for the server's token. */
+  /** @param {() => Promise<boolean>} askToken asks the user for the server's token; true if it was given. */
   constructor(askToken) {
     super();
+    /** Bytes of the largest recording that the server takes. */
+    this.mostBytes = Infinity;
     this.recordings = [];
     this.options = { window: 1, rejectBelow: 0 };
     this.askToken = askToken;
@@ -130,9 +133,8 @@ export class Queue extends EventTarget {
       try {
         return await this.#ask(recording, signal);
       } catch (error) {
-        if (error.status === 401 && turn < TRIES) {
-          await this.askToken();
-        } else if ((error.status === 503 || error.status === 429) && turn < TRIES) {
+        if (error.status === 401 && turn < TRIES && (await this.askToken())) continue;
+        if ((error.status === 503 || error.status === 429) && turn < TRIES) {
           recording.state = "busy";
           this.#changed(recording);
           await pause(1000 * Math.min(error.retryAfter ?? 2, 30), signal);
@@ -144,6 +146,10 @@ export class Queue extends EventTarget {
   }
 
   async #ask(recording, signal) {
+    // A server that refuses a recording while it arrives cuts the connection, and no reason comes through.
+    if (recording.file.size > this.mostBytes) {
+      throw new Problem(413, "", t("problem.large", { size: size(recording.file.size), most: size(this.mostBytes) }));
+    }
     const query = { ...(await this.query(recording)), peaks: PEAKS, segments: true };
     const sent = (share) => {
       recording.state = share < 1 ? "sending" : "working";
