@@ -167,6 +167,10 @@ class SourceSettings:
     """Format of raw samples."""
     channel: int | None = None
     """Channel to take, from 0; None takes the mean of all."""
+    follow: bool = False
+    """True to wait for more of a recording that grows."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """FFmpeg's options of an address or a device."""
     live: bool | None = None
     """True to leave windows out rather than fall behind; None decides by the pace of the audio."""
 

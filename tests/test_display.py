@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from emotion2vec_edge.engine.display import duration, share_bar, size
+from emotion2vec_edge.engine.display import duration, redacted, share_bar, size
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,23 @@ def test_a_bar_is_of_characters_that_can_be_written():
     assert share_bar(1.0, 3, written("ascii")) == "###"
     assert share_bar(1.0, 3, written("latin-1")) == "###"
     assert share_bar(0.0, 30, written("ascii")) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://camera:554", "rtsp://camera:554"),
+        ("rtsp://user:secret@camera", "rtsp://…@camera/…"),
+        ("http://host/live?token=secret", "http://host/…"),
+        ("https://hooks.example/services/secret", "https://hooks.example/…"),
+        ("cannot open 'http://u:secret@h:1/x' now", "cannot open 'http://…@h:1/…' now"),
+        ("mqtts://u:secret@[::1]:8883/topic", "mqtts://…@[::1]:8883/…"),
+        ("rtsp://user:se@cret/s@camera:554/x", "rtsp://…"),
+        ("rtsp://user:se?cret@camera/x", "rtsp://…"),
+        ("rtsp://user:secret", "rtsp://…"),
+        ("a.wav", "a.wav"),
+    ],
+)
+def test_addresses_show_no_secret(text, shown):
+    assert redacted(text) == shown
+    assert "cret" not in redacted(text)

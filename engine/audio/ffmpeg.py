@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AudioError, AudioReadError, NoAudioStreamError, UndecodableAudioError
+from ..errors import (
+    AudioError,
+    AudioNotFoundError,
+    AudioReadError,
+    NoAudioStreamError,
+    UndecodableAudioError,
+)
 from . import ffmpeg_worker as wire
 from .readers import BLOCK_SECONDS, BLOCK_VALUES, SLACK_SECONDS, DecodingError, FileReader
 from .riff import promised_frames
@@ -36,6 +43,9 @@ SILENT_SECONDS = 60.0
 MOST_IDLE = 4
 """Workers that are kept for the next file."""
 
+LIVE_BLOCK_SECONDS = 0.1
+"""Seconds of a block of live audio."""
+
 MOST_MESSAGE_BYTES = 64 << 20
 
 SLACK_SHARE = 0.02
@@ -49,11 +59,14 @@ class WorkerEndedError(DecodingError):
 class Worker:
     """A process that runs FFmpeg.
 
+    Args:
+        block_seconds: seconds of audio in one message.
+
     Raises:
         DecodingError: PyAV is not installed, or no process can be started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block_seconds: float = BLOCK_SECONDS) -> None:
         self.owner = os.getpid()
         """The process that started it; a fork of that must not use it."""
         found = importlib.util.find_spec("av")
@@ -62,7 +75,7 @@ class Worker:
         settings = {
             "path": str(Path(found.origin).parent.parent),
             "memory": MEMORY_BYTES,
-            "block_seconds": BLOCK_SECONDS,
+            "block_seconds": block_seconds,
             "block_values": BLOCK_VALUES,
         }
         self._socket, theirs = socket.socketpair()
@@ -89,9 +102,34 @@ class Worker:
         Raises:
             WorkerEndedError: the process has ended.
         """
-        kind = wire.SEEKABLE if source.seekable else wire.PIPE
+        self._send(wire.SEEKABLE if source.seekable else wire.PIPE, source.descriptors)
+
+    def request_live(
+        self, address: str, format_: str | None, options: Mapping[str, str], timeout: float
+    ) -> None:
+        """Let FFmpeg open an address or a device that the user named.
+
+        Args:
+            address: URL, or name of a device. It goes through a file in memory, so that no list of
+                processes shows its password.
+            format_: FFmpeg's name for a kind of devices; None for a URL.
+            options: FFmpeg's options; ``protocol_whitelist`` bounds what is opened.
+            timeout: seconds without an answer, or without audio, after which it is given up.
+
+        Raises:
+            WorkerEndedError: the process has ended.
+        """
+        fields = {
+            "address": address, "format": format_, "options": dict(options), "timeout": timeout
+        }  # fmt: skip
+        with io.FileIO(os.memfd_create("address"), "r+") as file:
+            file.write(json.dumps(fields).encode())
+            file.seek(0)
+            self._send(wire.LIVE, [file.fileno()])
+
+    def _send(self, kind: bytes, descriptors: list[int]) -> None:
         try:
-            socket.send_fds(self._socket, [kind], source.descriptors)
+            socket.send_fds(self._socket, [kind], descriptors)
         except OSError as error:
             raise WorkerEndedError(f"its process ended: {error}") from error
 
@@ -114,6 +152,10 @@ class Worker:
         if len(content) != size:
             raise WorkerEndedError("its process ended")
         return kind, content
+
+    def interrupt(self) -> None:
+        """End the process from another thread than the one that receives, which is told so."""
+        self._process.kill()
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
@@ -163,6 +205,10 @@ WORKERS = _Pool()
 class FFmpegReader(FileReader):
     """The first audio stream of a file that FFmpeg decodes.
 
+    Args:
+        source: the file or pipe.
+        pipe_block_seconds: seconds of a block of a pipe.
+
     Raises:
         AudioReadError: the operating system fails to read the file.
         DecodingError: FFmpeg cannot open it.
@@ -171,8 +217,9 @@ class FFmpegReader(FileReader):
 
     decoder: DecoderName = "ffmpeg"
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, pipe_block_seconds: float = BLOCK_SECONDS) -> None:
         self._source = source
+        self._pipe_block_seconds = pipe_block_seconds
         self._worker: Worker | None = None
         try:
             rate, channels, promised = json.loads(self._begin())
@@ -202,7 +249,8 @@ class FFmpegReader(FileReader):
                 return self._answer(idle)
             except WorkerEndedError:
                 self.close()
-        self._worker = Worker()
+        seconds = BLOCK_SECONDS if self._source.seekable else self._pipe_block_seconds
+        self._worker = Worker(seconds)
         return self._answer(self._worker)
 
     def _answer(self, worker: Worker) -> bytes:
@@ -225,16 +273,21 @@ class FFmpegReader(FileReader):
         self._source.check()
         if kind == wire.FAILURE:
             self._release(worker)
-            raise _error(self._source.name, *json.loads(content))
+            raise failure(self._source.name, *json.loads(content))
         return kind, content
 
     def _release(self, worker: Worker) -> None:
-        self._worker = None
-        WORKERS.give(worker)
+        if self._source.seekable or self._pipe_block_seconds == BLOCK_SECONDS:
+            self._worker = None
+            WORKERS.give(worker)
+        else:
+            self.close()
 
 
-def _error(name: str, stage: wire.Stage, reason: str) -> AudioError | DecodingError:
-    """The exception for a failure that a worker reports."""
+def failure(name: str, stage: wire.Stage, reason: str) -> AudioError | DecodingError:
+    """Make the exception for a failure that a worker reports."""
+    if stage == "refused":
+        return AudioNotFoundError(f"{name}: {reason}")
     if stage == "read":
         return AudioReadError(f"{name}: cannot be read: {reason}")
     if stage == "no audio":

@@ -5,10 +5,11 @@ there, compressed packets), and no option of theirs prevents it. This module run
 ``python -I -S ffmpeg_worker.py SETTINGS``, with a socket as its stdin. It imports nothing of the
 package and no numpy, so that it starts in some 60 ms.
 
-Each request on the socket is one byte, ``SEEKABLE`` or ``PIPE``, with a descriptor; for a pipe a
-second one holds the bytes that were read of it already. The answers are messages of a kind (one
-byte), a size (four bytes) and a content: one ``HEADER``, then ``BLOCK`` after ``BLOCK`` and an
-``END``; or a ``FAILURE`` at any point.
+Each request on the socket is one byte, ``SEEKABLE``, ``PIPE`` or ``LIVE``, with a descriptor; for a
+pipe a second one holds the bytes that were read of it already, and that of a live source holds the
+fields of :class:`LiveInput` as JSON. The answers are messages of a kind (one byte), a size (four
+bytes) and a content: one ``HEADER``, then ``BLOCK`` after ``BLOCK`` and an ``END``; or a
+``FAILURE`` at any point.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import av
 
-SEEKABLE, PIPE = b"S", b"P"
+SEEKABLE, PIPE, LIVE = b"S", b"P", b"L"
 
 HEADER, BLOCK, END, FAILURE = range(4)
 """Contents: JSON of rate, channels and seconds; float32 [frames, channels]; nothing; JSON of the
 stage that failed and the reason."""
 
-Stage = Literal["import", "open", "no audio", "no decoder", "decode", "read"]
+Stage = Literal["import", "open", "refused", "no audio", "no decoder", "decode", "read"]
+"""``refused``: a server answered that there is no such stream, or not for this user."""
 
 MESSAGE = struct.Struct("<BI")
+
+MOST_DAMAGED = 100
+"""Packets of a live source in a row that cannot be decoded, after which it is given up."""
 
 IDLE_SECONDS = 10.0
 """Seconds without a request after which the process ends."""
@@ -108,6 +113,27 @@ class PipeFile:
             return b""
 
 
+class LiveInput:
+    """An address or a device that FFmpeg opens by itself, because the user named it.
+
+    Args:
+        descriptor: a file that holds the other attributes as JSON.
+    """
+
+    failure = None
+
+    def __init__(self, descriptor: int) -> None:
+        with open(descriptor, "rb", closefd=False) as file:
+            request = json.load(file)
+        self.address: str = request["address"]
+        self.format: str | None = request["format"]
+        """Name of FFmpeg's input device; None for an address."""
+        self.options: dict[str, str] = request["options"]
+        """FFmpeg's options, of which ``protocol_whitelist`` bounds what is opened."""
+        self.timeout: float = request["timeout"]
+        """Seconds without an answer, or without audio, after which it is given up."""
+
+
 class StageError(Exception):
     """A stage of the decoding failed, for a reason."""
 
@@ -116,7 +142,7 @@ class StageError(Exception):
 
 
 def answers(
-    file: SeekableFile | PipeFile, block_seconds: float, block_values: int
+    file: SeekableFile | PipeFile | LiveInput, block_seconds: float, block_values: int
 ) -> Iterator[tuple[int, Any]]:
     """Decode the first audio stream of a file: the kinds and contents of all messages.
 
@@ -131,14 +157,14 @@ def answers(
     except StageError as error:
         failure = error.args
     except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
-        failure = ("decode", reason_of(error))
+        failure = ("decode", _reason(file, error))
     if file.failure is not None:
         failure = ("read", file.failure.strerror or str(file.failure))
     yield (END, b"") if failure is None else (FAILURE, json.dumps(failure).encode())
 
 
 def _decoded(
-    file: SeekableFile | PipeFile, block_seconds: float, block_values: int
+    file: SeekableFile | PipeFile | LiveInput, block_seconds: float, block_values: int
 ) -> Iterator[tuple[int, Any]]:
     import av
 
@@ -150,7 +176,8 @@ def _decoded(
         size = 4 * channels * block_frames(rate, channels, block_seconds, block_values)
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
         waiting: list[bytes] = []  # a frame of a codec is some 20 ms
-        for frame in _frames(container, stream):
+        frames = _live_frames if isinstance(file, LiveInput) else _frames
+        for frame in frames(container, stream):
             for packed in resampler.resample(frame):
                 content = memoryview(packed.planes[0])[: 4 * channels * packed.samples]
                 if len(content) < size:
@@ -178,6 +205,25 @@ def _frames(
         yield from container.decode(stream)
 
 
+def _live_frames(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> Iterator[av.AudioFrame]:
+    """The same of a live source, which may begin within a frame and lose packets."""
+    import av
+
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            if damaged > MOST_DAMAGED:
+                raise
+            continue
+        damaged = 0
+        yield from frames
+
+
 def block_frames(rate: int, channels: int, block_seconds: float, block_values: int) -> int:
     """Frames of a block: a number of seconds, unless they hold too many values."""
     return max(1, min(int(block_seconds * rate), block_values // max(1, channels)))
@@ -185,7 +231,7 @@ def block_frames(rate: int, channels: int, block_seconds: float, block_values: i
 
 @contextlib.contextmanager
 def _opened(
-    file: SeekableFile | PipeFile,
+    file: SeekableFile | PipeFile | LiveInput,
 ) -> Iterator[tuple[av.container.InputContainer, float | None]]:
     """An open container whose audio can be decoded, and the seconds that its header states."""
     try:
@@ -196,12 +242,10 @@ def _opened(
     av.logging.set_level(av.logging.WARNING)
     try:
         with av.logging.Capture() as log:
-            # A playlist or a reference inside a file must not make us open other files or URLs.
-            container = av.open(
-                file, "r", options={"protocol_whitelist": "none"}, **_lenient(av.__version__)
-            )
+            container = _container(file)
     except Exception as error:  # noqa: BLE001 - damaged files make PyAV raise nearly anything
-        raise StageError("open", reason_of(error)) from None
+        refused = isinstance(error, av.error.HTTPClientError)
+        raise StageError("refused" if refused else "open", _reason(file, error)) from None
     finally:
         av.logging.set_level(av.logging.PANIC)
     with container:
@@ -213,9 +257,26 @@ def _opened(
         # An estimate is off by several percent, or by anything.
         estimated = any("Estimating duration" in text for _, _, text in log)
         seconds = None
-        if stream.duration and stream.time_base and not estimated:
+        if isinstance(file, LiveInput):
+            seconds = container.duration / av.time_base if container.duration else None
+        elif stream.duration and stream.time_base and not estimated:
             seconds = float(stream.duration * stream.time_base)
         yield container, seconds
+
+
+def _container(file: SeekableFile | PipeFile | LiveInput) -> Any:
+    import av
+
+    lenient = _lenient(av.__version__)
+    if isinstance(file, LiveInput):
+        # PyAV's wheels bring an ALSA that looks for its settings where it was built.
+        os.environ.setdefault("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf")
+        return av.open(
+            file.address, "r", format=file.format, options=file.options, timeout=file.timeout,
+            **lenient,
+        )  # fmt: skip
+    # A playlist or a reference inside a file must not make us open other files or URLs.
+    return av.open(file, "r", options={"protocol_whitelist": "none"}, **lenient)
 
 
 def _lenient(version: str) -> dict[str, Any]:
@@ -226,6 +287,21 @@ def _lenient(version: str) -> dict[str, Any]:
 def reason_of(error: BaseException) -> str:
     """The words of the error, or its type if it has none, in one line."""
     return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")[:200]
+
+
+def _reason(file: SeekableFile | PipeFile | LiveInput, error: Exception) -> str:
+    """The words of an error; of a live input without the address, which may hold a password."""
+    import av
+
+    if not isinstance(file, LiveInput):
+        return reason_of(error)
+    if isinstance(error, av.error.ExitError):
+        return f"nothing came for {file.timeout:g} s"
+    words = [getattr(error, "strerror", None) or type(error).__name__]
+    log = getattr(error, "log", None)
+    if file.format is not None and log:  # a device's name is no secret
+        words.append(log[2])
+    return reason_of(Exception(": ".join(words)))
 
 
 def main() -> None:
@@ -249,7 +325,8 @@ def main() -> None:
             connection.settimeout(None)
             if not kind:
                 return
-            file = (SeekableFile if kind == SEEKABLE else PipeFile)(*descriptors)
+            kinds: dict[bytes, Any] = {SEEKABLE: SeekableFile, PIPE: PipeFile, LIVE: LiveInput}
+            file = kinds[kind](*descriptors)
             for message, content in answers(file, *bounds):
                 connection.sendall(MESSAGE.pack(message, len(content)))
                 connection.sendall(content)

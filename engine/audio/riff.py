@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,8 +167,12 @@ def promised_frames(file: SeekableFile) -> int | None:
     return header.frames if isinstance(header, ContainerHeader) else None
 
 
-def read_wav_header(pipe: IO[bytes]) -> PcmFormat | bytes:
+def read_wav_header(pipe: Readable, name: str = "<stdin>") -> PcmFormat | bytes:
     """Read the header of a WAV in a pipe, which is at its first sample afterwards.
+
+    Args:
+        pipe: a pipe at its start.
+        name: of the pipe, for messages.
 
     Returns:
         the format of the samples, or the bytes that were read where this is no WAV.
@@ -184,7 +188,7 @@ def read_wav_header(pipe: IO[bytes]) -> PcmFormat | bytes:
         skipped += count
         if skipped > MOST_SKIPPED_BYTES:
             raise UndecodableAudioError(
-                f"<stdin>: a WAV with {skipped} bytes before its samples, at most "
+                f"{name}: a WAV with {skipped} bytes before its samples, at most "
                 f"{MOST_SKIPPED_BYTES} are taken; send the samples alone: {USE_FFMPEG}"
             )
         while count and (piece := pipe.read(min(count, SKIP_BYTES))):
@@ -194,19 +198,19 @@ def read_wav_header(pipe: IO[bytes]) -> PcmFormat | bytes:
     try:
         header = read_header(pipe, skip)
     except OSError as error:
-        raise AudioReadError(f"<stdin>: cannot be read: {error.strerror or error}") from None
+        raise AudioReadError(f"{name}: cannot be read: {error.strerror or error}") from None
     if isinstance(header, bytes):
         return header
     if header.form == "AIFF":
-        raise UndecodableAudioError(f"<stdin>: an AIFF; WAV or raw samples are taken: {USE_FFMPEG}")
+        raise UndecodableAudioError(f"{name}: an AIFF; WAV or raw samples are taken: {USE_FFMPEG}")
     if not header.at_samples:
         raise UndecodableAudioError(
-            f"<stdin>: a WAV that ends before its samples, or has {MOST_CHUNKS} chunks before them"
+            f"{name}: a WAV that ends before its samples, or has {MOST_CHUNKS} chunks before them"
         )
-    return _pcm_format(header)
+    return _pcm_format(header, name)
 
 
-def _pcm_format(header: ContainerHeader) -> PcmFormat:
+def _pcm_format(header: ContainerHeader, name: str) -> PcmFormat:
     formats: dict[tuple[int, int], SampleFormat] = {
         (PCM, 8): "u8", (PCM, 16): "s16le", (PCM, 24): "s24le", (PCM, 32): "s32le",
         (FLOAT, 32): "f32le",
@@ -214,12 +218,12 @@ def _pcm_format(header: ContainerHeader) -> PcmFormat:
     sample_format = formats.get((header.codec, header.bits))
     if sample_format is None or not 1 <= header.channels <= MOST_CHANNELS:
         raise UndecodableAudioError(
-            f"<stdin>: a WAV with codec {header.codec}, {header.bits} bits, {header.channels} "
+            f"{name}: a WAV with codec {header.codec}, {header.bits} bits, {header.channels} "
             f"channels; plain samples are taken: {USE_FFMPEG}"
         )
     if not RATES[0] <= header.rate <= RATES[1]:
         raise UndecodableAudioError(
-            f"<stdin>: a WAV at {header.rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
+            f"{name}: a WAV at {header.rate} Hz; {RATES[0]} to {RATES[1]} Hz are taken"
         )
     return PcmFormat(header.rate, header.channels, sample_format, header.data_bytes)
 

@@ -164,6 +164,17 @@ source_options = _grouped(
     ),
     click.option("--channel", type=click.IntRange(0), help="Channel to take; the mean otherwise."),
     click.option(
+        "--follow", is_flag=True, help="Wait for more of a recording that grows, until Ctrl-C."
+    ),
+    click.option(
+        "--source-option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=lambda _context, _parameter, values: dict(map(_pair, values)),
+        help="Option of an address or a device, by its name in FFmpeg: rtsp_transport=udp.",
+    ),
+    click.option(
         "--live/--no-live",
         default=None,
         help="Leave windows out rather than fall behind. By default a source that is faster than "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", required=False)
+@click.argument("source", required=False, envvar="E2V_SOURCE")
 @source_options
 @click.option(
     "--window",
@@ -61,13 +61,16 @@ def stream(
 ) -> int:  # fmt: skip
     """Recognize the emotion of live audio from SOURCE, window by window.
 
-    SOURCE is -, for raw samples (with --rate) or a WAV on stdin, or a recording, which is read as
-    fast as possible. Each window is written as soon as it is complete, each utterance as soon as it
-    has ended.
+    SOURCE is -, for raw samples (with --rate) or a WAV on stdin; an address (rtsp://, rtsps://,
+    http://, https://) or an ALSA device (alsa:hw:1), which is opened again whenever its audio
+    stops; or a recording, which is read as fast as possible, and with --follow as it grows. It may
+    also be given as E2V_SOURCE, so that no list of processes shows its password. Each window is
+    written as soon as it is complete, each utterance as soon as it has ended.
 
     \b
+        e2v stream rtsp://camera.local/live
         arecord -f S16_LE -r 16000 -t raw | e2v stream - --rate 16000
-        ffmpeg -i rtsp://… -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000
+        ffmpeg -i rtmp://… -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000
     """
     from ..recognizer import Recognizer
     from ..streaming.events import StreamEvent
@@ -81,7 +84,7 @@ def stream(
     # Before the model is loaded, so that audio that comes meanwhile has the time of its arrival.
     buffer = open_source(source, source_settings)
     recognizer = Recognizer.load(**asdict(model_settings))
-    channel = source_settings.channel
+    channel = buffer.channel
     opened: Stream | TurnStream
     if turns is None:
         opened = recognizer.stream(window=window, hop=hop, rate=buffer.rate, channel=channel)
@@ -105,6 +108,7 @@ def stream(
                 if not isinstance(result, UtteranceStart | UtteranceEnd):
                     _tell(result.text())
     finally:
+        buffer.close()
         _tell(tally.text(opened.seconds))
     return 0
 

@@ -20,6 +20,9 @@ from ..errors import AudioError
 HELD_SECONDS = 10.0
 """Seconds of audio that may wait in the buffer; then the sender has to."""
 
+STOP_SECONDS = 2.0
+"""Seconds that a sender has to end in."""
+
 SLACK_SECONDS = 2.0
 """Seconds by which live audio may be ahead of the clock."""
 
@@ -61,10 +64,12 @@ class CaptureBuffer:
     Args:
         rate: sample rate in Hz.
         live: True if the audio arrives as fast as time passes; None finds out.
+        channel: channel to take of the samples, from 0; None takes the mean of all.
     """
 
-    def __init__(self, rate: int, live: bool | None = None) -> None:
+    def __init__(self, rate: int, live: bool | None = None, channel: int | None = None) -> None:
         self.rate = rate
+        self.channel = channel
         self._live = live
         self._changed = threading.Condition()
         self._arrivals: deque[Arrival] = deque()
@@ -75,6 +80,8 @@ class CaptureBuffer:
         self._began = 0.0
         self._ended = False
         self._error: BaseException | None = None
+        self._stop: Callable[[], None] | None = None
+        self._thread: threading.Thread | None = None
         self.source: Any = None
         """Device that records as long as a reference to it is held."""
 
@@ -92,6 +99,11 @@ class CaptureBuffer:
     def full(self) -> bool:
         """True while so much audio waits that the sender has to."""
         return self._waiting > HELD_SECONDS * self.rate and not self._ended
+
+    def decide(self, *, live: bool) -> None:
+        """Say if the audio is live, where that was left to be found out."""
+        if self._live is None:
+            self._live = live
 
     def put(self, samples: NDArray[Any], *, wait: bool) -> None:
         """Add audio that arrived.
@@ -127,6 +139,23 @@ class CaptureBuffer:
             self._ended = True
             self._error = self._error or error
             self._changed.notify_all()
+
+    def stop_with(self, stop: Callable[[], None], thread: threading.Thread) -> None:
+        """Call ``stop`` when no more audio is wanted, and wait for the thread that receives it."""
+        self._stop = stop
+        self._thread = thread
+
+    def close(self) -> None:
+        """Want no more audio: the sender ends, if it knows how to be told."""
+        self.end()
+        if self._stop is not None and self._thread is not None:
+            self._stop()
+            self._thread.join(STOP_SECONDS)
+
+    def wait_for_end(self, seconds: float) -> bool:
+        """Wait, in the thread that receives, until no more audio is wanted; True if so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended, seconds)
 
     def take(self, timeout: float) -> list[Arrival] | None:
         """Take all that arrived, as soon as there is something; nothing after ``timeout`` seconds.
@@ -178,7 +207,7 @@ def start_pipe(pipe: Any, format_: PcmFormat, head: bytes, buffer: CaptureBuffer
         except OSError as error:
             raise AudioError(f"<stdin>: cannot be read: {error.strerror or error}") from None
 
-    _start(receive, buffer)
+    start_receiving(receive, buffer)
 
 
 def start_blocks(blocks: Iterator[NDArray[Any]], buffer: CaptureBuffer) -> None:
@@ -188,10 +217,20 @@ def start_blocks(blocks: Iterator[NDArray[Any]], buffer: CaptureBuffer) -> None:
         for block in blocks:
             buffer.put(block, wait=True)
 
-    _start(receive, buffer)
+    start_receiving(receive, buffer)
 
 
-def _start(receive: Callable[[], None], buffer: CaptureBuffer) -> None:
+def start_receiving(
+    receive: Callable[[], None], buffer: CaptureBuffer, stop: Callable[[], None] | None = None
+) -> None:
+    """Run ``receive``, which fills the buffer, in a thread; its end or error ends the audio.
+
+    Args:
+        receive: returns at the end of the audio.
+        buffer: filled by it.
+        stop: makes ``receive`` return soon, from another thread; None if nothing can.
+    """
+
     def run() -> None:
         try:
             receive()
@@ -200,4 +239,7 @@ def _start(receive: Callable[[], None], buffer: CaptureBuffer) -> None:
         else:
             buffer.end()
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    if stop is not None:
+        buffer.stop_with(stop, thread)
+    thread.start()

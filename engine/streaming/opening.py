@@ -1,9 +1,10 @@
-"""Sources of live audio as a user names them: stdin, a recording, a microphone."""
+"""Sources of live audio as a user names them: stdin, a recording, an address, a microphone."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..audio.recording import Recording
 from ..audio.riff import USE_FFMPEG, PcmFormat, read_wav_header
@@ -11,14 +12,18 @@ from ..audio.types import SAMPLE_RATE, Samples
 from ..errors import OptionError
 from ..settings import SourceSettings
 from .capture import CaptureBuffer, start_blocks, start_pipe
+from .growing import GrowingFile
 from .microphone import start_microphone
+from .network import NetworkSource, parse_address
+from .reconnect import start_reconnecting
 
 
 def open_source(source: str | None, settings: SourceSettings) -> CaptureBuffer:
     """Open a source of audio and receive from then on.
 
     Args:
-        source: ``-`` for stdin, or the path of a recording; None with ``settings.mic``.
+        source: ``-`` for stdin, an address, a device, or the path of a recording; None with
+            ``settings.mic``.
         settings: format of the audio.
 
     Raises:
@@ -31,15 +36,22 @@ def open_source(source: str | None, settings: SourceSettings) -> CaptureBuffer:
     if source is None:
         live = True if settings.live is None else settings.live
         return start_microphone(
-            settings.device, settings.rate, settings.channels, lambda hz: CaptureBuffer(hz, live)
+            settings.device,
+            settings.rate,
+            settings.channels,
+            lambda hz: CaptureBuffer(hz, live, settings.channel),
         )
     if source == "-":
         return _open_stdin(settings)
+    if address := parse_address(source, settings):
+        return start_reconnecting(NetworkSource(address, settings.channel), settings.live)
+    if settings.follow:
+        return start_reconnecting(GrowingFile(Path(source), settings), bool(settings.live))
     return _open_recording(source, settings)
 
 
 def _open_recording(path: str, settings: SourceSettings) -> CaptureBuffer:
-    recording = Recording(path)
+    recording = Recording(path, channel=settings.channel)
 
     def blocks() -> Iterator[Samples]:
         with recording:
@@ -65,6 +77,6 @@ def _open_stdin(settings: SourceSettings) -> CaptureBuffer:
             "stdin is not WAV; raw samples need --rate (and --sample-format, --channels). "
             f"Anything else: {USE_FFMPEG}"
         )
-    buffer = CaptureBuffer(format_.rate, settings.live)
+    buffer = CaptureBuffer(format_.rate, settings.live, settings.channel)
     start_pipe(pipe, format_, head, buffer)
     return buffer

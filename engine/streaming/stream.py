@@ -8,7 +8,6 @@ of the windows then change their label.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -116,7 +115,7 @@ class Stream:
         source: blocks of samples, pulled when the stream is iterated over.
         window: seconds of one window, at most one chunk of the model.
         hop: seconds between the starts of two windows, at least 0.02. Windows start at multiples
-            of it.
+            of it, counted from the start or from the last gap.
         rate: sample rate in Hz of the samples that are pushed.
         channel: channel to take, from 0; None takes the mean of all.
         reject_below: confidence under which the answer is ``unknown``.
@@ -154,6 +153,8 @@ class Stream:
         """Index, in the stream, of the first sample that is kept."""
         self._arrivals: deque[tuple[int, float]] = deque()
         """Number of samples at each arrival and its time, for the samples that are still needed."""
+        self._origin = 0
+        """Index of the first sample after the last gap, where the windows are counted from."""
         self._next = 0
         """Number of the next window."""
         self._covered = 0
@@ -239,10 +240,8 @@ class Stream:
         windows = self._rest()
         self._first = self._end + round(seconds * SAMPLE_RATE)
         self._samples = np.zeros(0, np.float32)
-        self._next = math.ceil(self._first / self._hop)
-        while self._start(self._next) < self._first:
-            self._next += 1
-        self._covered = self._first
+        self._origin = self._covered = self._first
+        self._next = 0
         return windows
 
     def _rest(self) -> list[StreamWindow]:
@@ -287,7 +286,7 @@ class Stream:
     def _start(self, number: int) -> int:
         """Index of the first sample of a window, which is that of the nearest frame."""
         frame = self.model.audio.hop
-        return round(number * self._hop / frame) * frame
+        return self._origin + round(number * self._hop / frame) * frame
 
     def _complete(self) -> int:
         """Number of complete windows that are not yet encoded."""

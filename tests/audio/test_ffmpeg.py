@@ -339,4 +339,4 @@ def test_a_pipe_that_cannot_be_read_any_more(monkeypatch, no_idle):
     assert file.failure is not None
     assert list(ffmpeg_worker.answers(file, 4.0, 1 << 21))[-1][0] == ffmpeg_worker.FAILURE
     with pytest.raises(AudioReadError, match="x: cannot be read: lost"):
-        raise ffmpeg._error("x", "read", "lost")
+        raise ffmpeg.failure("x", "read", "lost")

@@ -1,0 +1,198 @@
+"""Live audio that FFmpeg opens by itself: addresses and sound devices that the user names.
+
+FFmpeg runs in a worker process, as for files, and each connection has one of its own. What it may
+open is bounded by the kind of the address: a playlist that comes over HTTP opens no files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import ffmpeg_worker as wire
+from ..audio.convert import Converter
+from ..audio.ffmpeg import LIVE_BLOCK_SECONDS, Worker, failure
+from ..audio.readers import DecodingError, Reader, check_header
+from ..audio.types import Samples
+from ..display import redacted
+from ..errors import AudioReadError, OptionError
+from ..settings import SourceSettings
+
+PROTOCOLS = {
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsps,rtsp,rtp,udp,tcp,tls",
+    "http": "http,https,httpproxy,tcp,tls,crypto",
+    "https": "https,httpproxy,tcp,tls,crypto",
+}
+"""Scheme of an address → FFmpeg's protocols that it may open; HTTPS never falls back to HTTP."""
+
+DEVICES = ("alsa",)
+"""Kinds of devices that FFmpeg opens, before a colon and their name."""
+
+SILENT_SECONDS = 10.0
+"""Seconds without an answer, or without audio, after which a connection is given up."""
+
+PATIENCE_SECONDS = 5.0
+"""Seconds more that the worker process has, to say so."""
+
+
+@dataclass(frozen=True)
+class LiveAddress:
+    """An address or a device that FFmpeg opens."""
+
+    name: str
+    """The address without secrets, for messages."""
+    address: str = field(repr=False)
+    format: str | None
+    """FFmpeg's name for a kind of devices; None for an address."""
+    options: Mapping[str, str] = field(repr=False)
+
+
+def parse_address(source: str, settings: SourceSettings) -> LiveAddress | None:
+    """Read the source as an address or the name of a device.
+
+    Returns:
+        the address, or None for anything else, such as a path.
+
+    Raises:
+        OptionError: a scheme that is not opened, or an address that has to be quoted.
+    """
+    device, colon, name = source.partition(":")
+    if device in DEVICES and colon and name:
+        options = {"channels": str(settings.channels)}
+        if settings.rate is not None:
+            options["sample_rate"] = str(settings.rate)
+        return LiveAddress(source, name, device, {**options, **settings.options})
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
+    if found is None:
+        return None
+    scheme = found[1].lower()
+    if scheme not in PROTOCOLS:
+        raise OptionError(
+            f"{scheme}:// is not opened; give {', '.join(PROTOCOLS)}, or pipe the sound in: "
+            f"ffmpeg -i … -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000"
+        )
+    if re.search(r"[\s'\"\x00-\x1f]", source):
+        raise OptionError(
+            f"the {scheme} address has a space, a quote or a control character; write it in "
+            "percent-encoding (a space is %20)"
+        )
+    options = {"allowed_media_types": "audio", "rtsp_transport": "tcp"}
+    if scheme.startswith("http"):
+        options = {}
+    if scheme in ("https", "rtsps"):
+        options["tls_verify"] = "1"
+        if authorities := ssl.get_default_verify_paths().cafile:
+            options["ca_file"] = authorities
+    # The user's options come last, but for the one that bounds what is opened.
+    allowed = {**options, **settings.options, "protocol_whitelist": PROTOCOLS[scheme]}
+    return LiveAddress(redacted(source), source, None, allowed)
+
+
+class LiveReader(Reader):
+    """One connection.
+
+    Raises:
+        AudioNotFoundError: a server refuses it.
+        NoAudioStreamError, UndecodableAudioError: it has no audio, or in an unknown codec.
+        AudioReadError: it cannot be opened, for any other reason.
+    """
+
+    decoder = "ffmpeg"
+
+    def __init__(self, address: LiveAddress) -> None:
+        self._name = address.name
+        with self._reported():
+            self._worker = Worker(LIVE_BLOCK_SECONDS)
+        try:
+            with self._reported():
+                self._worker.request_live(
+                    address.address, address.format, address.options, SILENT_SECONDS
+                )
+                _, content = self._receive()
+        except BaseException:
+            self.close()
+            raise
+        rate, channels, seconds = json.loads(content)
+        if not rate or not channels:  # a playlist none of whose parts could be opened
+            self.close()
+            raise AudioReadError(f"{address.name}: no audio could be opened")
+        super().__init__(address.name, rate, channels, seconds)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """As :meth:`Reader.blocks`, of a tenth of a second each."""
+        with self._reported():
+            while True:
+                kind, content = self._receive()
+                if kind == wire.END:
+                    return
+                yield np.frombuffer(content, np.float32).reshape(-1, self.channels)
+
+    def stop(self) -> None:
+        """End the audio with an error, from another thread."""
+        self._worker.interrupt()
+
+    def close(self) -> None:
+        """As :meth:`Reader.close`."""
+        self._worker.end()
+
+    def _receive(self) -> tuple[int, bytes]:
+        kind, content = self._worker.receive(SILENT_SECONDS + PATIENCE_SECONDS)
+        if kind == wire.FAILURE:
+            raise failure(self._name, *json.loads(content))
+        return kind, content
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except DecodingError as error:
+            raise AudioReadError(f"{self._name}: {error}") from None
+
+
+class NetworkSource:
+    """An address or a device, opened anew for each connection.
+
+    Args:
+        address: what FFmpeg opens.
+        channel: channel to take, from 0; None takes the mean of all.
+    """
+
+    def __init__(self, address: LiveAddress, channel: int | None) -> None:
+        self.name = address.name
+        self.endless = True
+        """False once a connection said how long its audio is: that of a file on a server."""
+        self._address = address
+        self._channel = channel
+        self._reader: LiveReader | None = None
+        self._closed = False
+
+    def connect(self) -> Iterator[Samples]:
+        """Open it: mono at 16 kHz in blocks, to the end of the connection.
+
+        Raises:
+            AudioError: as :class:`LiveReader`; or the channel is not there.
+        """
+        with contextlib.closing(LiveReader(self._address)) as reader:
+            self._reader = reader
+            if self._closed:
+                return
+            check_header(reader, self._channel)
+            self.endless = reader.promised_seconds is None
+            converter = Converter(self.name, reader.rate, self._channel)
+            for block in reader.blocks():
+                yield converter.feed(block)
+            yield converter.flush()
+
+    def close(self) -> None:
+        """End the present connection."""
+        self._closed = True
+        if self._reader is not None:
+            self._reader.stop()

@@ -1,0 +1,307 @@
+"""Audio from servers on loopback: cut and restored, refused, and without secrets in any message."""
+
+import http.server
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import encoded, tone
+
+from emotion2vec_edge.engine.errors import (
+    AudioNotFoundError,
+    AudioReadError,
+    InvalidSamplesError,
+    OptionError,
+)
+from emotion2vec_edge.engine.settings import SourceSettings
+from emotion2vec_edge.engine.streaming import network, reconnect
+from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+
+RTSP_SERVER = Path(__file__).parents[1] / "rtsp_server.py"
+MP3 = encoded(tone(20.0), 16_000, "MP3")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(reconnect, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(reconnect, "LONGEST_DELAY", 0.1)
+
+
+class Station(http.server.BaseHTTPRequestHandler):
+    """An endless stream at ``/live``, which the server can cut; a file at ``/file``."""
+
+    def do_GET(self):
+        content, kind, length = self.server.pages.get(self.path, (None, None, None))
+        if self.path == "/live":
+            self.answer(200, "audio/mpeg", None)
+            self.server.cut.wait(0.3)
+            self.wfile.write(MP3[: len(MP3) // 10])  # two seconds, then the connection ends
+            return
+        if content is None:
+            self.answer(404, "text/plain", 0)
+            return
+        self.answer(200, kind, length)
+        self.wfile.write(content)
+
+    def answer(self, code, kind, length):
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def station():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Station)
+    server.cut = threading.Event()
+    server.pages = {"/file": (MP3, "audio/mpeg", len(MP3))}
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.cut.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def url_of(server, path, scheme="http"):
+    return f"{scheme}://user:s3cret@127.0.0.1:{server.server_port}{path}"
+
+
+def source(text, **settings):
+    settings = SourceSettings(**settings)
+    return network.NetworkSource(network.parse_address(text, settings), settings.channel)
+
+
+def received(opened, until, *, seconds=30.0):
+    """Everything that arrives until ``until(arrivals)``, or the end."""
+    buffer = reconnect.start_reconnecting(opened, None)
+    arrivals, stop = [], time.monotonic() + seconds
+    try:
+        while not until(arrivals):
+            assert time.monotonic() < stop, arrivals
+            more = buffer.take(1.0)
+            if more is None:
+                break
+            arrivals += more
+    finally:
+        buffer.close()
+    return arrivals, buffer
+
+
+def kinds(arrivals):
+    """Names of what arrived, several pieces of audio as one."""
+    names = [type(arrival).__name__ for arrival in arrivals]
+    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
+
+
+def count(arrivals, kind):
+    return sum(isinstance(arrival, kind) for arrival in arrivals)
+
+
+def test_a_file_on_a_server_comes_to_its_end(station):
+    arrivals, buffer = received(source(url_of(station, "/file")), lambda _: False)
+    assert kinds(arrivals) == ["Piece"]
+    samples = np.concatenate([arrival.samples for arrival in arrivals])
+    assert len(samples) == pytest.approx(20 * 16_000, abs=2_000)
+    assert not buffer.live  # nothing of it is left out
+
+
+@pytest.mark.slow
+def test_a_stream_is_cut_and_restored_ten_times(station):
+    arrivals, buffer = received(
+        source(url_of(station, "/live")), lambda found: count(found, Restored) == 10
+    )
+    assert kinds(arrivals)[:5] == ["Piece", "Lost", "Restored", "Piece", "Lost"]
+    assert count(arrivals, Lost) == 10
+    assert {arrival.reason for arrival in arrivals if isinstance(arrival, Lost)} <= {
+        "its audio ended", "Input/output error",
+    }  # fmt: skip
+    heard = sum(len(arrival.samples) for arrival in arrivals if isinstance(arrival, Piece))
+    assert heard >= 10 * 16_000  # the rest of each was in FFmpeg's buffers
+    gaps = [arrival.seconds for arrival in arrivals if isinstance(arrival, Restored)]
+    assert all(0 <= gap < 10 for gap in gaps)
+    assert buffer.live
+
+
+def test_a_server_that_is_not_there_yet(monkeypatch, station):
+    """Reasons are told when they change, attempts are counted, and a wrong address ends it."""
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    opened = source(f"http://user:s3cret@127.0.0.1:{port}/live")
+    arrivals, _ = received(opened, lambda found: len(found) == 1)
+    assert arrivals == [Lost("Connection refused")]
+    with pytest.raises(AudioNotFoundError, match=r"^http://…@127.0.0.1:\d+/…: .*404 Not Found$"):
+        received(source(url_of(station, "/gone")), lambda _: False)
+
+
+def test_what_waiting_does_not_mend(station):
+    station.pages["/words"] = (b"no sound at all " * 100, "text/plain", 1600)
+    with pytest.raises(AudioReadError, match="Invalid data"):
+        next(source(url_of(station, "/words")).connect())
+    with pytest.raises(InvalidSamplesError, match="no channel 5"):
+        received(source(url_of(station, "/file"), channel=5), lambda _: False)
+
+
+def test_a_playlist_from_a_server_opens_no_file(station, example):
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{example}\n#EXT-X-ENDLIST\n"
+    content = playlist.encode()
+    station.pages["/list.m3u8"] = (content, "application/vnd.apple.mpegurl", len(content))
+    with pytest.raises(AudioReadError, match="no audio could be opened"):
+        next(source(url_of(station, "/list.m3u8")).connect())
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("SKIPPED LOUDLY: there is no openssl to make a certificate with")
+    key, own = tmp_path / "key.pem", tmp_path / "own.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", own,
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return own, key
+
+
+def test_certificates_are_verified(station, certificate):
+    own, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    station.socket = context.wrap_socket(station.socket, server_side=True)
+    station.handle_error = lambda *_: None  # a client that hangs up is what is tested
+    address = url_of(station, "/file", "https")
+    with pytest.raises(AudioReadError):
+        next(source(address).connect())
+    assert len(next(source(address, options={"ca_file": str(own)}).connect()))
+    assert len(next(source(address, options={"tls_verify": "0"}).connect()))
+
+
+@pytest.fixture
+def rtsp():
+    """Starts and ends a camera at one port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    running = []
+
+    def start():
+        process = subprocess.Popen(
+            ["/usr/bin/python3", RTSP_SERVER, str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        running.append(process)
+        if process.stdout.readline() != b"ready\n":
+            pytest.skip(
+                "SKIPPED LOUDLY: no RTSP server: apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
+                f"gstreamer1.0-plugins-base gstreamer1.0-plugins-good ({process.stderr.read()[-200:]})"
+            )
+
+    def end():
+        process = running.pop()
+        process.kill()
+        process.communicate()
+
+    start()
+    yield f"rtsp://guard:s3cret@127.0.0.1:{port}", start, end
+    while running:
+        end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no Python of the system")
+def test_a_camera_is_cut_and_restored(rtsp):
+    address, start, end = rtsp
+    heard = 0
+
+    def until(found):
+        """Cut it whenever a second more was heard."""
+        nonlocal heard
+        seconds = sum(len(one.samples) for one in found if isinstance(one, Piece)) / 16_000
+        if seconds >= heard + 1 and count(found, Restored) < 3:
+            heard = seconds
+            end()
+            start()
+        return count(found, Restored) == 3 and isinstance(found[-1], Piece)
+
+    arrivals, buffer = received(source(f"{address}/live"), until)
+    assert count(arrivals, Restored) == 3
+    assert count(arrivals, Lost) >= 3
+    assert buffer.live
+    tones = np.concatenate([one.samples for one in arrivals if isinstance(one, Piece)])
+    spectrum = np.abs(np.fft.rfft(tones[4_000:12_000]))
+    assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=2)
+
+
+@pytest.mark.slow
+def test_a_camera_that_refuses_the_password(rtsp):
+    address, _, _ = rtsp
+    with pytest.raises(AudioNotFoundError, match="401 Unauthorized") as refused:
+        next(source(f"{address.replace('s3cret', 's3cret2')}/live").connect())
+    assert "s3cret" not in str(refused.value)
+
+
+ALSA_CONF = (
+    "pcm.spoken {{ type file slave.pcm {{ type null }} file /dev/null infile {path} format raw }}"
+)
+
+
+def test_a_sound_device(tmp_path, monkeypatch):
+    """ALSA's own plugin stands in for a device: it plays a file of raw samples."""
+    raw = tmp_path / "samples.raw"
+    raw.write_bytes((tone(5.0) * 32_767).astype("<i2").tobytes())
+    conf = tmp_path / "asound.conf"
+    conf.write_text(ALSA_CONF.format(path=raw))
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(conf))
+    blocks = source("alsa:spoken", rate=16_000).connect()
+    samples = np.concatenate([next(blocks) for _ in range(10)])
+    blocks.close()
+    assert np.argmax(np.abs(np.fft.rfft(samples[:16_000]))) == pytest.approx(440, abs=2)
+    with pytest.raises(AudioReadError, match="alsa:nothing: .*Unknown PCM|cannot open"):
+        next(source("alsa:nothing").connect())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rtmp://user:s3cret@host/x", "rtmp:// is not opened; give rtsp, rtsps, http, https"),
+        ("file:///etc/passwd", "file:// is not opened"),
+        ("concat://a|b", "concat:// is not opened"),
+        ("rtsp://user:s3 cret@host/x", "percent-encoding"),
+    ],
+)
+def test_addresses_that_are_not_opened(text, message):
+    with pytest.raises(OptionError, match=message) as refused:
+        network.parse_address(text, SourceSettings())
+    assert "cret" not in str(refused.value)
+
+
+def test_no_option_widens_what_is_opened():
+    options = {"protocol_whitelist": "file", "rtsp_transport": "udp"}
+    address = network.parse_address("rtsp://u:s3cret@host/x", SourceSettings(options=options))
+    assert address.options["protocol_whitelist"] == "rtsp,rtp,udp,tcp"
+    assert address.options["rtsp_transport"] == "udp"
+    assert "s3cret" not in repr(address)
+    assert network.parse_address("C:/calls/a.wav", SourceSettings()) is None
+    assert network.parse_address("calls/a.wav", SourceSettings()) is None
+
+
+@pytest.mark.slow
+def test_the_command_tells_no_secret(station):
+    done = subprocess.run(
+        [sys.executable, "-m", "emotion2vec_edge.engine.cli", "stream", url_of(station, "/gone")],
+        capture_output=True, check=False, text=True,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "404 Not Found" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
