@@ -17,7 +17,7 @@ from ..errors import E2VError, OptionError, OverloadedError, UnknownResourceErro
 from ..version import __version__
 from .answers import problems
 from .monitoring import LOGGER
-from .routes import about, feedback, jobs, pages, recognition, stream
+from .routes import about, feedback, jobs, kserve, pages, recognition, stream
 from .security import Door
 from .service import Service
 
@@ -58,7 +58,7 @@ def make_app(service: Service) -> ASGIApp:
             "auto_configure": False,
         },
     )
-    for module in (recognition, jobs, stream, feedback, about):
+    for module in (recognition, jobs, stream, feedback, kserve, about):
         app.include_router(module.router(service))
     pages.add_documentation(app)
     if service.settings.page:
@@ -80,6 +80,8 @@ def _add_errors(app: FastAPI, service: Service) -> None:
     def answer(request: Request, error: Exception) -> Response:
         service.metrics.rejections.labels(type(error).__name__).inc()
         content = problems.problem(error, request.scope.get("request_id"))
+        if request.url.path.startswith("/v2"):  # the field that clients of the protocol show
+            content["error"] += f": {content['detail']}"
         headers = problems.headers_of(error)
         if isinstance(error, OverloadedError):
             headers["retry-after"] = str(service.retry_after())

@@ -55,6 +55,8 @@ async def received(
     upload = Upload()
     try:
         kind, options = parse_options_header(request.headers.get("content-type"))
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise MalformedRequestError("the body is compressed; send it as it is")
         check_size(_promised(request), settings.upload_bytes)
         if kind == b"multipart/form-data":
             await _multipart(request, options.get(b"boundary", b""), settings, spool, upload)
