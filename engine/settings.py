@@ -235,6 +235,13 @@ class SegmentSettings:
             )
 
 
+def speech_rules(speech_only: bool | SegmentSettings) -> SegmentSettings | None:
+    """Rules for speech where it alone counts; None where everything does."""
+    if isinstance(speech_only, SegmentSettings):
+        return speech_only
+    return SegmentSettings() if speech_only else None
+
+
 @dataclass(frozen=True)
 class TurnSettings:
     """The turns of recordings, where none are given.

@@ -26,9 +26,11 @@ WarningCode = Literal[
     "provider",
     "overlap",
     "no speech",
+    "unchecked",
 ]
 """Kind of a warning. ``provider``: another provider than the one asked for did part of the work;
-``overlap``: somebody else speaks in the same turn."""
+``overlap``: somebody else speaks in the same turn; ``unchecked``: no detector of speech is
+installed, so that turns of noise have an emotion too."""
 
 SHORT_SECONDS = 1.0
 LONG_SECONDS = 30.0

@@ -12,7 +12,7 @@ import math
 import time
 import zlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..errors import AudioError, UndecodableAudioError
 from .meter import AudioWarning, Meter
@@ -35,20 +35,31 @@ def normalized(samples: Samples, mean: float, variance: float) -> Samples:
     return scaled
 
 
+class Listener(Protocol):
+    """Hears a recording once, while it is measured."""
+
+    def add(self, block: Samples, /) -> None:
+        """Hear the next block, float32 [samples], 16 kHz mono, not normalized."""
+
+
 class NormalizedRecording:
     """A recording that was measured, and can be read once for encoding.
 
     Args:
         recording: the open recording, which is closed with this object.
         normalize: give the model the waveform at zero mean and unit variance.
+        listener: hears all of it; of a long pipe, each block before it is encoded.
 
     Raises:
         AudioError: the recording cannot be used.
     """
 
-    def __init__(self, recording: Recording, *, normalize: bool = True) -> None:
+    def __init__(
+        self, recording: Recording, *, normalize: bool = True, listener: Listener | None = None
+    ) -> None:
         self.recording = recording
         self.normalize = normalize
+        self.listener = listener
         self.meter = Meter()
         """Statistics of the audio read so far."""
         self.normalization: Normalization = "whole"
@@ -64,7 +75,7 @@ class NormalizedRecording:
         """CRC-32 of the audio, if it is read again."""
         blocks = self._timed(recording.blocks())
         for block in blocks:
-            self.meter.add(block)
+            self._measure(block)
             if self._held is None:
                 self._checksum = zlib.crc32(block.data, self._checksum)
                 continue
@@ -127,10 +138,15 @@ class NormalizedRecording:
         """The rest of a long pipe; if it breaks off, the audio before that still counts."""
         try:
             for block in self._rest:
-                self.meter.add(block)
+                self._measure(block)
                 yield block
         except AudioError as error:
             self._interruption = error
+
+    def _measure(self, block: Samples) -> None:
+        self.meter.add(block)
+        if self.listener is not None:
+            self.listener.add(block)
 
     def _timed(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         while True:

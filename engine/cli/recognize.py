@@ -22,6 +22,7 @@ from .options import (
     output_option,
     report_options,
     segment_options,
+    speech_only_option,
 )
 from .progress import RecordingProgress
 from .stdio import write_utf8
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     "each channel, one speaker each; FILE: the turns of one recording, as RTTM, CTM, SRT, WebVTT, "
     "TextGrid, Audacity labels, or JSON of WhisperX or FunASR.",
 )
+@speech_only_option
 @segment_options
 @report_options
 @click.option(
@@ -71,9 +73,9 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, turns: str | None, segment_settings: SegmentSettings,
-    report_settings: ReportSettings, embedding: Path | None, format_: Format, output: Path | None,
-    plot: Path | None,
+    audio: tuple[str, ...], examples: bool, turns: str | None, speech_only: bool,
+    segment_settings: SegmentSettings, report_settings: ReportSettings, embedding: Path | None,
+    format_: Format, output: Path | None, plot: Path | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize the emotion in AUDIO files; - reads one from stdin.
@@ -92,10 +94,9 @@ def recognize(
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     _check_files(files, format_, plot)
-    _check_turns(turns, files, report_settings, {"--plot": plot})
-    check_segments(
-        segment_settings, detected=turns in TURN_DETECTIONS, by="--turns vad and channels"
-    )
+    whole = {"--plot": plot, "--speech-only": speech_only or None}
+    _check_turns(turns, files, report_settings, whole)
+    check_segments(segment_settings, detected=speech_only or turns in TURN_DETECTIONS)
     if format_ in SEGMENT_FORMATS:
         report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
@@ -110,7 +111,7 @@ def recognize(
                 try:
                     result = _recognized(
                         recognizer, file, turns, segment_settings, intake_settings,
-                        embeddings=embeddings is not None,
+                        speech_only=speech_only, embeddings=embeddings is not None,
                     )  # fmt: skip
                 except E2VError as error:
                     failures.append(fail(error))
@@ -182,13 +183,17 @@ def _recognized(
     segments: SegmentSettings,
     intake: IntakeSettings,
     *,
+    speech_only: bool,
     embeddings: bool,
 ) -> Encoding | Conversation:
     """Encode a recording or its turns, and show the progress."""
     source = sys.stdin.buffer if file == "-" else file
     with RecordingProgress(_name(file)) as progress:
         if turns is None:
-            return recognizer.encode(source, progress=progress, **asdict(intake))
+            speech = segments if speech_only else False
+            return recognizer.encode(
+                source, speech_only=speech, progress=progress, **asdict(intake)
+            )
         return recognizer.turns(
             source,
             None if turns in TURN_DETECTIONS else turns,

@@ -12,8 +12,8 @@ from ..audio.normalized import Normalization
 from ..bundle.manifest import AudioContract
 from ..errors import NoHeadError
 from ..settings import HOP_SECONDS, WINDOW_SECONDS
-from .decision import decide
-from .pooling import clip_scores, window_scores, window_spans
+from .decision import REJECTED, decide
+from .pooling import clip_scores, pool_windows, window_scores, window_spans
 from .timeline import Timeline
 from .types import Timings, Utterance
 
@@ -49,6 +49,10 @@ class Encoding:
     """True if only some of the model's labels could be the answer: those that have a score."""
     reject_below: float = 0.0
     """Confidence below which the answer is ``unknown``."""
+    voiced: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """True for the frames of speech, which alone are pooled: bool [frames]; None if all count."""
+    speech_seconds: float | None = None
+    """Seconds of speech; None if all frames count."""
 
     def utterance(self) -> Utterance:
         """The emotion of the whole clip.
@@ -56,10 +60,14 @@ class Encoding:
         Raises:
             NoHeadError: the model gives embeddings only.
         """
-        scores = clip_scores(self._logits())
+        logits = self._logits()
+        if self.voiced is not None and self.voiced.any():
+            logits = logits[self.voiced]
+        scores = clip_scores(logits)
         emotion, confidence = decide(self.labels, scores, self.reject_below)
+        mute = any(warning.code == "no speech" for warning in self.warnings)
         return Utterance(
-            emotion=emotion,
+            emotion=REJECTED if mute else emotion,
             confidence=confidence,
             scores=dict(zip(self.labels, scores.tolist(), strict=True)),
             embedding=self.embedding(),
@@ -71,6 +79,7 @@ class Encoding:
             provider=self.provider,
             calibrated=self.calibrated,
             restricted=self.restricted,
+            speech_seconds=self.speech_seconds,
         )
 
     def timeline(self, window: float = WINDOW_SECONDS, hop: float = HOP_SECONDS) -> Timeline:
@@ -87,10 +96,14 @@ class Encoding:
         logits = self._logits()
         starts, ends = window_spans(self.seconds, window, hop, self.audio)
         scores = window_scores(logits, starts, ends, self.audio)
-        return Timeline(self.labels, starts, ends, scores, self.reject_below)
+        voiced = None
+        if self.voiced is not None:
+            heard = pool_windows(self.voiced[:, None].astype(np.float32), starts, ends, self.audio)
+            voiced = heard[:, 0] > 0
+        return Timeline(self.labels, starts, ends, scores, self.reject_below, voiced)
 
     def embedding(self) -> NDArray[np.float32]:
-        """float32 [dim]: mean over the frames, as FunASR's utterance embedding."""
+        """float32 [dim]: mean over the frames that count, as FunASR's utterance embedding."""
         return self.mean_frame
 
     def _logits(self) -> NDArray[np.float32]:

@@ -28,6 +28,8 @@ class Timeline(Sequence[Window]):
     """float32 [windows, labels]."""
     reject_below: float = 0.0
     """Confidence below which the emotion of a window is ``unknown``."""
+    voiced: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """True for windows with speech, bool [windows]; others are ``unknown``. None if all count."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -41,6 +43,8 @@ class Timeline(Sequence[Window]):
             return [self[i] for i in range(*index.indices(len(self)))]
         scores = self.scores[index]
         emotion, confidence = decide(self.labels, scores, self.reject_below)
+        if self.voiced is not None and not self.voiced[index]:
+            emotion = REJECTED
         return Window(
             start=round(float(self.starts[index]), 6),
             end=round(float(self.ends[index]), 6),
@@ -87,16 +91,18 @@ class Timeline(Sequence[Window]):
     def _answers(self) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.intp]]:
         """Labels, scores [windows, labels] and index of the answer of each window.
 
-        A window below the limit counts its best score for ``unknown`` as well.
+        A window below the limit or without speech counts its best score for ``unknown`` as well.
         """
         labels, scores, best = self.labels, self.scores, self.scores.argmax(axis=1)
-        if self.reject_below == 0:
+        if self.reject_below == 0 and self.voiced is None:
             return labels, scores, best
         if REJECTED not in labels:
             labels = (*labels, REJECTED)
             scores = np.column_stack([scores, np.zeros(len(scores), np.float32)])
         rejected, highest = labels.index(REJECTED), self.scores.max(axis=1)
         unsure = highest.astype(np.float64) < self.reject_below  # as decide() compares
+        if self.voiced is not None:
+            unsure |= ~self.voiced
         scores = scores.copy()
         scores[unsure, rejected] = highest[unsure]
         return labels, scores, np.where(unsure, rejected, best)

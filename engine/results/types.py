@@ -54,6 +54,8 @@ class Utterance:
     """True if the confidence was calibrated on held-out speech: 0.8 is right 4 times out of 5."""
     restricted: bool = False
     """True if only some of the model's labels could be the answer: those that have a score."""
+    speech_seconds: float | None = None
+    """Seconds of speech, which alone were pooled; None if the whole clip was."""
 
     def top(self, count: int = TOP) -> list[tuple[str, float]]:
         """The ``count`` highest pairs of label and score, best first.
@@ -76,6 +78,7 @@ class Utterance:
             "scores": dict(self.scores),
             "top": [{"emotion": label, "confidence": score} for label, score in self.top(top)],
             "seconds": self.seconds,
+            **({} if self.speech_seconds is None else {"speech_seconds": self.speech_seconds}),
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "normalization": self.normalization,
             "model": self.model,

@@ -23,6 +23,7 @@ from ..errors import (
     AudioTooShortError,
     E2VError,
     InvalidSamplesError,
+    MissingExtraError,
     NoHeadError,
     OptionError,
     TurnFileError,
@@ -35,6 +36,7 @@ from ..results.types import Conversation, Turn
 from ..settings import IntakeSettings, SegmentSettings
 from ..voice.activity import VoiceActivity
 from ..voice.segmenter import speech_segments
+from ..voice.track import SpeechTrack
 from .given import GivenTurn, TurnsSource
 from .reader import as_turns
 
@@ -52,6 +54,8 @@ class TurnAudio:
     turn: GivenTurn
     samples: Samples
     """float32 [samples], 16 kHz mono."""
+    spoken: bool = True
+    """False if a detector found no speech in it."""
 
 
 def recognize_turns(
@@ -92,8 +96,10 @@ def recognize_turns(
         ]
     with Recording(source, rate, **asdict(intake)) as recording:
         read = _Read(recording)
+        unchecked: tuple[AudioWarning, ...] = ()
         if given is not None:
-            pieces = cut_turns(read.blocks(), given, recording.name)
+            track, unchecked = _track(segments)
+            pieces = cut_turns(read.blocks(), given, recording.name, track)
         elif by_channel:
             pieces = _channel_turns(read, segments)
         else:
@@ -106,7 +112,7 @@ def recognize_turns(
             turns=tuple(in_order(found)),
             seconds=read.seconds,
             labels=pipeline.labels,
-            warnings=read.warnings(),
+            warnings=(*read.warnings(), *unchecked),
             model=pipeline.manifest.name,
             provider=pipeline.provider,
             calibrated=pipeline.calibrated,
@@ -156,8 +162,25 @@ def voiced_turns(
         yield TurnAudio(GivenTurn(segment.start, segment.end, speaker), samples)
 
 
+def _track(
+    settings: SegmentSettings | None,
+) -> tuple[SpeechTrack | None, tuple[AudioWarning, ...]]:
+    """A track of speech for given turns, or a warning that they are not checked without one."""
+    try:
+        return SpeechTrack(settings or SegmentSettings()), ()
+    except MissingExtraError:
+        message = (
+            "turns were not checked for speech, and one of noise has an emotion too: pip install "
+            "'emotion2vec-edge[vad]'"
+        )
+        return None, (AudioWarning("unchecked", message),)
+
+
 def cut_turns(
-    blocks: Iterable[Samples], turns: Sequence[GivenTurn], name: str
+    blocks: Iterable[Samples],
+    turns: Sequence[GivenTurn],
+    name: str,
+    track: SpeechTrack | None = None,
 ) -> Iterator[TurnAudio]:
     """Cut given turns out of a recording, in order of their ends.
 
@@ -165,6 +188,7 @@ def cut_turns(
         blocks: float32 [samples] each, 16 kHz mono, in order.
         turns: in order of their start; they may overlap.
         name: of the recording, for messages.
+        track: hears the recording and says which turns are spoken; None takes all for it.
 
     Raises:
         TurnFileError: a turn begins or ends after the recording.
@@ -176,9 +200,12 @@ def cut_turns(
 
     def cut(turn: GivenTurn) -> TurnAudio:
         start, end = (round(time * SAMPLE_RATE) - first for time in (turn.start, turn.end))
-        return TurnAudio(turn, held[start:end].copy())
+        spoken = track is None or track.spoken(turn.start, turn.end)
+        return TurnAudio(turn, held[start:end].copy(), spoken)
 
     for block in blocks:
+        if track is not None:
+            track.add(block)
         held = np.concatenate([held, block])
         end = (first + len(held)) / SAMPLE_RATE
         while later and later[0].start < end:
@@ -211,18 +238,20 @@ def encode_turns(
         AudioError, ProviderError: a turn cannot be encoded; one too short for the model is
             ``unknown`` with a warning instead.
     """
-    waiting: list[GivenTurn] = []
+    waiting: list[tuple[GivenTurn, bool]] = []
 
     def sources() -> Iterator[Samples]:
         for piece in cut:
-            waiting.append(piece.turn)
+            waiting.append((piece.turn, piece.spoken))
             yield piece.samples
 
     encodings = pipeline.encode_many(
         sources(), SAMPLE_RATE, IntakeSettings(), frames=False, batch_size=None, errors="return"
     )
     for encoding in encodings:
-        yield _turn(pipeline, waiting.pop(0), encoding, embeddings=embeddings)
+        given, spoken = waiting.pop(0)
+        turn = _turn(pipeline, given, encoding, embeddings=embeddings)
+        yield turn if spoken else _unspoken(turn)
 
 
 def _turn(
@@ -252,6 +281,14 @@ def _turn(
         warnings=utterance.warnings,
         embedding=encoding.embedding() if embeddings else None,
     )
+
+
+def _unspoken(turn: Turn) -> Turn:
+    """A turn without speech: unknown, with a warning unless it is known to be silent."""
+    if any(warning.code == "silent" for warning in turn.warnings):
+        return turn
+    warning = AudioWarning("no speech", "no speech in this turn: music, noise or silence")
+    return replace(turn, emotion=REJECTED, warnings=(*turn.warnings, warning))
 
 
 def in_order(turns: Iterable[Turn]) -> list[Turn]:

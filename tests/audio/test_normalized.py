@@ -76,6 +76,40 @@ def test_samples_that_are_changed_between_the_readings(rng, monkeypatch):
         list(recording.blocks())
 
 
+class Counter:
+    """A listener that counts samples."""
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, block):
+        self.count += len(block)
+
+
+def test_a_listener_hears_everything_once(long_file):
+    counter = Counter()
+    recording = NormalizedRecording(Recording(long_file), listener=counter)
+    assert counter.count == 320_000
+    assert len(np.concatenate(list(recording.blocks()))) == 320_000
+    assert counter.count == 320_000
+    recording.close()
+
+
+def test_a_listener_hears_a_long_pipe_before_it_is_encoded(long_file, monkeypatch):
+    monkeypatch.setattr(normalized, "HELD_SECONDS", 5.0)
+    opened = Recording(long_file)
+    opened.rereadable = False
+    counter = Counter()
+    recording = NormalizedRecording(opened, listener=counter)
+    assert counter.count < 320_000
+    encoded = 0
+    for block in recording.blocks():
+        encoded += len(block)
+        assert counter.count >= encoded
+    assert counter.count == encoded == 320_000
+    recording.close()
+
+
 def test_nothing_to_normalise():
     with pytest.raises(AudioTooShortError):
         NormalizedRecording(Recording(np.zeros(399, np.float32), 16_000))

