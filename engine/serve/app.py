@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -98,16 +99,28 @@ def _add_errors(app: FastAPI, service: Service) -> None:
     async def http(request: Request, error: Any) -> Response:
         if error.status_code == 404:
             return answer(request, UnknownResourceError("there is nothing at this address"))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(_methods(app, request.url.path))
         content = {
             "type": "about:blank", "title": error.detail, "status": error.status_code,
             "detail": error.detail, "error": "E2VError", "exit_code": 1,
             "request_id": request.scope.get("request_id"),
         }  # fmt: skip
-        return Response(
-            problems.body(content), error.status_code, error.headers, problems.MEDIA_TYPE
-        )
+        return Response(problems.body(content), error.status_code, headers, problems.MEDIA_TYPE)
 
     app.add_exception_handler(E2VError, own)
     app.add_exception_handler(Exception, own)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """All methods of an address: a router names those of one of its routes alone."""
+    found = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path)
+        for method in operations
+    }
+    return sorted(found) or ["GET"]

@@ -107,9 +107,10 @@ def log(event: str, level: int = logging.INFO, **facts: Any) -> None:
 
 
 def start_logging(format_: LogFormat, level: int = logging.INFO) -> None:
-    """Send the log to stderr."""
+    """Send the log to stderr, and with it the warnings of the server below."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if format_ == "json" else LineFormatter())
-    LOGGER.handlers[:] = [handler]
-    LOGGER.setLevel(level)
-    LOGGER.propagate = False
+    for logger, least in ((LOGGER, level), (logging.getLogger("uvicorn"), logging.WARNING)):
+        logger.handlers[:] = [handler]
+        logger.setLevel(least)
+        logger.propagate = False

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -125,8 +126,11 @@ def serve(
             ready(address_of(listening, settings))
             server.run(sockets=[listening])
         finally:
-            service.close()
+            closed = service.close()
     log("ended")
+    if not closed:  # a decoder that hangs would hold the process, which waits for its threads
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def make_server(service: Service) -> Server:

@@ -27,6 +27,9 @@ from .settings import ServeSettings
 
 T = TypeVar("T")
 
+CLOSE_SECONDS = 5.0
+"""Seconds that threads have to end once their work was withdrawn."""
+
 
 class Service:
     """One service. Its methods are called in the event loop, unless they say otherwise.
@@ -154,14 +157,25 @@ class Service:
         for emotion in answer.emotions:
             self.metrics.results.labels(emotion).inc()
 
-    def close(self) -> None:
-        """End all threads; work that waits is refused, and jobs that have not ended are lost."""
-        self.jobs.close()
+    def close(self) -> bool:
+        """End all threads; work that waits is refused, and jobs that have not ended are lost.
+
+        Returns:
+            True if they ended; False if one is still at a step that cannot be broken off.
+        """
         for threads in (self._threads, self.live_threads):
             threads.shutdown(wait=False, cancel_futures=True)
-        self.inference.close()
-        for threads in (self._threads, self.live_threads):
-            threads.shutdown(wait=True)
+
+        def wait() -> None:
+            self.jobs.close()
+            self.inference.close()
+            for threads in (self._threads, self.live_threads):
+                threads.shutdown(wait=True)
+
+        waiting = threading.Thread(target=wait, name="closing", daemon=True)
+        waiting.start()
+        waiting.join(CLOSE_SECONDS)
+        return not waiting.is_alive()
 
     def _check_room(self) -> None:
         if self.draining.is_set():

@@ -98,3 +98,19 @@ def test_many_clients_get_what_one_gets(recognizer, example):
             clients.map(lambda _: running.http.post(EMOTIONS, content=content), range(64))
         )
     assert all(answer.json()["scores"] == expected for answer in answers)
+
+
+def test_a_thread_that_hangs_does_not_hold_the_end(monkeypatch):
+    import threading
+
+    from emotion2vec_edge.engine.serve import service
+    from emotion2vec_edge.engine.serve.settings import ServeSettings
+
+    monkeypatch.setattr(service, "CLOSE_SECONDS", 0.1)
+    hung = service.Service(ServeSettings())
+    release = threading.Event()
+    hung._threads.submit(release.wait)
+    assert not hung.close()
+    release.set()
+    monkeypatch.setattr(service, "CLOSE_SECONDS", 10)
+    assert hung.close()
