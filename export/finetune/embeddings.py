@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from emotion2vec_edge.engine.progress import Progress, no_progress
 
@@ -23,12 +23,13 @@ def embeddings_of(
 ) -> NDArray[np.float32]:
     """Mean frames of whole clips: float32 [clips, dim]."""
     order = np.argsort([len(wave) for wave in speech.waves], kind="stable")
+    device = next(model.parameters()).device
     means = np.zeros((len(speech), model.config.embed_dim), np.float32)
     with torch.no_grad():
         for start in range(0, len(order), BATCH):
             picked = order[start : start + BATCH]
             waves, lengths = padded([speech.waves[i].astype(np.float32) / 32768 for i in picked])
-            means[picked] = model(waves, lengths)[1].numpy()
+            means[picked] = model(waves.to(device), lengths.to(device))[1].cpu().numpy()
             progress("embeddings", start + len(picked), len(order))
     return means
 
@@ -36,8 +37,10 @@ def embeddings_of(
 def logits_of(model: Emotion2vec, speech: Speech) -> NDArray[np.float32]:
     """Logits of whole clips: float32 [clips, labels]."""
     with torch.no_grad():
-        logits: Tensor = model.encoder.head(torch.from_numpy(embeddings_of(model, speech)))  # type: ignore[misc]
-    return logits.numpy()
+        embeddings = torch.from_numpy(embeddings_of(model, speech))
+        head: nn.Linear = model.encoder.head  # type: ignore[assignment]
+        logits: Tensor = head(embeddings.to(head.weight.device))
+    return logits.cpu().numpy()
 
 
 def padded(waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:

@@ -87,28 +87,32 @@ def companded(samples: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
 class Draws:
     """Random numbers for the clips of a batch.
 
-    The effects draw in a fixed order from one generator, so a training can be repeated and resumed.
+    The effects draw in a fixed order from one generator, on its device, so a training can be
+    repeated and resumed.
     """
 
     def __init__(self, batch: int, generator: torch.Generator) -> None:
-        self.batch, self.generator = batch, generator
+        self.batch, self.generator, self.device = batch, generator, generator.device
 
     def uniform(self, low: float, high: float) -> Tensor:
         """float32 [batch, 1]."""
-        return low + (high - low) * torch.rand(self.batch, 1, generator=self.generator)
+        return low + (high - low) * self._share()
 
     def happens(self, share: float) -> Tensor:
         """1 for about ``share`` of the clips, else 0: float32 [batch, 1]."""
-        return (torch.rand(self.batch, 1, generator=self.generator) < share).float()
+        return (self._share() < share).float()
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal: float32 [batch, *shape]."""
-        return torch.randn(self.batch, *shape, generator=self.generator)
+        return torch.randn(self.batch, *shape, generator=self.generator, device=self.device)
 
     def curve(self, points: int, size: int) -> Tensor:
         """Straight lines between random points: float32 [batch, size]."""
         points_drawn = self.normal(1, points)
         return F.interpolate(points_drawn, size, mode="linear", align_corners=True)[:, 0]
+
+    def _share(self) -> Tensor:
+        return torch.rand(self.batch, 1, generator=self.generator, device=self.device)
 
 
 def augment(
@@ -120,7 +124,7 @@ def augment(
         waves: float32 [batch, samples], each normalised, zero beyond its length.
         lengths: int64 [batch].
         settings: strength of each effect.
-        generator: source of all random numbers.
+        generator: source of all random numbers, on the device of the waves.
 
     Returns:
         the changed waves, normalised again; the clip of the batch that is mixed into each,
@@ -134,7 +138,7 @@ def augment(
 
     size = 2 ** math.ceil(math.log2(samples + REVERB_SAMPLES))
     spectrum = torch.fft.rfft(waves, size)
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[1])
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, spectrum.shape[1], device=waves.device)
     spectrum = spectrum * torch.fft.rfft(_room(settings, draws), size)
     spectrum = spectrum * 10 ** (_filter_db(hertz, settings, draws) / 20)
     spectrum = spectrum + _noise(spectrum, hertz, settings, draws)
@@ -150,14 +154,14 @@ def _gain(waves: Tensor, settings: Augmentation, draws: Draws) -> Tensor:
 
 def _mixed(waves: Tensor, settings: Augmentation, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Mix the next clip of the batch into some clips; also returns its index and its share."""
-    partner = (torch.arange(draws.batch) + 1) % draws.batch
+    partner = (torch.arange(draws.batch, device=draws.device) + 1) % draws.batch
     ratio = 10 ** (-draws.uniform(*settings.other_db) / 20) * draws.happens(settings.other_share)
     return waves + ratio * waves[partner], partner, (ratio / (1 + ratio))[:, 0]
 
 
 def _room(settings: Augmentation, draws: Draws) -> Tensor:
     """Impulse responses: the direct sound and, for some clips, a decaying tail of noise."""
-    seconds = torch.arange(REVERB_SAMPLES) / SAMPLE_RATE
+    seconds = torch.arange(REVERB_SAMPLES, device=draws.device) / SAMPLE_RATE
     decay = torch.exp(-6.9 * seconds / draws.uniform(0.1, 0.6))  # −60 dB after 0.1 to 0.6 s
     tail = decay * draws.normal(REVERB_SAMPLES)
     tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()

@@ -30,28 +30,49 @@ class Batch:
     """float32 [batch, labels]: share of each label in the clip."""
 
 
+class StepRandom:
+    """The random numbers of one step, which depend on a seed and the step alone.
+
+    Torch's own generators are seeded too, for the dropout of the step.
+    """
+
+    def __init__(self, seed: int, step: int, device: torch.device) -> None:
+        self.rng = np.random.default_rng([seed, step])
+        """For the choice of clips and crops."""
+        self.generator = torch.Generator(device).manual_seed(int(self.rng.integers(2**62)))
+        """For the augmentation, on the device of the waves."""
+        torch.manual_seed(int(self.rng.integers(2**62)))
+
+    def crop_seconds(self, recipe: Recipe) -> float:
+        """Seconds of the crops of this step; short and long ones are as frequent."""
+        shortest, longest = np.log(recipe.crop_seconds)
+        return float(np.exp(self.rng.uniform(shortest, longest)))
+
+
 class Batches:
     """The batches of a training; each depends on the recipe's seed and its step alone."""
 
-    def __init__(self, speech: Speech, recipe: Recipe, labels: int) -> None:
+    def __init__(
+        self, speech: Speech, recipe: Recipe, labels: int, device: torch.device | None = None
+    ) -> None:
         self.speech, self.recipe, self.labels = speech, recipe, labels
+        self.device = device or torch.device("cpu")
         self._weights = speech.weights()
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of a step; also seeds torch's generator for the dropout of this step."""
-        recipe, speech = self.recipe, self.speech
-        rng = np.random.default_rng([recipe.seed, step])
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        torch.manual_seed(int(rng.integers(2**62)))
-        shortest, longest = np.log(recipe.crop_seconds)
-        seconds = float(np.exp(rng.uniform(shortest, longest)))
+        """The batch of a step; also seeds torch's generators for the dropout of this step."""
+        recipe, speech, device = self.recipe, self.speech, self.device
+        random = StepRandom(recipe.seed, step, device)
+        rng = random.rng
+        seconds = random.crop_seconds(recipe)
         count = max(2, round(recipe.batch_seconds / seconds))
         size = round(seconds * SAMPLE_RATE)
         picked = rng.choice(len(speech), count, p=self._weights)
         waves, lengths = padded([self._crop(speech.waves[i], size, rng) for i in picked])
+        waves, lengths = waves.to(device), lengths.to(device)
         waves = normalized_batch(waves, lengths)
-        waves, partner, share = augment(waves, lengths, recipe.augmentation, generator)
-        own = torch.eye(self.labels)[torch.from_numpy(speech.labels[picked])]
+        waves, partner, share = augment(waves, lengths, recipe.augmentation, random.generator)
+        own = torch.eye(self.labels)[torch.from_numpy(speech.labels[picked])].to(device)
         return Batch(waves, lengths, own + share[:, None] * (own[partner] - own))
 
     def _crop(

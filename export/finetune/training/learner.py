@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
@@ -14,20 +14,31 @@ from ...model.emotion2vec import Emotion2vec
 from ...model.frontend import ConvBlock
 from ...model.layers import Block
 from ...model.padding import frame_counts, within
+from .batches import Batch
 from .mel import LogMel
+from .recipe import Recipe
+from .trainable import Losses, Trainable
+
+BatchT = TypeVar("BatchT")
+
+INNER_WEIGHT = 0.3
+"""Weight of the loss of an answer that a block inside the encoder gives."""
 
 
 @dataclass(frozen=True)
-class Regularization:
-    """Measures against learning a small corpus by heart."""
+class Heard:
+    """Outputs of a model for a batch in training."""
 
-    dropout: float = 0.1
-    """Dropout of the features and of the output of each half of a block."""
-    drop_path: float = 0.1
-    """Share of clips for which the last block is skipped; the share falls to 0 at the first one."""
-    label_smoothing: float = 0.1
-    mask_frames: float = 0.05
-    """Share of the features that are set to zero, in spans of up to 0.2 s."""
+    frames: Tensor
+    """Final frames, [batch, frames, dim]."""
+    tapped: tuple[Tensor, ...]
+    """Frames of the blocks at one and two thirds of the depth, each [batch, frames, dim]."""
+    answers: tuple[Tensor, ...]
+    """Logits of whole clips, each [batch, labels]: of the head, then of the tapped blocks."""
+    mel: Tensor
+    """Loss of the log-mel spectrum."""
+    valid: Tensor
+    """1 on the frames of each clip and 0 on padding: float32 [batch, frames]."""
 
 
 class ResidualDrop(nn.Module):
@@ -42,12 +53,14 @@ class ResidualDrop(nn.Module):
         if not self.training:
             return x
         # One mask for all tokens of a clip is as good; one for each token took 6 % of a step.
-        kept = (torch.rand(len(x), 1, x.shape[2]) >= self.dropout) / (1 - self.dropout)
-        kept = kept * (torch.rand(len(x), 1, 1) >= self.path) / (1 - self.path)
+        kept = (torch.rand(len(x), 1, x.shape[2], device=x.device) >= self.dropout) / (
+            1 - self.dropout
+        )
+        kept = kept * (torch.rand(len(x), 1, 1, device=x.device) >= self.path) / (1 - self.path)
         return x * kept.to(x.dtype)
 
 
-class Learner(nn.Module):
+class EmotionLearner(Trainable[Emotion2vec, BatchT]):
     """A model with the auxiliary heads that only training needs.
 
     Blocks at one and two thirds of the depth get a head of their own (deep supervision), and the
@@ -55,16 +68,16 @@ class Learner(nn.Module):
     something to learn from every 20 ms instead of one label a clip.
     """
 
-    def __init__(self, model: Emotion2vec, labels: int, settings: Regularization) -> None:
+    def __init__(self, model: Emotion2vec, labels: int, recipe: Recipe) -> None:
         super().__init__()
         config = model.config
-        self.model, self.labels, self.settings = model, labels, settings
+        self.model, self.recipe, self.settings = model, recipe, recipe.regularization
         self.log_mel = LogMel(config.receptive_field, config.hop)
         self.to_mel = nn.Linear(config.embed_dim, LogMel.bands)
         blocks: list[Block] = [*model.encoder.prenet, *model.encoder.blocks]
         for index, block in enumerate(blocks):
-            path = settings.drop_path * index / max(1, len(blocks) - 1)
-            block.drop = ResidualDrop(settings.dropout, path)
+            path = self.settings.drop_path * index / max(1, len(blocks) - 1)
+            block.drop = ResidualDrop(self.settings.dropout, path)
         self.taps = sorted({len(blocks) // 3 - 1, 2 * len(blocks) // 3 - 1} - {-1})
         self.heads = nn.ModuleList(nn.Linear(config.embed_dim, labels) for _ in self.taps)
         self._tapped: list[Tensor] = []
@@ -97,33 +110,27 @@ class Learner(nn.Module):
         features = self.model.frontend(waves)
         return self.mel_loss(features, waves, self._valid(features, lengths))
 
-    def forward(
-        self, waves: Tensor, lengths: Tensor, targets: Tensor, mel_weight: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of a batch.
+    def hear(self, waves: Tensor, lengths: Tensor) -> Heard:
+        """Run the model over a batch.
 
         Args:
             waves: float32 [batch, samples], each normalised, zero beyond its length.
             lengths: int64 [batch], samples.
-            targets: float32 [batch, labels], share of each label.
-            mel_weight: weight of the spectrum's loss.
-
-        Returns:
-            the sum to minimise; for the log, the loss of the head alone and of the spectrum.
         """
         features = self.model.frontend(waves)
         valid = self._valid(features, lengths)
-        mel = self.mel_loss(features, waves, valid) if mel_weight else torch.zeros(())
+        mel = torch.zeros((), device=waves.device)
+        if self.recipe.mel_weight:
+            mel = self.mel_loss(features, waves, valid)
         features = F.dropout(self._masked(features), self.settings.dropout, self.training)
         self._tapped.clear()
-        _, logits = self.model.encoder(features, valid.sum(dim=1).long())
+        frames, logits = self.model.encoder(features, valid.sum(dim=1).long())
         extra = self.model.config.num_extra_tokens
+        tapped = tuple(tokens[:, extra:] for tokens in self._tapped)
         answers = [self._mean(logits, valid)]
-        for head, tapped in zip(self.heads, self._tapped, strict=True):
-            answers.append(head(self._mean(tapped[:, extra:], valid)))
-        losses = [cross_entropy(a, targets, self.settings.label_smoothing) for a in answers]
-        total = losses[0] + 0.3 * sum(losses[1:], torch.zeros(())) + mel_weight * mel
-        return total, losses[0].detach(), mel.detach()
+        for head, inner in zip(self.heads, tapped, strict=True):
+            answers.append(head(self._mean(inner, valid)))
+        return Heard(frames, tapped, tuple(answers), mel, valid)
 
     def _valid(self, features: Tensor, lengths: Tensor) -> Tensor:
         """1 on the frames of each clip and 0 on padding: float32 [batch, frames]."""
@@ -134,7 +141,7 @@ class Learner(nn.Module):
         batch, frames, _ = features.shape
         span = min(10, frames)
         chance = 2 * self.settings.mask_frames / (span + 1)
-        starts = (torch.rand(batch, 1, frames) < chance).float()
+        starts = (torch.rand(batch, 1, frames, device=features.device) < chance).float()
         # Spans have 1 to 10 frames: (span + 1) / 2 on average.
         reach = int(torch.randint(1, span + 1, ()).item())
         hidden = F.max_pool1d(F.pad(starts, (reach - 1, 0)), reach, 1).transpose(1, 2)
@@ -144,6 +151,29 @@ class Learner(nn.Module):
     def _mean(values: Tensor, valid: Tensor) -> Tensor:
         """Mean over the valid frames: [batch, frames, dim] → float32 [batch, dim]."""
         return (values.float() * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True)
+
+
+class Learner(EmotionLearner[Batch]):
+    """A model that learns from labels."""
+
+    def losses(self, batch: Batch, step: int) -> Losses:
+        """Cross-entropy of the heads, and distance from the spectrum."""
+        if step < self.recipe.frontend_steps:
+            mel = self.frontend_loss(batch.waves, batch.lengths)
+            return Losses(mel, torch.zeros(()), {"mel": mel})
+        heard = self.hear(batch.waves, batch.lengths)
+        smoothing = self.settings.label_smoothing
+        losses = [cross_entropy(answer, batch.targets, smoothing) for answer in heard.answers]
+        return Losses(
+            deeply_supervised(losses) + self.recipe.mel_weight * heard.mel,
+            losses[0],
+            {"mel": heard.mel},
+        )
+
+
+def deeply_supervised(losses: Sequence[Tensor]) -> Tensor:
+    """The loss of the head and a part of those of the blocks inside."""
+    return losses[0] + INNER_WEIGHT * sum(losses[1:], torch.zeros((), device=losses[0].device))
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
@@ -165,6 +195,11 @@ class Average:
         with torch.no_grad():
             for name, value in self._weights(module):
                 self.values[name].lerp_(value, 1 - decay)
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Take over the values of a saved average."""
+        for name, value in self.values.items():
+            value.copy_(values[name])
 
     @staticmethod
     def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -24,9 +24,9 @@ class Report:
     seconds: float
     """Seconds of training so far."""
     loss: float
-    """Cross-entropy of the head, mean since the last report."""
-    mel: float
-    """Loss of the log-mel spectrum, mean since the last report."""
+    """The main loss, mean since the last report; the cross-entropy of the head with labels."""
+    parts: Mapping[str, float]
+    """Name → another loss, mean since the last report; ``mel`` is of the log-mel spectrum."""
     ua: float | None = None
     """Mean of the corpora's UA; None where it was not measured."""
     corpora: Mapping[str, float] | None = None

@@ -37,7 +37,8 @@ class LogMel:
 
     def __call__(self, waves: Tensor) -> Tensor:
         """float32 [batch, samples] → float32 [batch, frames, bands], about −1 to 1."""
-        windows = waves.unfold(1, self.window, self.hop) * self.taper
-        power = torch.fft.rfft(windows, self.size).abs().square() @ self.filters
+        windows = waves.unfold(1, self.window, self.hop) * self.taper.to(waves.device)
+        spectrum = torch.fft.rfft(windows, self.size)
+        power = spectrum.abs().square() @ self.filters.to(waves.device)
         level: Tensor = ((power + 1e-3).log() - 1) / 4
         return level

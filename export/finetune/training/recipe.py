@@ -12,7 +12,19 @@ import torch
 from emotion2vec_edge.engine.runtime.hardware import cpu_flags
 
 from .augmentation import Augmentation
-from .learner import Regularization
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """Measures against learning a small corpus by heart."""
+
+    dropout: float = 0.1
+    """Dropout of the features and of the output of each half of a block."""
+    drop_path: float = 0.1
+    """Share of clips for which the last block is skipped; the share falls to 0 at the first one."""
+    label_smoothing: float = 0.1
+    mask_frames: float = 0.05
+    """Share of the features that are set to zero, in spans of up to 0.2 s."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 import torch
@@ -21,28 +22,29 @@ from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.metrics import unweighted_accuracy
 
 from ...interrupts import Interrupts
-from ...model.emotion2vec import Emotion2vec
-from ..embeddings import logits_of
 from ..speech import Speech
-from .batches import Batch, Batches
-from .learner import Average, Learner
+from .learner import Average
 from .log import Report, TrainingLog
 from .recipe import Recipe
 from .state import STATE, TrainingState, load_state, remove_leftovers
+from .trainable import BatchSource, BatchT, Losses, ModelT, Trainable
 
 SAVE_SECONDS = 180.0
 REPORT_STEPS = 50
 
 
 @dataclass
-class Run:
+class Run(Generic[ModelT, BatchT]):
     """One training run in its folder."""
 
     folder: Path
     recipe: Recipe
-    learner: Learner
-    training: Speech
+    learner: Trainable[ModelT, BatchT]
+    batches: BatchSource[BatchT]
     validation: Speech
+    """Clips to measure on, which are not in the batches."""
+    logits_of: Callable[[ModelT, Speech], NDArray[np.float32]]
+    """Logits that the model gives for clips, float32 [clips, labels]."""
     on_report: Callable[[Report], object] = lambda _: None
     validate_every: int = 1000
     """Steps between two measurements on the held-out speakers."""
@@ -51,7 +53,6 @@ class Run:
         self.step = 0
         self.seconds = 0.0
         self.log = TrainingLog(self.folder)
-        self.batches = Batches(self.training, self.recipe, self.learner.labels)
         self.average = Average(self.learner.model, self.recipe.average_decay)
         groups = self.learner.parameter_groups(self.recipe.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
@@ -67,7 +68,7 @@ class Run:
         self.learner.train()
         started = saved = time.monotonic()
         before = self.seconds
-        losses: list[tuple[float, float]] = []
+        losses: list[dict[str, float]] = []
         with Interrupts().noted() as interrupts:
             while self.step < self.recipe.steps:
                 losses.append(self._step())
@@ -82,42 +83,41 @@ class Run:
                 if not last:
                     interrupts.check()
 
-    def _step(self) -> tuple[float, float]:
-        """Learn from one batch; returns the loss of the head and of the spectrum."""
-        recipe = self.recipe
+    def _step(self) -> dict[str, float]:
+        """Learn from one batch; returns its losses for the log."""
+        recipe, learner = self.recipe, self.learner
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate(self.step) * group["scale"]
         batch = self.batches[self.step]
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            loss, head, mel = self._losses(batch)
+        with torch.autocast(learner.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            losses = self._losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        self.average.update(self.learner.model, self.step)
-        return float(head), float(mel)
+        self.average.update(learner.model, self.step)
+        parts = {name: float(part.detach()) for name, part in losses.parts.items()}
+        return {"loss": float(losses.main.detach()), **parts}
 
-    def _losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        if self.step < self.recipe.frontend_steps:
-            loss = self.learner.frontend_loss(batch.waves, batch.lengths)
-            return loss, torch.zeros(()), loss.detach()
-        losses: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.learner(
-            batch.waves, batch.lengths, batch.targets, self.recipe.mel_weight
-        )
-        return losses
+    def _losses(self, batch: BatchT) -> Losses:
+        return self.learner.losses(batch, self.step)
 
-    def _report(self, losses: list[tuple[float, float]], *, validate: bool) -> None:
-        head, mel = np.mean(losses, axis=0)
+    def _report(self, losses: list[dict[str, float]], *, validate: bool) -> None:
+        names = {name: None for step in losses for name in step}
+        means = {
+            name: round(float(np.mean([step[name] for step in losses if name in step])), 4)
+            for name in names
+        }
         accuracy: dict[str, float] | None = None
         if validate and len(self.validation) and self.step > self.recipe.frontend_steps:
             with self.averaged() as model:
-                accuracy = self.accuracies(logits_of(model, self.validation))
+                accuracy = self.accuracies(self.logits_of(model, self.validation))
         report = Report(
             self.step,
             round(self.seconds, 1),
-            round(float(head), 4),
-            round(float(mel), 4),
+            means.pop("loss"),
+            means,
             None if accuracy is None else mean_accuracy(accuracy),
             accuracy,
         )
@@ -134,7 +134,7 @@ class Run:
         }
 
     @contextlib.contextmanager
-    def averaged(self) -> Iterator[Emotion2vec]:
+    def averaged(self) -> Iterator[ModelT]:
         """The model with its averaged weights and without dropout, for the time of the block."""
         model = self.learner.model
         now = {name: value.clone() for name, value in model.state_dict().items()}
@@ -168,7 +168,7 @@ class Run:
         if state is not None:
             self._check_recipe(state)
             self.learner.load_state_dict(state.learner)
-            self.average.values = dict(state.average)
+            self.average.load(state.average)
             self.optimizer.load_state_dict(dict(state.optimizer))
             self.step, self.seconds = state.step, state.seconds
         else:  # from now on there is something to continue from

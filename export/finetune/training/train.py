@@ -29,6 +29,7 @@ from ..card import training_card
 from ..checks import check_clips
 from ..embeddings import logits_of
 from ..speech import Speech, held_out_speakers, load_speech
+from .batches import Batch, Batches
 from .evidence import TrainingEvidence
 from .initialization import new_document, new_model
 from .learner import Learner
@@ -121,8 +122,9 @@ def train(
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
     training, validation = _split(speech, settings.validation)
     with reported(settings.output):
-        learner = Learner(start.model, len(start.labels), start.recipe.regularization)
-        run = Run(settings.output, start.recipe, learner, training, validation)
+        learner = Learner(start.model, len(start.labels), start.recipe)
+        batches = Batches(training, start.recipe, len(start.labels))
+        run = Run(settings.output, start.recipe, learner, batches, validation, logits_of)
 
         def on_report(report: Report) -> None:
             progress("training", report.step, start.recipe.steps)
@@ -131,7 +133,7 @@ def train(
 
         run.on_report = on_report
         run.train()
-        evidence = _finish(settings, start, run)
+        evidence = _finish(settings, start, run, training)
         state.unlink(missing_ok=True)
     return evidence
 
@@ -169,12 +171,14 @@ def _split(speech: Speech, share: float) -> tuple[Speech, Speech]:
     return speech.subset(~held), speech.subset(held)
 
 
-def _finish(settings: TrainingSettings, start: _Start, run: Run) -> TrainingEvidence:
+def _finish(
+    settings: TrainingSettings, start: _Start, run: Run[Emotion2vec, Batch], training: Speech
+) -> TrainingEvidence:
     """Write the checkpoint with the averaged weights, its calibration, card and picture."""
     output = settings.output
     licence = settings.licence or UNSTATED
     with run.averaged() as model:
-        evidence = _evidence(start.origin, run, logits_of(model, run.validation))
+        evidence = _evidence(start.origin, run, training, logits_of(model, run.validation))
         write_checkpoint(output, start.document, model, start.tokens)
     write_calibration(output, evidence.calibration, licence)
     card = training_card(printable(output.resolve().name), evidence, licence)
@@ -183,8 +187,10 @@ def _finish(settings: TrainingSettings, start: _Start, run: Run) -> TrainingEvid
     return evidence
 
 
-def _evidence(origin: str, run: Run, logits: NDArray[np.float32]) -> TrainingEvidence:
-    training, validation = run.training, run.validation
+def _evidence(
+    origin: str, run: Run[Emotion2vec, Batch], training: Speech, logits: NDArray[np.float32]
+) -> TrainingEvidence:
+    validation = run.validation
     accuracies = run.accuracies(logits)
     fit = calibrate(logits, validation.labels)
     known = any(clip.speaker for clip in training.clips)

@@ -8,7 +8,9 @@ from checkpoints import DOCUMENT
 from voices import write_corpus
 
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
+from emotion2vec_edge.export.finetune.embeddings import logits_of
 from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
+from emotion2vec_edge.export.finetune.training.batches import Batches
 from emotion2vec_edge.export.finetune.training.initialization import new_document, new_model
 from emotion2vec_edge.export.finetune.training.learner import Learner
 from emotion2vec_edge.export.finetune.training.recipe import FROM_NOTHING
@@ -46,7 +48,8 @@ def start_run(corpus, tiny):
         )  # fmt: skip
         model = new_model(new_document(str(tiny)), len(labels), recipe.seed)
         folder.mkdir(exist_ok=True)
-        learner = Learner(model, len(labels), recipe.regularization)
-        return Run(folder, recipe, learner, speech.subset(~held), speech.subset(held))
+        learner = Learner(model, len(labels), recipe)
+        batches = Batches(speech.subset(~held), recipe, len(labels))
+        return Run(folder, recipe, learner, batches, speech.subset(held), logits_of)
 
     return start

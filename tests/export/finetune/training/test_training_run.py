@@ -10,8 +10,8 @@ import torch
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.export.finetune.embeddings import logits_of
 from emotion2vec_edge.export.finetune.training.augmentation import Augmentation
-from emotion2vec_edge.export.finetune.training.learner import Regularization
 from emotion2vec_edge.export.finetune.training.log import LOG
+from emotion2vec_edge.export.finetune.training.recipe import Regularization
 from emotion2vec_edge.export.finetune.training.state import STATE, load_state
 
 
@@ -76,7 +76,7 @@ def test_a_log_that_a_crash_cut_off_is_continued(start_run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stopped.train()
     with (tmp_path / "run" / LOG).open("a") as log:
-        log.write('{"step": 4, "seconds": 1.0, "loss": 9.0, "mel": 1.0}\n{"step": 4, "sec')
+        log.write('{"step": 4, "seconds": 1.0, "loss": 9.0, "parts": {}}\n{"step": 4, "sec')
     run = start_run(tmp_path / "run", 4)
     run.train()
     reports = run.log.reports()
@@ -86,7 +86,7 @@ def test_a_log_that_a_crash_cut_off_is_continued(start_run, tmp_path):
 
 def test_a_new_training_begins_a_new_log(start_run, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / LOG).write_text('{"step": 1, "seconds": 1, "loss": 1, "mel": 1}\n')
+    (tmp_path / "run" / LOG).write_text('{"step": 1, "seconds": 1, "loss": 1, "parts": {}}\n')
     run = start_run(tmp_path / "run", 2)
     run.train()
     assert [report.step for report in run.log.reports()] == [2]
