@@ -19,6 +19,7 @@ expect = sync_api.expect
 
 PAGE = Path(__file__).resolve().parents[2] / "engine" / "serve" / "page"
 TEXTS = {name: json.loads((PAGE / "texts" / f"{name}.json").read_text()) for name in ("en", "zh")}
+EMOTIONS = [key[8:] for key in TEXTS["en"] if key.startswith("emotion.")]
 COLD, LEISURE, ILL = example_recordings()
 MOST_BYTES = 300_000
 
@@ -178,18 +179,76 @@ def test_a_file_that_is_too_large_is_not_sent(page, tmp_path):
     assert not any("/v1/audio" in asked or "/v1/jobs" in asked for asked in page.asked)
 
 
+def long_recording(path, seconds):
+    speech = np.concatenate([sf.read(one)[0] for one in example_recordings()])[::2]
+    sf.write(path, np.resize(speech, seconds * 8000), 8000, subtype="PCM_U8")
+    return str(path)
+
+
 @browsing
-def test_an_hour_is_listened_to_with_progress(page, tmp_path):
-    hour = tmp_path / "hour.wav"
-    speech = np.concatenate([sf.read(path)[0] for path in example_recordings()])[::2]
-    sf.write(hour, np.resize(speech, 3600 * 8000), 8000, subtype="PCM_U8")
-    page.set_input_files("#choose-files-input", str(hour))
-    expect(page.locator(".list .state")).to_contain_text(re.compile(r"of 1:00:00 heard"))
-    expect(page.locator(".card .clock")).to_have_text("0:00 / 1:00:00", timeout=60_000)
+def test_a_long_recording_tells_how_far_it_is(page, tmp_path):
+    page.set_input_files("#choose-files-input", long_recording(tmp_path / "long.wav", 240))
+    expect(page.locator(".list .state")).to_contain_text(re.compile(r"of 4:00 heard"))
+    expect(page.locator(".card .clock")).to_have_text("0:00.0 / 4:00.0", timeout=60_000)
     expect(page.locator(".warnings")).to_contain_text("Over 30 seconds")
+    assert sum("/v1/jobs/" in asked for asked in page.asked) > 2
+
+
+def document_of_an_hour():
+    """A document as the service gives it for an hour, whose model would take a minute."""
+    windows, seconds = 2000, 3600.0
+    hop, labels = seconds / windows, EMOTIONS
+    spans = [
+        {"start": 3 * i, "end": 3 * i + 3, "emotion": labels[i % len(labels)], "confidence": 0.5}
+        for i in range(1200)
+    ]
+    scores = dict.fromkeys(labels, 1 / len(labels))
+    frames = [
+        {
+            "start": hop * i,
+            "end": hop * (i + 1),
+            "emotion": "sad",
+            "confidence": 0.5,
+            "scores": scores,
+        }
+        for i in range(windows)
+    ]
+    return {
+        "file": "hour.wav", "granularity": "frame", "emotion": "sad", "confidence": 0.5,
+        "calibrated": True, "restricted": False, "scores": scores, "top": [], "seconds": seconds,
+        "warnings": [], "normalization": "whole", "model": "model", "provider": "cpu",
+        "timings": {"decode": 1, "encode": 1}, "frames": frames, "segments": spans,
+        "peaks": [[-0.5, 0.5]] * 1200,
+    }  # fmt: skip
+
+
+@browsing
+def test_an_hour_does_not_hold_the_page_up(page, tmp_path):
+    job = {"id": "1", "state": "done", "progress": {"done": 3600, "total": 3600}}
+    answer = json.dumps({**job, "result": document_of_an_hour()})
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(status=202, json=job))
+    page.route("**/v1/jobs/1", lambda route: route.fulfill(body=answer))
+    page.evaluate(
+        """() => {
+            let last = performance.now();
+            window.longest = 0;
+            setInterval(() => {
+                const now = performance.now();
+                window.longest = Math.max(window.longest, now - last);
+                last = now;
+            }, 10);
+        }"""
+    )
+    send(page, long_recording(tmp_path / "hour.wav", 3600))
+    clock = page.locator(".card .clock")
+    expect(clock).to_have_text("0:00 / 1:00:00")
     page.locator(".wave").press("End")
-    expect(page.locator(".card .clock")).to_have_text("1:00:00 / 1:00:00")
+    expect(clock).to_have_text("1:00:00 / 1:00:00")
+    rows = page.locator(".rows tbody tr")
+    assert rows.count() < 50
     page.get_by_role("button", name=re.compile(r"Show \d+ more")).click()
+    expect(rows).to_have_count(1200)
+    assert page.evaluate("window.longest") < 1500
 
 
 @browsing
