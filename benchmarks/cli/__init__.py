@@ -11,6 +11,7 @@ from .random_model import random_model
 from .recordings import recordings
 from .report import report
 from .roofline import roofline
+from .serve import serve
 from .throughput import throughput
 from .windows import windows
 
@@ -20,6 +21,6 @@ def bench() -> None:
     """Measure speed and accuracy, also against other software and the machine's limits."""
 
 
-for command in (latency, throughput, windows, accuracy, roofline, recordings, random_model,
+for command in (latency, throughput, windows, accuracy, roofline, recordings, serve, random_model,
                 compare, report):  # fmt: skip
     bench.add_command(command)

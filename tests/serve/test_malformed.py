@@ -60,12 +60,11 @@ def malformed(rng, model):
 
 def answer(port, content):
     """First line of the answer, or nothing if there is none."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=2) as raw:
         raw.sendall(content)
-        raw.shutdown(socket.SHUT_WR)
         try:
             return raw.recv(100)
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):
             return b""
 
 
@@ -87,7 +86,7 @@ def test_malformed_requests_and_frames_change_nothing(example):
             first = answer(running.port, content)
             assert re.match(rb"HTTP/1\.1 4\d\d|$", first), (content, first)
             answered += bool(first)
-        assert answered > 800
+        assert answered > 950
         for _ in range(100):
             key = base64.b64encode(rng.randbytes(16)).decode()
             answer(running.port, UPGRADE.format(key=key).encode() + rng.randbytes(300))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from commands import E2V, e2v
 from recordings import encoded
-from serving import httpx, until
+from serving import ServeSettings, httpx, open_socket, until
 
 EMOTIONS = "/v1/audio/emotions"
 
@@ -174,3 +174,14 @@ def test_a_start_that_cannot_be(tmp_path, args, code, word):
     assert done.returncode == code, done.stderr
     assert word in done.stderr.lower()
     assert b"Traceback" not in done.stderr
+
+
+def test_answers_do_not_wait_for_acknowledgements():
+    """Nagle's algorithm would hold the body of each answer back for 40 ms."""
+    with (
+        open_socket(ServeSettings(port=0)) as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
