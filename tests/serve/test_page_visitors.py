@@ -4,6 +4,7 @@ import json
 import re
 import socket
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import soundfile as sf
 from browser import TOKEN, chromium, send, serving, visit
 
 from emotion2vec_edge.engine import example_recordings
+from emotion2vec_edge.engine.audio.meter import WarningCode
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="SKIPPED LOUDLY: playwright is not installed"
@@ -84,6 +86,11 @@ def test_every_text_that_is_used_is_there_and_the_other_way_round():
     assert not named - set(TEXTS["en"])
     unused = {key for key in TEXTS["en"] if key not in named and not key.startswith(tuple(built))}
     assert not unused
+
+
+def test_every_warning_has_words():
+    codes = {key.removeprefix("warning.") for key in TEXTS["en"] if key.startswith("warning.")}
+    assert codes == set(get_args(WarningCode))
 
 
 def groups():

@@ -177,7 +177,7 @@ async function start() {
   await useLanguage();
   queue = new Queue(askToken);
   list = new List(queue, select);
-  live = new Live((file) => take([{ file, path: file.name }]));
+  live = new Live((file) => take([{ file, path: file.name }]), abilities);
   listenToQueue();
   listenToTabs();
   listenToOptions();

@@ -2,10 +2,10 @@
 
 import { correct, embedding, recognize, report } from "./api.js";
 import { download, h } from "./dom.js";
-import { colourOf, emotionChip, labels, scoreBar } from "./labels.js";
+import { colourOf, emotionChip, labels, scoreBar, warningMark } from "./labels.js";
 import { Player } from "./player.js";
 import { npy, resultDocument } from "./rows.js";
-import { clock, duration, emotionName, hasText, percent, t } from "./texts.js";
+import { clock, duration, emotionName, percent, t, warningText } from "./texts.js";
 
 const EXPORTS = [
   ["json", "json"], ["csv", "csv"], ["srt", "srt"], ["vtt", "vtt"],
@@ -38,7 +38,7 @@ export class Card {
       "article.card", { "aria-label": path },
       h("header", {}, h("div", {}, h("h2", { title: path }, path), this.#facts(result)), this.#remove(path)),
       h("div.answer", {}, this.#verdict(result), this.#scores(result)),
-      this.#warnings(result),
+      this.#warnings(result.warnings),
       this.player.element,
       this.#kinds(),
       this.rows,
@@ -79,11 +79,10 @@ export class Card {
     );
   }
 
-  #warnings(result) {
-    if (!result.warnings.length) return null;
-    const words = ({ code, message }) => (hasText(`warning.${code}`) ? t(`warning.${code}`) : message);
+  #warnings(warnings) {
+    if (!warnings.length) return null;
     return h("ul.warnings", { "aria-label": t("card.warnings") },
-      result.warnings.map((warning) => h("li", { title: warning.message }, words(warning))));
+      warnings.map((warning) => h("li", { title: warning.message }, warningText(warning))));
   }
 
   /** The choice of rows: segments of the timeline, or turns, each encoded alone. */
@@ -128,7 +127,11 @@ export class Card {
     }
     const shown = all ? rows : rows.slice(0, FIRST_ROWS);
     const more = rows.length - shown.length;
+    // The recording's own warnings stand above; those of turns are about how they were found.
+    const known = new Set(this.recording.result.warnings.map(({ code }) => code));
+    const turnWarnings = (this.recording.turns[this.kind]?.warnings ?? []).filter(({ code }) => !known.has(code));
     this.rows.replaceChildren(
+      this.#warnings(turnWarnings) ?? "",
       h("table", {}, h("caption.unseen", {}, t(`rows.${this.kind}`)), this.#rowsHead(rows), h("tbody", {}, shown.map((row) => this.#row(row, rows)))),
       more ? h("button.more", { type: "button", on: { click: () => this.#fillRows(true) } }, t("rows.more", { count: more })) : "",
     );
@@ -146,7 +149,7 @@ export class Card {
       "tr", { on: { click: play } },
       h("td.times", {}, h("button", { type: "button", title: t("rows.play") }, times)),
       spoken(rows, "speaker") ? h("td", {}, row.speaker ?? "") : null,
-      h("td", {}, emotionChip(row.emotion)),
+      h("td", {}, emotionChip(row.emotion), warningMark(row.warnings ?? [])),
       h("td.level", {}, scoreBar(row.emotion, row.confidence), h("span.value", {}, percent(row.confidence))),
       spoken(rows, "text") ? h("td", {}, row.text ?? "") : null,
     );

@@ -1,7 +1,7 @@
 /** The model's labels: their colours, and how an emotion is shown. */
 
 import { h } from "./dom.js";
-import { emotionName } from "./texts.js";
+import { emotionName, warningText } from "./texts.js";
 
 const colours = new Map();
 const FALLBACK = "#e4e4e4"; // for a label that the model does not have, such as a rejected answer
@@ -22,3 +22,10 @@ export const emotionChip = (label) =>
 /** A probability as a bar in the colour of its emotion. */
 export const scoreBar = (label, share) =>
   h("span.bar", { style: { "--emotion": colourOf(label), "--share": share }, "aria-hidden": true });
+
+/** A mark that says what makes a result less certain; null if nothing does. */
+export function warningMark(warnings) {
+  if (!warnings.length) return null;
+  const words = warnings.map(warningText).join(" ");
+  return h("span.mark", { title: words, role: "img", "aria-label": words }, "!");
+}

@@ -2,7 +2,7 @@
 
 import { problemText } from "./card.js";
 import { byId, download, h } from "./dom.js";
-import { colourOf, emotionChip, labels, scoreBar } from "./labels.js";
+import { colourOf, emotionChip, labels, scoreBar, warningMark } from "./labels.js";
 import { batchCsv, batchJson } from "./rows.js";
 import { duration, emotionName, percent, size, t } from "./texts.js";
 
@@ -99,7 +99,7 @@ export class List {
 
   #fill(recording, row) {
     const { result, path } = recording;
-    const name = h("td.file", {}, h("button", { type: "button", title: path }, path), this.#marks(result));
+    const name = h("td.file", {}, h("button", { type: "button", title: path }, path), result ? warningMark(result.warnings) : null);
     const remove = h("button.remove", { type: "button", "aria-label": t("list.remove.one", { name: path }), title: t("list.remove") }, "×");
     remove.addEventListener("click", (event) => {
       event.stopPropagation();
@@ -108,12 +108,6 @@ export class List {
     const cells = result ? this.#resultCells(result) : [h("td.state", { colspan: COLUMNS.length - 1 }, this.#state(recording))];
     row.replaceChildren(name, ...cells, h("td", {}, remove));
     row.classList.toggle("failed", recording.state === "failed");
-  }
-
-  #marks(result) {
-    if (!result?.warnings.length) return null;
-    const words = result.warnings.map(({ code, message }) => t(`warning.${code}`) || message).join(" ");
-    return h("span.mark", { title: words, role: "img", "aria-label": words }, "!");
   }
 
   #resultCells(result) {

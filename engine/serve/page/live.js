@@ -9,12 +9,16 @@ import { clock, emotionName, percent, t } from "./texts.js";
 
 const SHOWN_SPANS = 8;
 const RANKED = 4;
+const WINDOW_SECONDS = 2;
 const SEND_MOST_BYTES = 4_000_000; // a network that does not keep up: then newer sound is left out
 
 export class Live {
-  /** @param {(file: File) => void} keep takes the recording when the microphone is switched off. */
-  constructor(keep) {
-    this.keep = keep;
+  /**
+   * @param {(file: File) => void} keep takes the recording when the microphone is switched off.
+   * @param {{turns: string[]}} abilities of the server.
+   */
+  constructor(keep, abilities) {
+    Object.assign(this, { keep, abilities });
     this.strip = new Strip(byId("strip"));
     this.state = "idle";
     this.recordings = 0;
@@ -64,10 +68,11 @@ export class Live {
       const event = JSON.parse(data);
       if (event.type === "session.created") {
         open = true;
-        socket.send(JSON.stringify({ type: "session.update", rate: this.capture.rate, format: "f32", channels: 1, window: 2, hop: this.strip.hop }));
+        socket.send(JSON.stringify({ type: "session.update", ...this.#session() }));
         this.ready = true;
       } else if (event.type === "window") this.#window(event);
-      else if (event.type === "utterance") this.#utterance(event);
+      else if (event.type === "utterance.start") this.#speech(event);
+      else if (event.type === "utterance.end") this.#utterance(event);
       else if (event.type === "error") this.#problem(event.detail ?? event.message ?? event.title);
       else if (event.type === "session.closed") socket.close();
     });
@@ -76,6 +81,12 @@ export class Live {
       if (!open || (this.state === "running" && code !== 1000)) this.#problem(this.#closeText(code, reason, open));
       this.#finish();
     });
+  }
+
+  #session() {
+    this.utterances = this.abilities.turns.includes("vad");
+    const turns = this.utterances ? { turns: "vad" } : {};
+    return { rate: this.capture.rate, format: "f32", channels: 1, window: WINDOW_SECONDS, hop: this.strip.hop, ...turns };
   }
 
   #closeText(code, reason, open) {
@@ -107,7 +118,7 @@ export class Live {
     this.#showNow();
   }
 
-  /** Without utterances of the server, neighbouring windows of one emotion make a span. */
+  /** Where no utterances are told, neighbouring windows of one emotion make a span. */
   #grow(window) {
     const middle = (window.start + window.end) / 2;
     const [start, end] = [middle - this.strip.hop / 2, middle + this.strip.hop / 2];
@@ -121,9 +132,14 @@ export class Live {
     this.#showSpans();
   }
 
+  /** Somebody began to speak. */
+  #speech({ start }) {
+    this.spans.unshift({ start });
+    this.#showSpans();
+  }
+
   #utterance(utterance) {
-    if (!this.utterances) this.spans = [];
-    this.utterances = true;
+    this.spans = this.spans.filter((span) => span.emotion);
     this.spans.unshift(utterance);
     announce(`${emotionName(utterance.emotion)} ${percent(utterance.confidence)}`);
     this.#showSpans();
@@ -150,11 +166,13 @@ export class Live {
 
   #showSpans() {
     this.spans.length = Math.min(this.spans.length, SHOWN_SPANS);
-    byId("spans").replaceChildren(
-      ...this.spans.map(({ start, end, emotion, confidence }) =>
-        h("li", {}, h("span.times", {}, `${clock(start, true)} – ${clock(end, true)}`), emotionChip(emotion), h("span.value", {}, percent(confidence))),
-      ),
-    );
+    byId("spans").replaceChildren(...this.spans.map((span) => h("li", {}, this.#spanCells(span))));
+  }
+
+  #spanCells({ start, end, emotion, confidence }) {
+    if (!emotion) return [h("span.times", {}, `${clock(start, true)} –`), h("span.soft", {}, t("live.speaking"))];
+    const times = `${clock(start, true)} – ${clock(end, true)}`;
+    return [h("span.times", {}, times), emotionChip(emotion), h("span.value", {}, percent(confidence))];
   }
 
   #draw() {

@@ -40,8 +40,7 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** True if there is a text of that key. */
-export const hasText = (key) => key in found.texts;
+const hasText = (key) => key in found.texts;
 
 /** Fill the elements of a part of the document that name a text. */
 function translate(root) {
@@ -56,6 +55,12 @@ function translate(root) {
 export function emotionName(id) {
   const key = `emotion.${id}`;
   return hasText(key) ? t(key) : id;
+}
+
+/** A warning of the server in words. */
+export function warningText({ code, message }) {
+  const key = `warning.${code}`;
+  return hasText(key) ? t(key) : message;
 }
 
 /** A share from 0 to 1 as a whole number of percent. */
