@@ -13,8 +13,8 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 LAYERS = (
     {"cli": "the e2v command: one module per verb"},
     {"serve": "HTTP, WebSocket and the page"},
-    {"batch": "folders → results, resumable"},
-    {"recognizer": "the public face"},
+    {"batch": "folders → results, resumable", "sinks": "brokers and web hooks"},
+    {"recognizer": "the public face", "alerts": "rules with hysteresis"},
     {"streaming": "live windows", "turns": "segments of speech, given or found"},
     {"pipeline": "many recordings through one model"},
     {
@@ -26,7 +26,7 @@ LAYERS = (
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "settings": ""},
     {"files": "", "metrics": ""},
-    {"display": "", "errors": "", "progress": "", "telemetry": "", "version": ""},
+    {"display": "", "errors": "", "progress": "", "systemd": "", "telemetry": "", "version": ""},
 )
 """Rooms of the engine with a line about each, from the top. A room may import rooms that lie below
 it, and none beside it."""

@@ -5,6 +5,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
 
     E2VError
     ├── OptionError (ValueError)                2   an argument outside what is allowed
+    │   ├── RuleFileError                           a file of alert rules that cannot be used
     │   └── TurnFileError                           a file of turns that cannot be used
     ├── MissingExtraError (ImportError)         2   an optional package is not installed
     ├── OutputError (OSError)                   1   a result could not be written
@@ -52,6 +53,10 @@ class OptionError(E2VError, ValueError):
     """An argument is outside of what is allowed."""
 
     exit_code = 2
+
+
+class RuleFileError(OptionError):
+    """A file of alert rules cannot be read, or holds what is no rule."""
 
 
 class TurnFileError(OptionError):

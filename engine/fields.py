@@ -206,12 +206,20 @@ class Fields:
 
     def refuse_others(self) -> None:
         """Refuse fields that were not asked for."""
-        for key in self.values:
-            if key not in self._taken:
-                raise self.error(
-                    f"{self.document}: {self.path(shown(key, bare=True))} is not known to this "
-                    "version of e2v; a newer one may read it"
-                )
+        for key in self.others():
+            self.refuse(key)
+
+    def others(self) -> list[str]:
+        """Names of the fields that were not asked for."""
+        return [key for key in self.values if key not in self._taken]
+
+    def refuse(self, key: str) -> None:
+        """Refuse a field that is not known."""
+        self._taken.add(key)
+        raise self.error(
+            f"{self.document}: {self.path(shown(key, bare=True))} is not known to this "
+            "version of e2v; a newer one may read it"
+        )
 
     def wrong(self, key: str, allowed: str, found: object) -> E2VError:
         """Make the exception for a field whose value cannot be used."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from pathlib import Path
 from typing import Literal, get_args
 
 from .errors import OptionError
@@ -155,6 +156,8 @@ class IntakeSettings:
 class SourceSettings:
     """Live audio and the part of it that is used."""
 
+    name: str | None = None
+    """Name of the source in rules and outputs; None takes the address without its secrets."""
     mic: bool = False
     """True for a microphone in place of a source."""
     device: str | None = None
@@ -173,6 +176,33 @@ class SourceSettings:
     """FFmpeg's options of an address or a device."""
     live: bool | None = None
     """True to leave windows out rather than fall behind; None decides by the pace of the audio."""
+
+
+Qos = Literal[0, 1, 2]
+"""Quality of service of MQTT: at most once, at least once, exactly once."""
+
+
+@dataclass(frozen=True)
+class SinkSettings:
+    """Outputs of a stream beside stdout; none by default."""
+
+    mqtt: str | None = field(default=None, repr=False)
+    """Address of a broker, and the topic below which to publish."""
+    mqtt_qos: Qos = 1
+    mqtt_ca: Path | None = None
+    """Certificates that the broker's is verified with; None takes the system's."""
+    mqtt_cert: Path | None = None
+    """Certificate of this client."""
+    mqtt_key: Path | None = None
+    """Key of that certificate."""
+    discovery: str | None = None
+    """Prefix of Home Assistant's discovery; None sends no such messages."""
+    webhook: str | None = field(default=None, repr=False)
+    """Address that events are posted to."""
+    webhook_secret: Path | None = None
+    """File of the key that they are signed with."""
+    webhook_windows: bool = False
+    """True to post windows too."""
 
 
 @dataclass(frozen=True)

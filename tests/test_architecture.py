@@ -21,7 +21,8 @@ TOP = {
 """Top folder → the top folders that it may import."""
 
 GROUND = {
-    "display", "errors", "fields", "files", "metrics", "progress", "settings", "telemetry", "version",
+    "display", "errors", "fields", "files", "metrics", "progress", "settings", "systemd", "telemetry",
+    "version",
 }  # fmt: skip
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
 READING = SOUND_AND_MODEL | {"runtime", "results", "voice"}
@@ -30,6 +31,7 @@ ENGINE = {
     "version": set(),
     "telemetry": set(),
     "errors": set(),
+    "systemd": set(),
     "progress": set(),
     "display": set(),
     "fields": {"errors", "files"},
@@ -48,11 +50,16 @@ ENGINE = {
     "streaming": READING,
     "pipeline": READING,
     "recognizer": READING | {"streaming", "pipeline", "turns"},
+    "alerts": READING | {"streaming"},
+    "sinks": READING | {"streaming", "alerts"},
     "batch": READING | {"streaming", "recognizer"},
     "serve": READING | {"streaming", "recognizer", "batch", "corpora", "embeddings", "fusion"},
     "cli": READING
-    | {"streaming", "recognizer", "batch", "corpora", "embeddings", "fusion", "serve"},
-}
+    | {
+        "streaming", "recognizer", "batch", "corpora", "embeddings", "fusion", "serve", "alerts",
+        "sinks",
+    },
+}  # fmt: skip
 """Room of the engine → the rooms that it may import; ``engine/__init__.py`` names them all."""
 
 INSTRUMENTS = {"choices", "instruments", "models", "speech"}

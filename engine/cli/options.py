@@ -35,7 +35,7 @@ from ..settings import (
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _grouped(name: str, group: type, *options: Callable[[F], F]) -> Callable[[F], F]:
+def grouped(name: str, group: type, *options: Callable[[F], F]) -> Callable[[F], F]:
     """Add options to a command, which takes their values as one ``group`` under ``name``."""
 
     def decorate(command: F) -> F:
@@ -62,7 +62,7 @@ def _labels(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(label.strip() for label in text.split(","))
 
 
-model_options = _grouped(
+model_options = grouped(
     "model_settings",
     ModelSettings,
     click.option(
@@ -121,7 +121,7 @@ model_options = _grouped(
 )
 
 
-intake_options = _grouped(
+intake_options = grouped(
     "intake_settings",
     IntakeSettings,
     click.option(
@@ -136,9 +136,10 @@ intake_options = _grouped(
 )
 
 
-source_options = _grouped(
+source_options = grouped(
     "source_settings",
     SourceSettings,
+    click.option("--name", help="Name of the source in rules and outputs."),
     click.option("--mic", is_flag=True, help="Listen to a microphone (pip install '…[mic]')."),
     click.option(
         "--device", help="Number or name of the microphone; the system's default otherwise."
@@ -183,7 +184,7 @@ source_options = _grouped(
 )
 
 
-report_options = _grouped(
+report_options = grouped(
     "report_settings",
     ReportSettings,
     click.option(
@@ -223,7 +224,7 @@ report_options = _grouped(
     ),
 )
 
-segment_options = _grouped(
+segment_options = grouped(
     "segment_settings",
     SegmentSettings,
     click.option(

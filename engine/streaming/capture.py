@@ -65,9 +65,17 @@ class CaptureBuffer:
         rate: sample rate in Hz.
         live: True if the audio arrives as fast as time passes; None finds out.
         channel: channel to take of the samples, from 0; None takes the mean of all.
+        name: of the source, without secrets.
     """
 
-    def __init__(self, rate: int, live: bool | None = None, channel: int | None = None) -> None:
+    def __init__(
+        self,
+        rate: int,
+        live: bool | None = None,
+        channel: int | None = None,
+        name: str = "<stream>",
+    ) -> None:
+        self.name = name
         self.rate = rate
         self.channel = channel
         self._live = live

@@ -20,7 +20,11 @@ CATCH_UP_SECONDS = 1.0
 
 
 def live_results(
-    stream: Stream | TurnStream, buffer: CaptureBuffer, hop: float, tell: Callable[[str], None]
+    stream: Stream | TurnStream,
+    buffer: CaptureBuffer,
+    hop: float,
+    tell: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
 ) -> Iterator[StreamWindow | StreamEvent]:
     """Encode what arrives in a buffer, to its end.
 
@@ -29,13 +33,14 @@ def live_results(
         buffer: audio for it.
         hop: seconds between the starts of two windows.
         tell: receives messages for the user: stalls, and windows that were left out.
+        alive: called again and again, also while no audio comes; a watchdog's.
 
     Raises:
         AudioError: the audio ended with an error.
     """
     newest = max(1, math.ceil(CATCH_UP_SECONDS / hop))
     skipped, next_complaint = 0, 0.0
-    for result in _results(stream, buffer, newest, tell):
+    for result in _results(stream, buffer, newest, tell, alive):
         if isinstance(result, StreamWindow):
             skipped += result.skipped
             if skipped and time.monotonic() >= next_complaint:
@@ -48,9 +53,13 @@ def live_results(
 
 
 def _results(
-    stream: Stream | TurnStream, buffer: CaptureBuffer, newest: int, tell: Callable[[str], None]
+    stream: Stream | TurnStream,
+    buffer: CaptureBuffer,
+    newest: int,
+    tell: Callable[[str], None],
+    alive: Callable[[], None],
 ) -> Iterator[StreamWindow | StreamEvent]:
-    while (arrivals := _take(buffer, tell)) is not None:
+    while (arrivals := _take(buffer, tell, alive)) is not None:
         for arrival in arrivals:
             if isinstance(arrival, Piece):
                 stream.feed(arrival.samples, arrival.arrived)
@@ -65,13 +74,17 @@ def _results(
     yield from stream.flush()
 
 
-def _take(buffer: CaptureBuffer, tell: Callable[[str], None]) -> list[Arrival] | None:
+def _take(
+    buffer: CaptureBuffer, tell: Callable[[str], None], alive: Callable[[], None]
+) -> list[Arrival] | None:
     """Take all that arrived; tells the user once if nothing comes for long."""
     stalled = False
+    alive()
     while (arrivals := buffer.take(STALL_SECONDS)) is not None and not arrivals:
         if not stalled:
             tell(f"no audio for {STALL_SECONDS:g} s; waiting")
         stalled = True
+        alive()
     if stalled:
         tell("audio again" if arrivals else "the audio ended")
     return arrivals

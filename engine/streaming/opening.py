@@ -33,14 +33,19 @@ def open_source(source: str | None, settings: SourceSettings) -> CaptureBuffer:
     """
     if settings.mic == (source is not None):
         raise OptionError("give a source (- is stdin), or --mic")
+    buffer = _open(source, settings)
+    if settings.name is not None:
+        buffer.name = settings.name
+    return buffer
+
+
+def _open(source: str | None, settings: SourceSettings) -> CaptureBuffer:
     if source is None:
         live = True if settings.live is None else settings.live
         return start_microphone(
-            settings.device,
-            settings.rate,
-            settings.channels,
-            lambda hz: CaptureBuffer(hz, live, settings.channel),
-        )
+            settings.device, settings.rate, settings.channels,
+            lambda hz: CaptureBuffer(hz, live, settings.channel, "microphone"),
+        )  # fmt: skip
     if source == "-":
         return _open_stdin(settings)
     if address := parse_address(source, settings):
@@ -57,7 +62,7 @@ def _open_recording(path: str, settings: SourceSettings) -> CaptureBuffer:
         with recording:
             yield from recording.blocks()
 
-    buffer = CaptureBuffer(SAMPLE_RATE, live=bool(settings.live))
+    buffer = CaptureBuffer(SAMPLE_RATE, bool(settings.live), name=recording.name)
     start_blocks(blocks(), buffer)
     return buffer
 
@@ -77,6 +82,6 @@ def _open_stdin(settings: SourceSettings) -> CaptureBuffer:
             "stdin is not WAV; raw samples need --rate (and --sample-format, --channels). "
             f"Anything else: {USE_FFMPEG}"
         )
-    buffer = CaptureBuffer(format_.rate, settings.live, settings.channel)
+    buffer = CaptureBuffer(format_.rate, settings.live, settings.channel, "<stdin>")
     start_pipe(pipe, format_, head, buffer)
     return buffer

@@ -58,7 +58,7 @@ def start_reconnecting(source: LiveSource, live: bool | None) -> CaptureBuffer:
         connection fails for a reason that waiting does not mend, and without one if a source that
         is not endless comes to its end.
     """
-    buffer = CaptureBuffer(SAMPLE_RATE, live)
+    buffer = CaptureBuffer(SAMPLE_RATE, live, name=source.name)
     start_receiving(_Receiver(source, buffer).run, buffer, source.close)
     return buffer
 

@@ -144,6 +144,11 @@ class TurnStream:
         """Number of samples at each arrival and its time, for the samples that are held."""
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Label ids of the scores."""
+        return self.windows.labels
+
+    @property
     def seconds(self) -> float:
         """Seconds of audio that have arrived."""
         return self.windows.seconds

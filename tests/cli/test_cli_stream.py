@@ -154,3 +154,59 @@ def test_sigterm_ends_a_stream_cleanly(speech_pcm):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"1 windows" in errors
+
+
+@pytest.fixture
+def rules(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        '[[rule]]\nname = "glum"\nemotions = ["sad", "neutral"]\nenter = 0.1\nleave = 0.05\nsources = ["room"]\n'
+    )
+    return path
+
+
+def test_alerts_beside_the_windows(example, rules):
+    done = e2v(example, "--rules", rules, "--name", "room")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    events = [line for line in lines if "event" in line]
+    assert [event["event"] for event in events] == ["alert.start", "alert.end"]
+    assert events[1]["reason"] == "ended"
+    assert b"ALERT glum at 2.0 s" in done.stderr
+    assert lines.index(events[0]) == 1  # after the window that brought it
+
+
+def test_rules_are_explained(example, rules):
+    explained = e2v(example, "--rules", rules, "--name", "room", "--check-rules").stdout.decode()
+    assert explained.startswith("glum: an alert starts at sad + neutral")
+    assert "1 alerts" in explained
+    assert (
+        e2v("--rules", rules, "--check-rules").stdout.decode().splitlines()
+        == explained.splitlines()[:1]
+    )
+    other = e2v(example, "--rules", rules, "--check-rules")
+    assert b"no rule is for the source" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--check-rules"], "--check-rules explains the rules"),
+        (["--rules", "gone.toml"], "gone.toml: cannot be read as TOML"),
+        (["--webhook", "http://127.0.0.1:9/s3cret"], "needs a secret to sign with"),
+        (["--mqtt", "http://u:s3cret@host"], "a broker's address is mqtt://"),
+        (["--mqtt-qos", "3"], "mqtt-qos"),
+    ],
+)
+def test_rules_and_sinks_that_are_refused(args, message, example):
+    done = e2v(example, *args)
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+    assert "s3cret" not in done.stderr.decode()
+
+
+def test_rules_about_emotions_that_the_model_does_not_tell(example, tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text('[[rule]]\nname = "x"\nemotions = ["bored"]\nenter = 0.5\nleave = 0.5\n')
+    done = e2v(example, "--rules", path)
+    assert done.returncode == 2
+    assert "rule 'x': 'bored' is no label of this model; give angry, " in done.stderr.decode()

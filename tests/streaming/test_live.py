@@ -28,9 +28,10 @@ def results(recognizer, *arrivals, window=1.0, hop=0.5):
 
 def test_a_stall_is_told_once(monkeypatch):
     monkeypatch.setattr(live, "STALL_SECONDS", 0.01)
-    buffer, told = CaptureBuffer(RATE), []
+    buffer, told, alive = CaptureBuffer(RATE), [], []
     threading.Timer(0.2, lambda: buffer.put(np.zeros(10), wait=True)).start()
-    assert len(live._take(buffer, told.append)) == 1
+    assert len(live._take(buffer, told.append, lambda: alive.append(1))) == 1
+    assert len(alive) > 2
     assert told == ["no audio for 0.01 s; waiting", "audio again"]
 
 

@@ -1,0 +1,1 @@
+"""Rules with hysteresis over the windows of a stream → alerts that start and end."""
