@@ -109,7 +109,7 @@ def requirements():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *extras["cpu"], *extras["finetune"]]
+    return [*project["dependencies"], *extras["cpu"], *extras["finetune"], *extras["serve"]]
 
 
 @pytest.mark.slow
