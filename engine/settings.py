@@ -277,13 +277,17 @@ class TurnSettings:
     """The turns of recordings, where none are given.
 
     Raises:
-        OptionError: another way to find them.
+        OptionError: another way to find them, or a baseline of speakers that are not known.
     """
 
     detection: TurnDetection = "vad"
     segments: SegmentSettings = field(default_factory=SegmentSettings)
     """The rules for segments of speech."""
+    baseline: bool = False
+    """True to subtract each speaker's own level."""
 
     def __post_init__(self) -> None:
         if self.detection not in TURN_DETECTIONS:
             raise OptionError(f"turns are {self.detection!r}; give {' or '.join(TURN_DETECTIONS)}")
+        if self.baseline and self.detection == "vad":
+            raise OptionError("a baseline is of each speaker, and vad knows none; take channels")

@@ -9,6 +9,7 @@ class Loudness:
     """Everything louder than a hundredth is speech."""
 
     frame_samples = 512
+    lag_frames = 0
 
     def probability(self, frame):
         return float(np.abs(frame).max() > 0.01)

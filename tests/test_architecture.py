@@ -70,10 +70,11 @@ BENCHMARKS = {
     "models": set(),
     "speech": set(),
     "degradations": set(),
+    "conversations": set(),
     "random_models": {"choices", "models"},
     "reporting": {"instruments"},
     "baselines": INSTRUMENTS,
-    "suites": INSTRUMENTS | {"degradations", "reporting", "baselines"},
+    "suites": INSTRUMENTS | {"conversations", "degradations", "reporting", "baselines"},
     "cli": {"choices", "degradations", "random_models", "reporting", "suites"},
 }
 

@@ -110,6 +110,7 @@ class Worker:
                 **asdict(self.settings.intake),
                 by_channel=turns.detection == "channels",
                 segments=turns.segments,
+                baseline=turns.baseline,
                 embeddings=self.settings.embeddings,
             )
         except Exception as error:  # noqa: BLE001 - a fault of one recording takes no other with it

@@ -19,6 +19,7 @@ from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
 from ..settings import CONFIDENT, TURN_DETECTIONS, TurnSettings
 from .options import (
+    baseline_option,
     check_segments,
     intake_options,
     model_options,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     help="The emotion of each turn, encoded alone. vad: segments of speech; channels: those of "
     "each channel, one speaker each.",
 )
+@baseline_option
 @speech_only_option
 @segment_options
 @report_options
@@ -97,9 +99,9 @@ if TYPE_CHECKING:
 @model_options
 def batch(
     inputs: tuple[str, ...], output: Path | None, turns: TurnDetection | None,
-    speech_only: bool, segment_settings: SegmentSettings, report_settings: ReportSettings,
-    formats: tuple[SegmentFormat, ...], embeddings: bool, confident: float, jobs: int,
-    batch_size: int | None,
+    baseline: bool, speech_only: bool, segment_settings: SegmentSettings,
+    report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
+    confident: float, jobs: int, batch_size: int | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize all recordings in INPUTS.
@@ -120,7 +122,7 @@ def batch(
     check_segments(segment_settings, detected=speech_only or turns is not None)
     settings = BatchSettings(
         intake_settings, report_settings, formats, embeddings,
-        _turn_settings(turns, segment_settings, batch_size),
+        _turn_settings(turns, segment_settings, baseline, batch_size),
         segment_settings if speech_only else None,
     )  # fmt: skip
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -160,13 +162,15 @@ def _exit_code(progress: RunProgress) -> int:
 
 
 def _turn_settings(
-    turns: TurnDetection | None, segments: SegmentSettings, batch_size: int | None
+    turns: TurnDetection | None, segments: SegmentSettings, baseline: bool, batch_size: int | None
 ) -> TurnSettings | None:
     if turns is None:
+        if baseline:
+            raise click.UsageError("--baseline is of speakers; give --turns channels with it")
         return None
     if batch_size is not None:
         raise click.UsageError("--batch-size is of whole recordings, and --turns of their turns")
-    return TurnSettings(turns, segments)
+    return TurnSettings(turns, segments, baseline)
 
 
 def _check_batch_size(batch_size: int | None, recognizer: Recognizer, jobs: int) -> None:

@@ -267,6 +267,11 @@ segment_options = grouped(
 )
 
 
+baseline_option = click.option(
+    "--baseline",
+    is_flag=True,
+    help="Subtract each speaker's own level from his turns, where speakers are known.",
+)
 speech_only_option = click.option(
     "--speech-only",
     is_flag=True,

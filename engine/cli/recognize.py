@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,6 +16,7 @@ from ..results.writers.formats import FORMATS, SEGMENT_FORMATS
 from ..settings import TURN_DETECTIONS
 from . import fail
 from .options import (
+    baseline_option,
     check_segments,
     intake_options,
     model_options,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     "each channel, one speaker each; FILE: the turns of one recording, as RTTM, CTM, SRT, WebVTT, "
     "TextGrid, Audacity labels, or JSON of WhisperX or FunASR.",
 )
+@baseline_option
 @speech_only_option
 @segment_options
 @report_options
@@ -68,12 +70,12 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the timeline of one recording: .png, .svg or .pdf.",
+    help="Draw the timeline of one recording, or its turns by speaker: .png, .svg or .pdf.",
 )
 @intake_options
 @model_options
 def recognize(
-    audio: tuple[str, ...], examples: bool, turns: str | None, speech_only: bool,
+    audio: tuple[str, ...], examples: bool, turns: str | None, baseline: bool, speech_only: bool,
     segment_settings: SegmentSettings, report_settings: ReportSettings, embedding: Path | None,
     format_: Format, output: Path | None, plot: Path | None,
     intake_settings: IntakeSettings, model_settings: ModelSettings,
@@ -88,15 +90,15 @@ def recognize(
     from ..files import printable
     from ..recognizer import Recognizer
     from ..results.embeddings import EmbeddingFolder
-    from ..results.encoding import Encoding
-    from ..results.plot import check_plot, plot_timeline
+    from ..results.plot import check_plot
     from ..results.writers.registry import WRITERS
 
     files = [*audio, *(str(path) for path in example_recordings() if examples)]
     _check_files(files, format_, plot)
-    whole = {"--plot": plot, "--speech-only": speech_only or None}
-    _check_turns(turns, files, report_settings, whole)
-    check_segments(segment_settings, detected=speech_only or turns in TURN_DETECTIONS)
+    wanted = _Wanted(
+        turns, baseline, speech_only, segment_settings, intake_settings, embedding is not None
+    )
+    _check_wanted(wanted, files, report_settings)
     if format_ in SEGMENT_FORMATS:
         report_settings = replace(report_settings, granularity="frame")
     if plot is not None:
@@ -109,17 +111,13 @@ def recognize(
         with contextlib.closing(writer):
             for file in files:
                 try:
-                    result = _recognized(
-                        recognizer, file, turns, segment_settings, intake_settings,
-                        speech_only=speech_only, embeddings=embeddings is not None,
-                    )  # fmt: skip
+                    result = _recognized(recognizer, file, wanted)
                 except E2VError as error:
                     failures.append(fail(error))
                     continue
                 writer.write(_report(result, file, report_settings, embeddings))
-                if plot is not None and isinstance(result, Encoding):
-                    window, hop = report_settings.window, report_settings.hop
-                    plot_timeline(result, plot, window, hop, printable(file))
+                if plot is not None:
+                    _draw(result, plot, report_settings, printable(file))
     if not failures:
         return 0
     return failures[0] if len(failures) == len(files) else 1
@@ -154,9 +152,26 @@ def _check_files(files: list[str], format_: Format, plot: Path | None) -> None:
         )
 
 
-def _check_turns(
-    turns: str | None, files: list[str], settings: ReportSettings, others: Mapping[str, object]
-) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """The options that decide how a recording is encoded."""
+
+    turns: str | None
+    """A way to find turns, or a file of them; None for whole recordings."""
+    baseline: bool
+    speech_only: bool
+    segments: SegmentSettings
+    intake: IntakeSettings
+    embeddings: bool
+
+
+def _check_wanted(wanted: _Wanted, files: list[str], settings: ReportSettings) -> None:
+    turns = wanted.turns
+    check_segments(wanted.segments, detected=wanted.speech_only or turns in TURN_DETECTIONS)
+    if wanted.baseline and turns in (None, "vad"):
+        raise click.UsageError(
+            "--baseline is of speakers; give --turns channels, or a file of turns with speakers"
+        )
     if turns is None:
         return
     if len(files) > 1 and turns not in TURN_DETECTIONS:
@@ -164,7 +179,7 @@ def _check_turns(
             f"--turns {turns} is of one recording, and {len(files)} were given; vad and channels "
             "are for any number"
         )
-    unfit = [option for option, value in others.items() if value is not None]
+    unfit = ["--speech-only"] if wanted.speech_only else []
     if settings.granularity != "utterance":
         unfit.append("--granularity frame")
     if unfit:
@@ -176,33 +191,37 @@ def _name(file: str) -> str:
     return "stdin" if file == "-" else Path(file).name
 
 
-def _recognized(
-    recognizer: Recognizer,
-    file: str,
-    turns: str | None,
-    segments: SegmentSettings,
-    intake: IntakeSettings,
-    *,
-    speech_only: bool,
-    embeddings: bool,
-) -> Encoding | Conversation:
+def _recognized(recognizer: Recognizer, file: str, wanted: _Wanted) -> Encoding | Conversation:
     """Encode a recording or its turns, and show the progress."""
     source = sys.stdin.buffer if file == "-" else file
     with RecordingProgress(_name(file)) as progress:
-        if turns is None:
-            speech = segments if speech_only else False
+        if wanted.turns is None:
+            speech = wanted.segments if wanted.speech_only else False
             return recognizer.encode(
-                source, speech_only=speech, progress=progress, **asdict(intake)
+                source, speech_only=speech, progress=progress, **asdict(wanted.intake)
             )
         return recognizer.turns(
             source,
-            None if turns in TURN_DETECTIONS else turns,
-            by_channel=turns == "channels",
-            segments=segments,
-            embeddings=embeddings,
+            None if wanted.turns in TURN_DETECTIONS else wanted.turns,
+            by_channel=wanted.turns == "channels",
+            segments=wanted.segments,
+            baseline=wanted.baseline,
+            embeddings=wanted.embeddings,
             progress=progress,
-            **asdict(intake),
+            **asdict(wanted.intake),
         )
+
+
+def _draw(
+    result: Encoding | Conversation, plot: Path, settings: ReportSettings, title: str
+) -> None:
+    from ..results.plot import plot_timeline, plot_turns
+    from ..results.types import Conversation
+
+    if isinstance(result, Conversation):
+        plot_turns(result, plot, title)
+    else:
+        plot_timeline(result, plot, settings.window, settings.hop, title)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,8 @@
-"""A picture of a timeline: the waveform above, the probabilities of the emotions stacked below."""
+"""Pictures of a recording: its timeline, or its turns.
+
+A timeline has the waveform above, and the probabilities of the emotions stacked below; turns have a
+lane for each speaker.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,19 @@ from ..audio.meter import OUTLINE_SECONDS
 from ..errors import MissingExtraError, OptionError
 from ..files import atomic_file
 from .colours import colours_of
+from .decision import REJECTED
 from .encoding import Encoding
 from .timeline import Timeline
+from .types import NOBODY, Conversation
+from .writers.base import one_line
 
 SUFFIXES = (".png", ".svg", ".pdf")
+MOST_NAME = 30
+"""Characters of a speaker's name that are shown."""
+MOST_INCHES = 30.0
+"""Height of the largest picture."""
+LANE_HEIGHT = 0.8
+"""Part of a lane that a turn of confidence 1 fills."""
 MOST_COLUMNS = 2_000
 """Largest number of points along the time axis; a picture has fewer pixels."""
 
@@ -66,6 +79,54 @@ def plot_timeline(encoding: Encoding, path: Path, window: float, hop: float, tit
     handles, labels = emotions.get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside right lower", frameon=False)
 
+    _save(figure, path)
+
+
+def plot_turns(conversation: Conversation, path: Path, title: str) -> None:
+    """Draw the turns of a recording, a lane for each speaker: a bar's height is its confidence.
+
+    Args:
+        conversation: the turns.
+        path: a ``.png``, ``.svg`` or ``.pdf``.
+        title: text above the lanes.
+
+    Raises:
+        OptionError: another suffix.
+        MissingExtraError: matplotlib is not installed.
+        OutputError: the file cannot be written.
+    """
+    check_plot(path)
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(turn.speaker or NOBODY for turn in conversation)) or [NOBODY]
+    height = min(1.2 + 0.8 * len(names), MOST_INCHES)
+    figure = Figure(figsize=(10, height), layout="constrained")
+    axes = figure.subplots()
+    colours = colours_of([*conversation.labels, REJECTED])
+    for turn in conversation:
+        lane = names.index(turn.speaker or NOBODY)
+        span = (turn.start, max(turn.end - turn.start, conversation.seconds / MOST_COLUMNS))
+        axes.broken_barh([span], (lane + 0.4, -LANE_HEIGHT), color="#eeeeee", linewidth=0)
+        axes.broken_barh(
+            [span], (lane + 0.4, -LANE_HEIGHT * turn.confidence), color=colours[turn.emotion],
+            linewidth=0,
+        )  # fmt: skip
+    shown = [name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…" for name in names]
+    axes.set_yticks(range(len(names)), [one_line(name) for name in shown], parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylabel("height: confidence")
+    axes.set_xlim(0, max(conversation.seconds, 1e-3))
+    axes.set_xlabel("seconds")
+    axes.set_title(title, loc="left", fontsize=10, parse_math=False)
+    found = {turn.emotion for turn in conversation}
+    for label in (label for label in colours if label in found):
+        axes.barh(0, 0, color=colours[label], label=label)
+    if found:
+        figure.legend(loc="outside right upper", frameon=False)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
     with atomic_file(path) as file:

@@ -223,6 +223,8 @@ class Conversation(Sequence[Turn]):
     """True if the confidences were calibrated on held-out speech."""
     restricted: bool = False
     """True if only some of the model's labels could be the answer: those that have a score."""
+    baseline: bool = False
+    """True if each speaker's own level was subtracted from his turns."""
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -256,6 +258,7 @@ class Conversation(Sequence[Turn]):
         return {
             "calibrated": self.calibrated,
             "restricted": self.restricted,
+            "baseline": self.baseline,
             "seconds": self.seconds,
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "model": self.model,

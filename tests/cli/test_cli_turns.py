@@ -120,7 +120,6 @@ def test_the_beginning_alone(call, tmp_path):
 def test_what_turns_do_not_go_with(call, tmp_path):
     turns = tmp_path / "x.rttm"
     for options, message in [
-        (["--plot", tmp_path / "x.png"], "--plot is of a whole recording"),
         (["--speech-only"], "--speech-only is of a whole recording"),
         (["--granularity", "frame"], "--granularity frame is of a whole recording"),
         ([call], "and 2 were given"),
@@ -131,6 +130,27 @@ def test_what_turns_do_not_go_with(call, tmp_path):
     done = e2v("recognize", call, "--turns", turns)
     assert done.returncode == 2
     assert b"x.rttm: cannot be read: No such file" in done.stderr
+
+
+def test_lanes_by_speaker(call, tmp_path):
+    pytest.importorskip("matplotlib")
+    turns = tmp_path / "x.txt"
+    turns.write_text("0.0\t2.0\tann\n3.0\t4.0\tbob\n")
+    code, out, _ = run(call, "--turns", turns, "--plot", tmp_path / "x.svg")
+    assert code == 0
+    assert "ann" in out
+    picture = (tmp_path / "x.svg").read_text()
+    assert all(f"<!-- {text} -->" in picture for text in ("ann", "bob", str(call)))
+
+
+def test_a_baseline_needs_speakers(call, tmp_path):
+    turns = tmp_path / "x.txt"
+    turns.write_text("".join(f"{at}\t{at + 1.5}\tann\n" for at in range(0, 8, 2)))
+    _, out, _ = run(call, "--turns", turns, "--baseline", "--format", "json")
+    assert json.loads(out)["baseline"] is True
+    for unfit in ([], ["--turns", "vad"]):
+        with pytest.raises(click.UsageError, match="--baseline is of speakers"):
+            run(call, *unfit, "--baseline")
 
 
 def test_channels_need_several(recognizer, call):

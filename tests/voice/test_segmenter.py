@@ -63,6 +63,17 @@ def test_speech_up_to_the_end():
     assert [(s.start, s.end) for s, _ in found] == [pytest.approx((0.4, 1.5), abs=0.05)]
 
 
+def test_the_lag_of_a_detector_is_taken_off():
+    class Late(Loudness):
+        lag_frames = 2
+
+    samples = sound((1, 0), (2, 0.5), (1, 0))
+    plain, late = (next(speech_segments([samples], one)) for one in (Loudness(), Late()))
+    assert plain[0].first == late[0].first
+    assert plain[0].last - late[0].last == 2 * Late.frame_samples
+    assert len(late[1]) == late[0].last - late[0].first
+
+
 def test_nothing_is_kept_of_silence():
     segmenter = Segmenter(Loudness())
     for _ in range(100):

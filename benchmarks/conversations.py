@@ -1,0 +1,165 @@
+"""Conversations made of real clips, whose turns, speakers and emotions are therefore known.
+
+A conversation takes the clips of a few speakers of one corpus in turn. Silence at the ends of a
+clip is cut off by its level, so that a turn begins and ends where its speech does; pauses lie
+between the turns, and a room's noise lies under everything.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotion2vec_edge.engine import AudioError
+from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+
+EDGE_DB = 30.0
+"""Decibels below the loudest 20 ms of a clip under which its ends are silence."""
+
+LEVEL_DBFS = -23.0
+"""Level of each turn, which gives each the same signal-to-noise ratio."""
+
+FRAME = SAMPLE_RATE // 50
+
+LEAST_TURN = 0.6
+"""Seconds of the shortest turn; clips with less speech are left out."""
+
+PAUSES = (0.6, 2.0)
+"""Seconds of the shortest and the longest pause between two turns."""
+
+
+@dataclass(frozen=True)
+class TrueTurn:
+    """A turn of a made conversation."""
+
+    start: float
+    """Seconds from the start of the conversation."""
+    end: float
+    """Seconds from the start of the conversation."""
+    speaker: str
+    label: str
+    """The true emotion."""
+    alone: Samples
+    """The clip without noise, cut at its ends: float32 [samples] at 16 kHz."""
+
+
+@dataclass(frozen=True)
+class MadeConversation:
+    """A conversation and its truth."""
+
+    corpus: str
+    samples: Samples
+    """float32 [samples] at 16 kHz."""
+    turns: tuple[TrueTurn, ...]
+
+
+def without_silent_ends(samples: Samples) -> Samples:
+    """A clip from its first to its last frame within :data:`EDGE_DB` of its loudest."""
+    whole = len(samples) // FRAME
+    frames = samples[: whole * FRAME].reshape(whole, FRAME)
+    power = np.square(frames, dtype=np.float64).mean(axis=1)
+    loud = np.flatnonzero(power > power.max(initial=0) / 10 ** (EDGE_DB / 10))
+    if not len(loud):
+        return samples[:0]
+    return samples[loud[0] * FRAME : (loud[-1] + 1) * FRAME]
+
+
+def levelled(samples: Samples) -> Samples:
+    """A clip at :data:`LEVEL_DBFS`, or as loud as full scale allows."""
+    power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
+    if power == 0:
+        return samples
+    factor = 10 ** (LEVEL_DBFS / 20) / math.sqrt(power)
+    return (samples * min(factor, 1 / float(np.abs(samples).max()))).astype(np.float32)
+
+
+def room_noise(count: int, seed: int) -> Samples:
+    """Noise that falls by 3 dB an octave, as of a room, at a power of 1: float32 [count]."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    spectrum /= np.sqrt(np.maximum(1, np.arange(len(spectrum))))
+    noise = np.fft.irfft(spectrum, count)
+    return (noise / max(float(noise.std()), 1e-12)).astype(np.float32)
+
+
+def make_conversation(
+    clips: Sequence[LabelledClip], seed: int, snr: float | None
+) -> MadeConversation | None:
+    """Join clips, with pauses between them and noise under them.
+
+    Args:
+        clips: labelled clips of one corpus, in order.
+        seed: of the pauses and the noise.
+        snr: ratio of the speech to the noise in dB; None leaves digital silence in the pauses.
+
+    Returns:
+        the conversation; None if no clip can be used.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    turns: list[TrueTurn] = []
+    pieces: list[Samples] = []
+    at = 0
+    for clip in clips:
+        try:
+            alone = levelled(without_silent_ends(clip.samples()))
+        except AudioError:
+            continue
+        if len(alone) < LEAST_TURN * SAMPLE_RATE:
+            continue
+        pause = round(rng.uniform(*PAUSES) * SAMPLE_RATE)
+        start, at = at + pause, at + pause + len(alone)
+        pieces += [np.zeros(pause, np.float32), alone]
+        turns.append(
+            TrueTurn(
+                start / SAMPLE_RATE, at / SAMPLE_RATE, clip.voice or clip.corpus,
+                clip.label or "unknown", alone,
+            )
+        )  # fmt: skip
+    if not turns:
+        return None
+    samples = np.concatenate([*pieces, np.zeros(round(PAUSES[1] * SAMPLE_RATE), np.float32)])
+    if snr is not None:
+        speech = sum(float(np.square(turn.alone, dtype=np.float64).sum()) for turn in turns)
+        power = speech / sum(len(turn.alone) for turn in turns)
+        samples = samples + math.sqrt(power / 10 ** (snr / 10)) * room_noise(len(samples), seed)
+    return MadeConversation(clips[0].corpus, samples.astype(np.float32), tuple(turns))
+
+
+def conversations(
+    clips: Sequence[LabelledClip], turns: int, snr: float | None, speakers: int = 2
+) -> Iterator[MadeConversation]:
+    """Conversations of two speakers or more, from all clips of each corpus.
+
+    Args:
+        clips: labelled clips of any corpora.
+        turns: turns of a conversation.
+        snr: as for :func:`make_conversation`.
+        speakers: speakers of a conversation.
+    """
+    by_corpus: dict[str, dict[str, list[LabelledClip]]] = {}
+    for clip in clips:
+        by_corpus.setdefault(clip.corpus, {}).setdefault(clip.voice or clip.corpus, []).append(clip)
+    seed = 0
+    for voices in by_corpus.values():
+        for own in voices.values():
+            random.Random(0).shuffle(own)  # noqa: S311
+        names = list(voices)
+        for first in range(0, len(names), speakers):
+            waiting = [voices[name] for name in names[first : first + speakers]]
+            joined = [clip for some in _in_turn(waiting) for clip in some]
+            for start in range(0, len(joined), turns):
+                seed += 1
+                made = make_conversation(joined[start : start + turns], seed, snr)
+                if made is not None:
+                    yield made
+
+
+def _in_turn(voices: Sequence[Sequence[LabelledClip]]) -> Iterator[list[LabelledClip]]:
+    """The next clip of each voice, until none has any."""
+    for number in range(max(map(len, voices))):
+        yield [own[number] for own in voices if number < len(own)]
