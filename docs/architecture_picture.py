@@ -13,7 +13,11 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 LAYERS = (
     {"cli": "the e2v command: one module per verb"},
     {"serve": "HTTP, WebSocket and the page"},
-    {"batch": "folders → results, resumable", "sinks": "brokers and web hooks"},
+    {
+        "batch": "folders → results, resumable",
+        "embedder": "recordings → embeddings",
+        "sinks": "brokers and web hooks",
+    },
     {"recognizer": "the public face", "alerts": "rules with hysteresis"},
     {"streaming": "live windows", "turns": "segments of speech, given or found"},
     {"pipeline": "many recordings through one model"},
@@ -23,6 +27,7 @@ LAYERS = (
         "corpora": "labelled speech, feedback",
         "voice": "speech in audio",
     },
+    {"embeddings": "spaces, stores, search, maps"},
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "settings": ""},
     {"files": "", "metrics": ""},

@@ -6,7 +6,9 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     E2VError
     ├── OptionError (ValueError)                2   an argument outside what is allowed
     │   ├── RuleFileError                           a file of alert rules that cannot be used
-    │   └── TurnFileError                           a file of turns that cannot be used
+    │   ├── TurnFileError                           a file of turns that cannot be used
+    │   ├── StoreError                              a store of embeddings that cannot be used
+    │   └── ModalityError                           scores of a modality that cannot be fused
     ├── MissingExtraError (ImportError)         2   an optional package is not installed
     ├── OutputError (OSError)                   1   a result could not be written
     ├── AudioError                              3
@@ -24,6 +26,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── BundleTamperedError                 a file differs from the checksum in bundle.json
     │   ├── VariantNotFoundError                the bundle has no such precision
     │   ├── NoHeadError                         the model gives embeddings and no emotions
+    │   ├── NoSpaceError                        no space for its embeddings was fitted
     │   ├── NonFiniteError                      the model gave NaN or infinite values
     │   ├── CheckpointError                     a FunASR checkpoint that cannot be read
     │   │   └── UnsupportedConfigError          its config.yaml asks for what we do not have
@@ -61,6 +64,14 @@ class RuleFileError(OptionError):
 
 class TurnFileError(OptionError):
     """A file of turns cannot be read, or a turn lies outside of its recording."""
+
+
+class StoreError(OptionError):
+    """A store of embeddings is damaged, or of another model."""
+
+
+class ModalityError(OptionError):
+    """The scores of a modality cannot be read, mapped, or put in time."""
 
 
 class MissingExtraError(E2VError, ImportError):
@@ -135,6 +146,10 @@ class VariantNotFoundError(ModelError):
 
 class NoHeadError(ModelError):
     """The model has no emotion head: it gives embeddings only."""
+
+
+class NoSpaceError(ModelError):
+    """No space for the model's embeddings was fitted."""
 
 
 class NonFiniteError(ModelError):

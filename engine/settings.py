@@ -33,6 +33,12 @@ TurnDetection = Literal["vad", "channels"]
 
 TURN_DETECTIONS: tuple[TurnDetection, ...] = get_args(TurnDetection)
 
+SpaceName = Literal["fitted", "raw", "emotion"]
+"""``fitted``: made for similarity; ``raw``: the embeddings as they are; ``emotion``: logits."""
+
+SpaceChoice = Literal[SpaceName, "auto"]
+"""A space, or the fitted one if the model has it, else the embeddings as they are."""
+
 CHUNK_SECONDS = 30.0
 """Seconds of the longest stretch that the encoder sees at once."""
 CONTEXT_SECONDS = 2.0
@@ -61,6 +67,12 @@ TOP = 3
 """Number of emotions listed, best first."""
 CONFIDENT = 0.7
 """Confidence from which the summary of a batch counts a result as confident."""
+NEIGHBOURS = 10
+"""Number of embeddings that a search finds, and that vote on an emotion."""
+SAME_PRIOR = 0.5
+"""Probability that two clips share an emotion, before they are heard."""
+WHITENING_SHRINKAGE = 0.9
+"""Weight of the mean variance in a whitening that no labels guide."""
 
 LEAST_WINDOW = 0.02
 """Seconds of one frame of every emotion2vec, the shortest window."""

@@ -45,19 +45,21 @@ ENGINE = {
     "results": SOUND_AND_MODEL,
     "turns": READING | {"pipeline"},
     "corpora": SOUND_AND_MODEL,
-    "embeddings": {"errors", "files", "metrics"},
-    "fusion": {"errors", "metrics"},
+    "embeddings": GROUND | {"bundle"},
+    "fusion": GROUND,
     "streaming": READING,
     "pipeline": READING,
     "recognizer": READING | {"streaming", "pipeline", "turns"},
     "alerts": READING | {"streaming"},
     "sinks": READING | {"streaming", "alerts"},
+    "embedder": READING | {"recognizer", "corpora", "embeddings"},
     "batch": READING | {"streaming", "recognizer"},
-    "serve": READING | {"streaming", "recognizer", "batch", "corpora", "embeddings", "fusion"},
+    "serve": READING
+    | {"streaming", "recognizer", "batch", "corpora", "embedder", "embeddings", "fusion"},
     "cli": READING
     | {
-        "streaming", "recognizer", "batch", "corpora", "embeddings", "fusion", "serve", "alerts",
-        "sinks",
+        "streaming", "recognizer", "batch", "corpora", "embedder", "embeddings", "fusion", "serve",
+        "alerts", "sinks",
     },
 }  # fmt: skip
 """Room of the engine → the rooms that it may import; ``engine/__init__.py`` names them all."""
@@ -75,7 +77,8 @@ BENCHMARKS = {
     "reporting": {"instruments"},
     "baselines": INSTRUMENTS,
     "suites": INSTRUMENTS | {"conversations", "degradations", "reporting", "baselines"},
-    "cli": {"choices", "degradations", "random_models", "reporting", "suites"},
+    "studies": {"instruments", "models", "reporting"},
+    "cli": {"choices", "degradations", "random_models", "reporting", "studies", "suites"},
 }
 
 ROOMS = {"engine": ENGINE, "benchmarks": BENCHMARKS}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from .accuracy import accuracy
-from .compare import compare
 from .latency import latency
 from .random_model import random_model
 from .recordings import recordings
-from .report import report
+from .report import compare, report
 from .roofline import roofline
 from .serve import serve
+from .studies import embeddings
 from .throughput import throughput
 from .windows import windows
 
@@ -21,6 +21,6 @@ def bench() -> None:
     """Measure speed and accuracy, also against other software and the machine's limits."""
 
 
-for command in (latency, throughput, windows, accuracy, roofline, recordings, serve, random_model,
-                compare, report):  # fmt: skip
+for command in (latency, throughput, windows, accuracy, embeddings, roofline, recordings, serve,
+                random_model, compare, report):  # fmt: skip
     bench.add_command(command)

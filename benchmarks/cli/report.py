@@ -1,4 +1,4 @@
-"""``e2v bench report``."""
+"""``e2v bench report`` and ``e2v bench compare``: the results of other commands."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from ..choices import BaselineName
 from . import options
 from .terminal import make_folder
+
+DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -58,3 +60,24 @@ def report(
     with TerminalProgress() as progress:
         measure(settings, output, progress)
     click.echo(f"written to {output}")
+
+
+@click.command()
+@click.argument("old", type=DOCUMENT)
+@click.argument("new", type=DOCUMENT)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(1.0),
+    default=1.1,
+    show_default=True,
+    help="Largest allowed ratio of the worse value to the better.",
+)
+def compare(old: Path, new: Path, threshold: float) -> int:
+    """Compare two JSON files of one benchmark; exit code 1 if NEW is worse."""
+    from ..reporting.compare import compare as compare_documents
+
+    found = compare_documents(old, new, threshold)
+    click.echo(found.table.text())
+    for line in found.worse:
+        click.echo(f"e2v: worse: {line}", err=True)
+    return 1 if found.worse else 0

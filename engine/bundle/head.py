@@ -12,17 +12,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleFormatError, NoHeadError, OptionError
-from ..files import open_regular
-from .npy import most_bytes, read_floats
-
-if TYPE_CHECKING:
-    import zipfile
+from ..errors import NoHeadError, OptionError
+from .npy import read_arrays
 
 HEAD = "head.npz"
 
@@ -104,34 +99,9 @@ def label_mask(
 def read_head(path: Path, labels: int, dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weight [labels, dim] and bias [labels] of a ``head.npz``.
 
-    No more is decompressed than arrays of these shapes take.
-
     Raises:
         BundleFormatError: the file is no head of this model.
     """
-    import zipfile  # most bundles have no head of their own
-    import zlib
-
-    try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return _array(archive, "weight", (labels, dim)), _array(archive, "bias", (labels,))
-    except KeyError as error:
-        raise BundleFormatError(f"{path}: not a head: {error.args[0]}") from None
-    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise BundleFormatError(f"{path}: not a head: {error}") from None
-
-
-def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    import zipfile
-
-    info = archive.getinfo(f"{name}.npy")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-        raise ValueError(f"{name} is encrypted or compressed in an unknown way")
-    if info.file_size > most_bytes(shape):
-        raise ValueError(f"{name} has {info.file_size} bytes, more than {shape} floats take")
-    with archive.open(info) as file:
-        content = file.read(info.file_size)  # no more is unpacked, whatever follows
-    try:
-        return read_floats(content, shape)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    shapes: dict[str, tuple[int, ...]] = {"weight": (labels, dim), "bias": (labels,)}
+    arrays = read_arrays(path, shapes, "a head")
+    return arrays["weight"], arrays["bias"]

@@ -7,16 +7,20 @@ and the checksum of every file. :mod:`.schema` reads it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..settings import Precision
 
-SCHEMA = 2
+SpaceMethod = Literal["lda", "whitening"]
+"""Linear discriminants of labelled speech, or the covariance of any speech."""
+
+SCHEMA = 3
 """Version of ``bundle.json`` that this engine writes. It reads all versions up to this: 2 brought
-``head`` and ``calibration``, which version 1 does not have."""
+``head`` and ``calibration``, 3 ``space``, which earlier versions do not have."""
 
 MANIFEST = "bundle.json"
 CARD = "README.md"
@@ -151,6 +155,42 @@ class BundleFile:
 
 
 @dataclass(frozen=True)
+class SameEmotion:
+    """Logistic function from the cosine of two embeddings to the odds that they share an emotion.
+
+    It holds for pairs of which half do; other shares move the odds.
+    """
+
+    slope: float
+    offset: float
+    ece: float | None = None
+    """Expected calibration error on pairs of held-out speakers."""
+
+
+@dataclass(frozen=True)
+class SpaceRecord:
+    """A space for the model's embeddings, in which those of one emotion lie close together."""
+
+    file: BundleFile
+    """The ``.npz`` with its arrays."""
+    method: SpaceMethod
+    labels: tuple[str, ...]
+    """Labels that the discriminant of ``lda`` tells apart; empty for ``whitening``."""
+    share: float
+    """Weight of the discriminant's part of a vector, the rest being the centred embedding's."""
+    emotions: int
+    """Labels of the map from embeddings to the graphs' own logits; 0 without it."""
+    same: Mapping[str, SameEmotion] = field(default_factory=dict)
+    """Calibrations by name of the space: ``fitted``, ``raw``, ``emotion``."""
+    fitted_on: str | None = None
+    """The speech, in words."""
+    corpora: tuple[str, ...] = ()
+    """Names of the corpora that it was fitted on."""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """Measurements on held-out speakers and corpora."""
+
+
+@dataclass(frozen=True)
 class Variant:
     """One precision of the model."""
 
@@ -191,6 +231,8 @@ class Manifest:
     """``head.npz``, a head that replaces the graphs' own."""
     calibration: Calibration | None = None
     """None for a model whose confidence was not calibrated."""
+    space: SpaceRecord | None = None
+    """None for a model whose embeddings are compared as they are."""
 
     def to_json(self) -> str:
         """The text of ``bundle.json``.
@@ -199,3 +241,11 @@ class Manifest:
             ValueError: a number is NaN or infinite.
         """
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def encoder_id(manifest: Manifest) -> str:
+    """A name that bundles share if their encoders have the same weights, whatever their heads."""
+    digests: Any = manifest.name
+    if manifest.source.sha256:
+        digests = manifest.source.sha256.get("model.pt", dict(manifest.source.sha256))
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]

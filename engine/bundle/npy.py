@@ -1,13 +1,21 @@
-"""Reading of ``.npy`` content from outside, with its type and shape checked first."""
+"""Reading of ``.npy`` and ``.npz`` content from outside, with types and shapes checked first."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import BundleFormatError
+from ..files import open_regular
+
+if TYPE_CHECKING:
+    import zipfile
 
 MOST_VALUE = 1e6
 """Largest weight or activation. Real ones are below 100; sums of products must not overflow."""
@@ -58,3 +66,46 @@ def read_floats(content: bytes, expected: tuple[int, ...]) -> NDArray[np.float32
         raise ValueError(f"it holds values beyond ±{MOST_VALUE:g}, or NaN")
     order: Literal["F", "C"] = "F" if in_columns == "True" else "C"
     return values.reshape(expected, order=order).astype(np.float32)
+
+
+def read_arrays(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], kind: str
+) -> dict[str, NDArray[np.float32]]:
+    """Arrays of an ``.npz`` by name: float32 of the expected shapes; others are not looked at.
+
+    No more is decompressed than arrays of these shapes take.
+
+    Args:
+        path: the file.
+        shapes: name and expected shape of each array.
+        kind: the contents of the file, with an article, for messages.
+
+    Raises:
+        BundleFormatError: the file does not hold such arrays.
+    """
+    import zipfile  # most bundles have no such file
+    import zlib
+
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            return {name: _array(archive, name, shape) for name, shape in shapes.items()}
+    except KeyError as error:
+        raise BundleFormatError(f"{path}: not {kind}: {error.args[0]}") from None
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise BundleFormatError(f"{path}: not {kind}: {error}") from None
+
+
+def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    import zipfile
+
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise ValueError(f"{name} is encrypted or compressed in an unknown way")
+    if info.file_size > most_bytes(shape):
+        raise ValueError(f"{name} has {info.file_size} bytes, more than {shape} floats take")
+    with archive.open(info) as file:
+        content = file.read(info.file_size)  # no more is unpacked, whatever follows
+    try:
+        return read_floats(content, shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

@@ -7,7 +7,7 @@ engine hang, fill the memory or fail in a way that names nothing.
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import cast, get_args
 
 from ..errors import BundleFormatError
 from ..fields import Fields, read_json
@@ -25,6 +25,9 @@ from .manifest import (
     Label,
     Manifest,
     ModelSource,
+    SameEmotion,
+    SpaceMethod,
+    SpaceRecord,
     Variant,
 )
 
@@ -34,6 +37,7 @@ MOST_FILES = 1_000
 MOST_FIELD_SECONDS = 10
 MOST_EMBED_DIM = 1 << 14
 MOST_BLOCKS = 1_000
+MOST_SLOPE = 1_000
 TEMPERATURES = (0.01, 100.0)
 """Fitted temperatures lie between 0.05 and 20."""
 
@@ -85,6 +89,7 @@ def _manifest(fields: Fields) -> Manifest:
         created=fields.text("created", most=40),
         head=fields.optional("head", _file),
         calibration=fields.optional("calibration", read_calibration),
+        space=fields.optional("space", _space),
     )
     fields.refuse_others()
     ids = [label.id for label in manifest.labels]
@@ -133,6 +138,30 @@ def _audio(fields: Fields) -> AudioContract:
         hop=fields.integer("hop", most=SAMPLE_RATE),
         receptive_field=fields.integer("receptive_field", most=MOST_FIELD_SECONDS * SAMPLE_RATE),
         normalize=fields.boolean("normalize"),
+    )
+
+
+def _space(fields: Fields) -> SpaceRecord:
+    methods = get_args(SpaceMethod)
+    method = fields.text("method", pattern="|".join(methods), allowed=" or ".join(methods))
+    return SpaceRecord(
+        file=fields.record("file", _file),
+        method=cast("SpaceMethod", method),
+        labels=fields.texts("labels", least=2 if method == "lda" else 0, most=MOST_LABELS),
+        share=fields.number("share", least=0, most=1),
+        emotions=fields.integer("emotions", least=0, most=MOST_LABELS),
+        same=fields.named_records("same", _same_emotion, most=10),
+        fitted_on=_optional_text(fields, "fitted_on"),
+        corpora=fields.texts("corpora", most=1_000),
+        evidence=fields.free("evidence"),
+    )
+
+
+def _same_emotion(fields: Fields) -> SameEmotion:
+    return SameEmotion(
+        slope=fields.number("slope", least=0, most=MOST_SLOPE),
+        offset=fields.number("offset", least=-MOST_SLOPE, most=MOST_SLOPE),
+        ece=_share(fields, "ece"),
     )
 
 

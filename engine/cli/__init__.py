@@ -22,6 +22,18 @@ VERBS = {
     "batch": ("emotion2vec_edge.engine.cli.batch", "Recognize folders and lists of recordings."),
     "stream": ("emotion2vec_edge.engine.cli.stream", "Recognize live audio, window by window."),
     "serve": ("emotion2vec_edge.engine.cli.serve", "Serve recognition over HTTP, with a page."),
+    "embed": (
+        "emotion2vec_edge.engine.cli.similarity.embed",
+        "Keep embeddings in a store, or fit a space to compare them.",
+    ),
+    "search": (
+        "emotion2vec_edge.engine.cli.similarity.search",
+        "Find recordings that sound alike.",
+    ),
+    "similar": (
+        "emotion2vec_edge.engine.cli.similarity.search",
+        "Tell if two recordings share an emotion.",
+    ),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "quantize": (
         "emotion2vec_edge.quantize.cli",
@@ -34,11 +46,11 @@ VERBS = {
     "feedback": ("emotion2vec_edge.engine.cli.feedback", "Keep corrected answers to learn from."),
     "bench": ("emotion2vec_edge.benchmarks.cli", "Measure speed and accuracy."),
     "warmup": (
-        "emotion2vec_edge.engine.cli.warmup",
+        "emotion2vec_edge.engine.cli.machine.warmup",
         "Make ready what the first use would wait for.",
     ),
-    "info": ("emotion2vec_edge.engine.cli.info", "Describe a model bundle."),
-    "doctor": ("emotion2vec_edge.engine.cli.doctor", "Check what this machine can run."),
+    "info": ("emotion2vec_edge.engine.cli.machine.info", "Describe a model bundle."),
+    "doctor": ("emotion2vec_edge.engine.cli.machine.doctor", "Check what this machine can run."),
 }
 """Verb → module and line of the help, so that the help imports no verb."""
 

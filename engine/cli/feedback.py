@@ -58,7 +58,8 @@ def add(
 
     The recording is encoded again, unless RESULT names the file of its embedding.
     """
-    from ..corpora.feedback import Correction, FeedbackStore, encoder_id
+    from ..bundle.manifest import encoder_id
+    from ..corpora.feedback import Correction, FeedbackStore
     from ..corpora.labelled import canonical
     from ..recognizer import Recognizer
 

@@ -9,9 +9,7 @@ import base64
 import contextlib
 import csv
 import datetime
-import hashlib
 import io
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import LABEL_PATTERN, MOST_LABEL, Manifest
+from ..bundle.manifest import LABEL_PATTERN, MOST_LABEL
 from ..errors import E2VError, OptionError, OutputError
 from ..fields import Fields
 from ..files import MOST_PATH, reported, write_file
@@ -68,7 +66,7 @@ class Correction:
     model: str
     """Name of the model."""
     encoder: str
-    """Encoder of the embedding; see :func:`encoder_id`."""
+    """Encoder of the embedding; see :func:`~.bundle.manifest.encoder_id`."""
     embedding: NDArray[np.float32]
     """float32 [dim]."""
     id: int | None = None
@@ -91,14 +89,6 @@ def store_path() -> Path:
             f"there is no data folder: {error}; set {STORE_VARIABLE} to a file"
         ) from None
     return Path(base) / "emotion2vec-edge" / "feedback.sqlite"
-
-
-def encoder_id(manifest: Manifest) -> str:
-    """A name that bundles share if their encoders have the same weights, whatever their heads."""
-    digests: Any = manifest.name
-    if manifest.source.sha256:
-        digests = manifest.source.sha256.get("model.pt", dict(manifest.source.sha256))
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class FeedbackStore:

@@ -49,7 +49,7 @@ class LabelledClip:
     row: int | None = None
     """Line of the manifest, from 1."""
     encoder: str | None = None
-    """Encoder of ``embedding``; see :func:`~.feedback.encoder_id`."""
+    """Encoder of ``embedding``; see :func:`~.bundle.manifest.encoder_id`."""
     embedding: bytes | None = None
     """Embedding of the clip, little-endian float32, in a manifest of corrections."""
 

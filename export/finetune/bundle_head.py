@@ -22,9 +22,9 @@ from emotion2vec_edge.engine.bundle.manifest import (
     BundleFile,
     Label,
     Manifest,
+    encoder_id,
 )
 from emotion2vec_edge.engine.bundle.schema import read_manifest
-from emotion2vec_edge.engine.corpora.feedback import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import atomic_folder, printable
@@ -129,6 +129,8 @@ def _write(bundle: Bundle, fitted: FittedHead, folder: Path, name: str) -> Manif
     for variant in bundle.manifest.variants.values():
         for file in variant.files:
             copy_verified(bundle.folder, file, folder)
+    if bundle.manifest.space is not None:  # the encoder, and so the embeddings, are the same
+        copy_verified(bundle.folder, bundle.manifest.space.file, folder)
     np.savez(folder / HEAD, weight=fitted.weight, bias=fitted.bias)
     shown = {label.id: label for label in bundle.manifest.labels}
     head = {"fitted_on": "own speech", **fitted.evidence.to_dict()}

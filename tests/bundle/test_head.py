@@ -203,7 +203,7 @@ def test_a_temperature_that_is_none_is_refused(copy, temperature):
 
 def test_a_bundle_of_the_first_schema_is_read(copy):
     document = json.loads((copy / "bundle.json").read_text())
-    for name in ("head", "calibration"):
+    for name in ("head", "calibration", "space"):
         document.pop(name, None)
     document["schema"] = 1
     (copy / "bundle.json").write_text(json.dumps(document))

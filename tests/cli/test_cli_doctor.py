@@ -2,7 +2,7 @@
 
 from commands import e2v
 
-from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
+from emotion2vec_edge.engine.cli.machine.doctor import ONE_NODE_GRAPH
 
 
 def test_doctor():

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from emotion2vec_edge.engine.cli import doctor
+from emotion2vec_edge.engine.cli.machine import doctor
 from emotion2vec_edge.engine.runtime import hardware
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.bundle.manifest import encoder_id
 from emotion2vec_edge.engine.corpora.feedback import (
     Correction,
     FeedbackStore,
-    encoder_id,
     write_manifest,
 )
 from emotion2vec_edge.engine.corpora.labelled import read_corpus

@@ -13,7 +13,7 @@ from target import Target
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle.locate import DEFAULT_NAME, EMBEDDED
-from emotion2vec_edge.engine.cli.info import info
+from emotion2vec_edge.engine.cli.machine.info import info
 from emotion2vec_edge.engine.errors import E2VError
 
 EMBEDDED_BUNDLE = EMBEDDED / DEFAULT_NAME
@@ -32,7 +32,9 @@ def seeds():
     # What was verified is remembered, so that a case takes no longer than it must.
     os.environ["E2V_CACHE"] = tempfile.mkdtemp(prefix="fuzz-cache-")
     document = json.loads((EMBEDDED_BUNDLE / "bundle.json").read_text(encoding="utf-8"))
-    first = {key: value for key, value in document.items() if key not in ("head", "calibration")}
+    first = {
+        key: value for key, value in document.items() if key not in ("head", "calibration", "space")
+    }
     sourced = {**document["source"], "head": {"clips": 36, "recalls": {"sad": 0.5}}}
     documents = {
         "embedded": document,

@@ -14,7 +14,7 @@ import onnxruntime.capi.onnxruntime_inference_collection as collection
 import pytest
 
 from emotion2vec_edge.engine import Recognizer
-from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
+from emotion2vec_edge.engine.cli.machine.doctor import ONE_NODE_GRAPH
 from emotion2vec_edge.engine.errors import BundleFormatError, ProviderError
 from emotion2vec_edge.engine.runtime import session
 from emotion2vec_edge.engine.runtime.providers import CPU, CUDA

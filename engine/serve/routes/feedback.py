@@ -6,7 +6,8 @@ import hashlib
 
 from fastapi import APIRouter, Request
 
-from ...corpora.feedback import Correction, FeedbackStore, encoder_id
+from ...bundle.manifest import encoder_id
+from ...corpora.feedback import Correction, FeedbackStore
 from ...corpora.labelled import canonical
 from ...errors import MalformedRequestError, OptionError, OutputError, UnknownResourceError
 from ..answers.schema import Kept

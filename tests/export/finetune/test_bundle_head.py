@@ -10,7 +10,7 @@ import pytest
 from commands import e2v
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
-from emotion2vec_edge.engine.corpora.feedback import encoder_id
+from emotion2vec_edge.engine.bundle.manifest import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import BundleTamperedError, OptionError
 from emotion2vec_edge.export.finetune import bundle_head

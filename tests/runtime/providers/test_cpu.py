@@ -12,7 +12,7 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import locate
-from emotion2vec_edge.engine.cli.doctor import ONE_NODE_GRAPH
+from emotion2vec_edge.engine.cli.machine.doctor import ONE_NODE_GRAPH
 from emotion2vec_edge.engine.errors import (
     BundleFormatError,
     OptionError,

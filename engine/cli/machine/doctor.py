@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..settings import PrecisionChoice
+    from ...settings import PrecisionChoice
 
 ONE_NODE_GRAPH = bytes.fromhex(
     "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
@@ -30,7 +30,7 @@ def doctor(model: str | None, provider: str, precision: PrecisionChoice) -> int:
     of noise is encoded with that bundle, and the operators that its provider left to the CPU are
     listed.
     """
-    from ..version import __version__
+    from ...version import __version__
 
     click.echo(f"emotion2vec-edge {__version__}, Python {platform.python_version()}, "
                f"{platform.system()} {platform.machine()}")  # fmt: skip
@@ -57,7 +57,7 @@ def doctor(model: str | None, provider: str, precision: PrecisionChoice) -> int:
 
 
 def _processor() -> Iterator[str]:
-    from ..runtime.hardware import cpu_features, gpu_line, sums_int8_exactly, usable_threads
+    from ...runtime.hardware import cpu_features, gpu_line, sums_int8_exactly, usable_threads
 
     yield f"{usable_threads()} threads usable by this process"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
@@ -68,8 +68,8 @@ def _processor() -> Iterator[str]:
 
 
 def _telemetry() -> str:
-    from .. import telemetry
-    from ..runtime.session import import_onnxruntime
+    from ... import telemetry
+    from ...runtime.session import import_onnxruntime
 
     problem = telemetry.problem(import_onnxruntime().__version__)
     if problem is None:
@@ -94,9 +94,9 @@ def _decoders() -> Iterator[str]:
 def _providers() -> Iterator[tuple[str, bool, str]]:
     import numpy as np
 
-    from ..errors import E2VError
-    from ..runtime.providers import LADDER, PROVIDERS
-    from ..runtime.session import SessionConfig, import_onnxruntime
+    from ...errors import E2VError
+    from ...runtime.providers import LADDER, PROVIDERS
+    from ...runtime.session import SessionConfig, import_onnxruntime
 
     ort = import_onnxruntime()
     built_in = ort.get_available_providers()
@@ -116,8 +116,8 @@ def _providers() -> Iterator[tuple[str, bool, str]]:
 
 
 def _default_model() -> tuple[int, str]:
-    from ..errors import E2VError
-    from ..recognizer import Recognizer
+    from ...errors import E2VError
+    from ...recognizer import Recognizer
 
     try:
         recognizer = Recognizer.load()
@@ -127,8 +127,8 @@ def _default_model() -> tuple[int, str]:
 
 
 def _placement(model: str, provider: str, precision: PrecisionChoice) -> Iterator[str]:
-    from ..recognizer import Recognizer, opening_of
-    from ..runtime.profiling import placements
+    from ...recognizer import Recognizer, opening_of
+    from ...runtime.profiling import placements
 
     recognizer = Recognizer.load(model, provider=provider, precision=precision)
     yield repr(recognizer).splitlines()[0]

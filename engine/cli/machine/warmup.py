@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..display import size
-from .options import model_options
-from .progress import shown_seconds
+from ...display import size
+from ..options import model_options
+from ..progress import shown_seconds
 
 if TYPE_CHECKING:
-    from ..settings import ModelSettings
+    from ...settings import ModelSettings
 
 
 @click.command()
@@ -26,8 +26,8 @@ def warmup(model_settings: ModelSettings) -> None:
     version of ONNX Runtime and one processor or GPU, and may be deleted. For CUDA there is nothing
     to store.
     """
-    from ..recognizer import Recognizer, opening_of
-    from ..runtime.prepared import size_of
+    from ...recognizer import Recognizer, opening_of
+    from ...runtime.prepared import size_of
 
     with shown_seconds("; ".join(["preparing", *_long_preparations()])):
         recognizer = Recognizer.load(**asdict(model_settings), prepare=True)
@@ -43,8 +43,8 @@ def warmup(model_settings: ModelSettings) -> None:
 
 def _long_preparations() -> list[str]:
     """Remarks of the available providers whose preparation takes long."""
-    from ..runtime.providers import LADDER
-    from ..runtime.session import import_onnxruntime
+    from ...runtime.providers import LADDER
+    from ...runtime.session import import_onnxruntime
 
     available = import_onnxruntime().get_available_providers()
     return [

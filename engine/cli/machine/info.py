@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..display import size
+from ...display import size
 
 if TYPE_CHECKING:
-    from ..bundle.manifest import Manifest
+    from ...bundle.manifest import Manifest
 
 
 @click.command()
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 )
 def info(model: str | None, format_: str) -> None:
     """Describe MODEL, the path or name of a bundle; the default model otherwise."""
-    from ..bundle.locate import open_bundle
-    from ..bundle.manifest import CARD
+    from ...bundle.locate import open_bundle
+    from ...bundle.manifest import CARD
 
     bundle = open_bundle(model)
     if format_ == "json":

@@ -1,0 +1,1 @@
+"""Measurements of what is built on a model's results: similarity and fusion."""

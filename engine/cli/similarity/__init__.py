@@ -1,0 +1,1 @@
+"""Verbs about embeddings: embed, search, similar, cluster, map, drift."""

@@ -1,0 +1,166 @@
+"""Recordings → embeddings with what is known of each: whole files, turns, windows, or corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio.types import SAMPLE_RATE
+from .corpora.labelled import LabelledClip
+from .embeddings.fitting import FitSpeech
+from .embeddings.store import StoredClip
+from .errors import AudioError, OptionError
+from .files import printable
+from .progress import Progress, no_progress
+from .recognizer import Recognizer
+from .results.encoding import Encoding
+from .results.pooling import pool_windows, window_spans
+from .settings import TURN_DETECTIONS, IntakeSettings
+
+LEAST_SCORE = 1e-30
+"""Probability whose logarithm stands for that of zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """One embedding and what it is of."""
+
+    clip: StoredClip
+    vector: NDArray[np.float32] = field(repr=False)
+    """float32 [dim]."""
+
+
+@dataclass(frozen=True)
+class EmbedUnit:
+    """The stretches of a recording that get an embedding each: the whole of it by default."""
+
+    turns: str | None = None
+    """``vad``, ``channels``, or the path of a file of turns; None takes no turns."""
+    window: float | None = None
+    """Seconds of a window; None takes no windows."""
+    hop: float | None = None
+    """Seconds between the starts of two windows; None takes the window's length."""
+
+
+def embed_recording(
+    recognizer: Recognizer, file: str, unit: EmbedUnit, intake: IntakeSettings
+) -> list[Embedded]:
+    """Embeddings of one recording, in order of time.
+
+    Args:
+        recognizer: the model.
+        file: path of the recording.
+        unit: the stretches that get an embedding each.
+        intake: the part of the recording that is used.
+
+    Raises:
+        AudioError: the recording cannot be used.
+        OptionError: turns or windows that cannot be used.
+    """
+    name = printable(file)
+    if unit.turns is not None:
+        given = None if unit.turns in TURN_DETECTIONS else unit.turns
+        conversation = recognizer.turns(
+            file, given, by_channel=unit.turns == "channels", embeddings=True, **asdict(intake)
+        )
+        return [
+            Embedded(
+                StoredClip(
+                    name, round(turn.start, 3), round(turn.end, 3), speaker=turn.speaker,
+                    emotion=turn.emotion, confidence=turn.confidence, scores=turn.scores,
+                    text=turn.text,
+                ),
+                turn.embedding,
+            )
+            for turn in conversation
+            if turn.embedding is not None
+        ]  # fmt: skip
+    encoding = recognizer.encode(file, frames=unit.window is not None, **asdict(intake))
+    if unit.window is not None:
+        return list(_windows(name, encoding, unit.window, unit.hop or unit.window))
+    return [_whole(StoredClip(name), encoding)]
+
+
+def embed_clips(
+    recognizer: Recognizer,
+    clips: Sequence[LabelledClip],
+    progress: Progress = no_progress,
+    on_failure: Callable[[AudioError], object] | None = None,
+) -> Iterator[Embedded]:
+    """Embeddings of the clips of a corpus, in order.
+
+    Args:
+        recognizer: the model.
+        clips: the corpus.
+        progress: receives the clips that are done.
+        on_failure: receives the error of each clip that cannot be used; None raises it.
+
+    Raises:
+        AudioError: a clip cannot be used, and nothing receives the error.
+    """
+    for number, clip in enumerate(clips, 1):
+        try:
+            encoding = recognizer.encode(clip.samples(), SAMPLE_RATE)
+        except AudioError as error:
+            if on_failure is None:
+                raise
+            on_failure(error)
+            continue
+        finally:
+            progress("clips", number, len(clips))
+        stored = StoredClip(
+            printable(str(clip.path)), clip.start, clip.end, clip.label, clip.speaker, clip.corpus
+        )
+        yield _whole(stored, encoding)
+
+
+def fit_speech(embedded: Sequence[Embedded]) -> FitSpeech:
+    """Speech to fit a space on.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if not embedded:
+        raise OptionError("no recording could be used to fit a space on")
+    clips = [item.clip for item in embedded]
+    logits = None
+    if all(clip.scores for clip in clips):
+        likely = np.log(np.maximum([list(clip.scores.values()) for clip in clips], LEAST_SCORE))
+        # The mean over the labels makes them those of the head, but for a constant.
+        logits = (likely - likely.mean(axis=1, keepdims=True)).astype(np.float32)
+    return FitSpeech(
+        np.array([item.vector for item in embedded]),
+        [clip.label for clip in clips],
+        [clip.voice or clip.name for clip in clips],
+        [clip.corpus or "" for clip in clips],
+        logits,
+    )
+
+
+def _whole(clip: StoredClip, encoding: Encoding) -> Embedded:
+    if encoding.logits is None:
+        return Embedded(clip, encoding.embedding())
+    utterance = encoding.utterance()
+    answered = replace(
+        clip, emotion=utterance.emotion, confidence=utterance.confidence, scores=utterance.scores
+    )
+    return Embedded(answered, encoding.embedding())
+
+
+def _windows(name: str, encoding: Encoding, window: float, hop: float) -> Iterator[Embedded]:
+    """Mean of the frame embeddings of each window."""
+    starts, ends = window_spans(encoding.seconds, window, hop, encoding.audio)
+    frames = encoding.frames
+    if frames is None:
+        return
+    vectors = pool_windows(frames, starts, ends, encoding.audio).astype(np.float32)
+    answers = list(encoding.timeline(window, hop)) if encoding.logits is not None else []
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        clip = StoredClip(name, round(start, 3), round(end, 3))
+        if answers:
+            own = answers[number]
+            clip = replace(clip, emotion=own.emotion, confidence=own.confidence, scores=own.scores)
+        yield Embedded(clip, vectors[number])

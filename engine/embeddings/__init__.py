@@ -1,0 +1,1 @@
+"""Embeddings as a tool: spaces to compare them in, stores, search, clusters, maps, and drift."""

@@ -1,0 +1,281 @@
+"""A store of embeddings: a folder of blocks, which grows and which anyone can read.
+
+::
+
+    STORE/
+      store.json      the model that made it
+      000001.npz      vectors, float32 [count, dim]
+      000001.jsonl    a line for each of them: path, times, label, speaker, scores
+
+A block is written whole, its lines before its vectors, and is there once its ``.npz`` is. Whatever
+ends the process, what was there stays readable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle.manifest import MOST_LABEL, Manifest, encoder_id
+from ..bundle.npy import read_arrays
+from ..errors import BundleFormatError, OutputError, StoreError
+from ..fields import Fields, read_json
+from ..files import MOST_PATH, printable, read_regular, reported, write_file
+from ..settings import MOST_SECONDS
+from .space import checked_vectors
+
+SCHEMA = 1
+MARKER = "store.json"
+BLOCK = 1_024
+"""Embeddings of a block, at most."""
+MOST_BLOCK_BYTES = 256 << 20
+"""Bytes of the lines of a block."""
+MOST_TEXT = 10_000
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """One embedded recording, turn or window."""
+
+    path: str
+    """Printable path of the recording."""
+    start: float | None = None
+    """Seconds from the start of the recording; None for the whole of it."""
+    end: float | None = None
+    label: str | None = None
+    """The true emotion, where it is known."""
+    speaker: str | None = None
+    corpus: str | None = None
+    emotion: str | None = None
+    """The answer of the model; None for one without a head."""
+    confidence: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Probability by label id."""
+    text: str | None = None
+    """The words, where a file of turns had them."""
+
+    @property
+    def place(self) -> tuple[str, float | None, float | None]:
+        """Recording and times, which a store holds once."""
+        return self.path, self.start, self.end
+
+    @property
+    def voice(self) -> str | None:
+        """Speaker, unique across corpora."""
+        return self.speaker and f"{self.corpus or ''}/{self.speaker}"
+
+    @property
+    def name(self) -> str:
+        """Path and times for people."""
+        if self.start is None or self.end is None:
+            return self.path
+        return f"{self.path} [{self.start:.2f}–{self.end:.2f} s]"
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """All that a store holds."""
+
+    vectors: NDArray[np.float32]
+    """float32 [count, dim]."""
+    clips: list[StoredClip]
+
+
+class Store:
+    """A store of embeddings in a folder. One process at a time may write to it.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        StoreError: there is no store, or ``store.json`` cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / MARKER).is_file():
+            raise StoreError(
+                f"{_shown(path)}: no store of embeddings; 'e2v embed AUDIO -o STORE' makes one"
+            )
+        fields = read_json(path / MARKER, StoreError)
+        fields.integer("schema", least=1, most=SCHEMA)
+        self.model = fields.text("model")
+        self.encoder = fields.text("encoder")
+        self.dim = fields.integer("dim", most=1 << 14)
+        fields.refuse_others()
+
+    @classmethod
+    def open(cls, path: Path, manifest: Manifest) -> Store:
+        """Open the store of a model's embeddings, or make it.
+
+        Raises:
+            StoreError: the store is of another model, or the folder holds other things.
+            OutputError: it cannot be made.
+        """
+        if not (path / MARKER).is_file():
+            if path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None):
+                raise StoreError(f"{_shown(path)}: exists and is no store; give a new folder")
+            document = {
+                "schema": SCHEMA, "model": manifest.name, "encoder": encoder_id(manifest),
+                "dim": manifest.architecture.embed_dim,
+            }  # fmt: skip
+            write_file(path / MARKER, json.dumps(document, indent=2).encode() + b"\n")
+        store = cls(path)
+        store.check_model(manifest)
+        return store
+
+    def check_model(self, manifest: Manifest) -> None:
+        """Refuse another model, whose vectors cannot be compared with those of the store.
+
+        Raises:
+            StoreError: it is another.
+        """
+        if (self.encoder, self.dim) != (encoder_id(manifest), manifest.architecture.embed_dim):
+            raise StoreError(
+                f"{_shown(self.path)}: holds embeddings of {self.model} (encoder {self.encoder}), "
+                f"and the model is {manifest.name} (encoder {encoder_id(manifest)}); give its "
+                "model with --model, or embed the recordings again into a new store"
+            )
+
+    def append(self, vectors: NDArray[np.float32], clips: Sequence[StoredClip]) -> None:
+        """Add embeddings as one block.
+
+        Args:
+            vectors: float32 [count, dim].
+            clips: the same number.
+
+        Raises:
+            OptionError: another shape, or NaN.
+            OutputError: the block cannot be written; the store is as it was.
+        """
+        if not clips:
+            return
+        vectors = checked_vectors(vectors, self.dim)
+        last = max([0, *(int(block.stem) for block in self._blocks())])
+        block = self.path / f"{last + 1:06}.npz"
+        lines = (json.dumps(_row(c), ensure_ascii=False, allow_nan=False) + "\n" for c in clips)
+        write_file(block.with_suffix(".jsonl"), [line.encode() for line in lines])
+        content = io.BytesIO()
+        np.savez(content, vectors=vectors.astype("<f4"))
+        write_file(block, content.getvalue())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other processes from writing.
+
+        Raises:
+            OutputError: another process is writing.
+        """
+        with reported(self.path):
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OutputError(f"{_shown(self.path)}: another process is writing to it") from None
+        except OSError:  # some network disks know no locks
+            pass
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def clips(self) -> Iterator[StoredClip]:
+        """Everything but the vectors, in order.
+
+        Raises:
+            StoreError: a block is damaged.
+        """
+        for block in self._blocks():
+            yield from self._rows(block)
+
+    def read(self) -> Content:
+        """Vectors and clips, in order.
+
+        Raises:
+            StoreError: a block is damaged; the message names it, and the way to keep the others.
+        """
+        vectors, clips = [np.zeros((0, self.dim), np.float32)], []
+        for block in self._blocks():
+            rows = self._rows(block)
+            try:
+                arrays = read_arrays(block, {"vectors": (len(rows), self.dim)}, "a block")
+            except BundleFormatError as error:
+                raise self._damaged(block, str(error).rpartition("not a block: ")[2]) from None
+            vectors.append(arrays["vectors"])
+            clips += rows
+        return Content(np.concatenate(vectors), clips)
+
+    def _blocks(self) -> list[Path]:
+        return sorted(
+            path for path in self.path.glob("*.npz") if re.fullmatch(r"\d{6,9}", path.stem)
+        )
+
+    def _rows(self, block: Path) -> list[StoredClip]:
+        path = block.with_suffix(".jsonl")
+        try:
+            lines = read_regular(path, MOST_BLOCK_BYTES).decode("utf-8").split("\n")[:-1]
+            return [
+                _clip(Fields(json.loads(line), f"{_shown(path)}: line {number}", StoreError))
+                for number, line in enumerate(lines, 1)
+            ]
+        except (OSError, ValueError, RecursionError) as error:
+            if isinstance(error, StoreError):
+                raise
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self._damaged(path, reason) from None
+
+    def _damaged(self, path: Path, reason: str) -> StoreError:
+        return StoreError(
+            f"{_shown(path)}: the block is damaged or cut off: {reason}; move {path.stem}.npz and "
+            f"{path.stem}.jsonl away and embed those recordings again, the other blocks are kept"
+        )
+
+
+def _row(clip: StoredClip) -> dict[str, Any]:
+    return {name: value for name, value in asdict(clip).items() if value not in (None, {})}
+
+
+def _clip(fields: Fields) -> StoredClip:
+    def text(name: str, most: int = MOST_TEXT) -> str | None:
+        return fields.text(name, least=0, most=most) if fields.has(name) else None
+
+    def seconds(name: str) -> float | None:
+        return fields.number(name, least=0, most=MOST_SECONDS) if fields.has(name) else None
+
+    scores: dict[str, float] = {}
+    if fields.has("scores"):
+        inner = fields.mapping("scores")
+        scores = {name: inner.number(name, least=0, most=1) for name in inner.names(0, 1_000)}
+    clip = StoredClip(
+        path=fields.text("path", most=MOST_PATH),
+        start=seconds("start"),
+        end=seconds("end"),
+        label=text("label", MOST_LABEL),
+        speaker=text("speaker"),
+        corpus=text("corpus"),
+        emotion=text("emotion", MOST_LABEL),
+        confidence=fields.number("confidence", least=0, most=1)
+        if fields.has("confidence")
+        else None,
+        scores=scores,
+        text=text("text"),
+    )
+    fields.refuse_others()
+    return clip
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
