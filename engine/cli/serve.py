@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from ..serve.settings import (
+    DECODE_WORKERS,
+    GRACE_SECONDS,
+    HOST,
+    JOBS,
+    KEEP_MINUTES,
+    PORT,
+    QUEUE,
+    SESSIONS,
+    SPOOL_MB,
+    UPLOAD_MB,
+    ServeSettings,
+    read_token,
+)
 from .options import model_options
 
 if TYPE_CHECKING:
@@ -16,11 +30,11 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default=HOST, show_default=True, help="Address to listen at.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    default=7860,
+    default=PORT,
     show_default=True,
     help="Port to listen at; 0 takes a free one.",
 )
@@ -47,7 +61,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Another site whose pages may use the service: https://example.org. May be repeated.",
 )
 @click.option(
-    "--max-upload-mb", type=click.IntRange(1), default=200, show_default=True,
+    "--max-upload-mb", type=click.IntRange(1), default=UPLOAD_MB, show_default=True,
     help="Megabytes of the largest request.",
 )  # fmt: skip
 @click.option("--max-seconds", type=float, help="Refuse recordings that are longer, in seconds.")
@@ -56,27 +70,27 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Folder for recordings that wait; the system's temporary folder by default.",
 )  # fmt: skip
 @click.option(
-    "--spool-mb", type=click.IntRange(1), default=1024, show_default=True,
+    "--spool-mb", type=click.IntRange(1), default=SPOOL_MB, show_default=True,
     help="Megabytes of all recordings together that wait there.",
 )  # fmt: skip
 @click.option(
-    "--queue", type=click.IntRange(1), default=16, show_default=True,
+    "--queue", type=click.IntRange(1), default=QUEUE, show_default=True,
     help="Requests that wait; more are refused.",
 )  # fmt: skip
 @click.option(
-    "--workers-decode", "decode_workers", type=click.IntRange(1, 64), default=2, show_default=True,
-    help="Threads that decode recordings. The model runs in one.",
+    "--workers-decode", "decode_workers", type=click.IntRange(1, 64), default=DECODE_WORKERS,
+    show_default=True, help="Threads that decode recordings. The model runs in one.",
 )  # fmt: skip
 @click.option(
-    "--sessions", type=click.IntRange(0), default=16, show_default=True,
+    "--sessions", type=click.IntRange(0), default=SESSIONS, show_default=True,
     help="Live sessions at the same time.",
 )  # fmt: skip
 @click.option(
-    "--jobs", type=click.IntRange(0), default=64, show_default=True,
+    "--jobs", type=click.IntRange(0), default=JOBS, show_default=True,
     help="Jobs that are kept, waiting and done together.",
 )  # fmt: skip
 @click.option(
-    "--keep-minutes", type=float, default=60.0, show_default=True,
+    "--keep-minutes", type=float, default=KEEP_MINUTES, show_default=True,
     help="Minutes that the result of a job is kept.",
 )  # fmt: skip
 @click.option(
@@ -85,7 +99,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Keep the results of jobs there, so that they outlive the process; in memory by default.",
 )
 @click.option(
-    "--grace", type=float, default=10.0, show_default=True,
+    "--grace", type=float, default=GRACE_SECONDS, show_default=True,
     help="Seconds that running work has to end after Ctrl-C or SIGTERM.",
 )  # fmt: skip
 @click.option("--feedback", type=_file, help="Take corrections into this store of e2v feedback.")
@@ -106,8 +120,6 @@ def serve(
     Nothing is fetched from anywhere. Other machines need --host, --token-file and, for the
     microphone of a browser, HTTPS.
     """
-    from ..serve.settings import ServeSettings, read_token
-
     settings = ServeSettings(
         model=model_settings,
         token=None if token_file is None else read_token(token_file),

@@ -27,6 +27,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST_FRAME = 16 << 20
 """Bytes of one message of a WebSocket that are read; a larger one cuts the connection."""
 
+KEEP_ALIVE_SECONDS = 30
+"""Seconds that a connection may stay open between two requests."""
+
 BACKLOG = 256
 
 
@@ -152,6 +155,7 @@ def make_server(service: Service) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         proxy_headers=False,
         ws_max_size=MOST_FRAME,
         ws_per_message_deflate=False,

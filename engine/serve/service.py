@@ -15,7 +15,9 @@ from starlette.requests import Request
 
 from ..bundle.bundle import Bundle
 from ..bundle.locate import open_bundle
+from ..corpora.feedback import FeedbackStore
 from ..errors import OverloadedError, WithdrawnError
+from ..files import reported
 from ..recognizer import Recognizer
 from .answers.emotions import Answer
 from .bodies.spool import Spool
@@ -39,11 +41,17 @@ class Service:
 
     Raises:
         ModelError: there is no such model.
+        OutputError: the folder for jobs cannot be made, or the store of corrections not be used.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.bundle: Bundle = open_bundle(settings.model.model)
+        if settings.feedback is not None:
+            FeedbackStore(settings.feedback)  # a store that cannot be used is told at the start
+        if settings.jobs_folder is not None:
+            with reported(settings.jobs_folder):
+                settings.jobs_folder.mkdir(parents=True, exist_ok=True)
         self.metrics = Metrics()
         self.spool = Spool(settings.spool, settings.spool_bytes)
         self.inference = InferenceThread(self.metrics.inference.observe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,5 +148,7 @@ class ServeSettings:
                 raise OptionError(f"{name} is {value}; give at least {least}")
         if not 0 <= self.port <= 65_535:
             raise OptionError(f"port is {self.port}; give 0 to 65535")
+        if self.spool is not None and not os.access(self.spool, os.R_OK | os.W_OK | os.X_OK):
+            raise OptionError(f"{self.spool}: recordings cannot wait there; give a folder of yours")
         check_seconds("a grace period", self.grace, 0)
         check_seconds("keep-minutes", self.keep_minutes, 0)

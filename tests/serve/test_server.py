@@ -163,6 +163,9 @@ def test_a_port_that_is_taken():
         (["--ssl-keyfile", "none", "--ssl-certfile", "none"], 2, b"certificate"),
         (["--preload", "--provider", "cuda"], 5, b"cuda"),
         (["--labels", "hungry", "--preload"], 2, b"hungry"),
+        (["--spool", "/none"], 2, b"recordings cannot wait there"),
+        (["--jobs-folder", "/proc/none"], 1, b"/proc/none"),
+        (["--feedback", "/proc/none"], 1, b"/proc/none"),
     ],
 )  # fmt: skip
 def test_a_start_that_cannot_be(tmp_path, args, code, word):

@@ -53,8 +53,8 @@ def test_without_a_store_there_is_no_such_address(example):
 
 def test_a_store_that_cannot_be_used_is_not_named(tmp_path, example):
     store = tmp_path / "store.sqlite"
-    store.write_text("this is no database, and it is long enough to be seen as one that is not")
     with serving(feedback=store) as running:
+        store.write_text("this is no database, and it is long enough to be seen as one that is not")
         answer = running.http.post(
             FEEDBACK, files={"file": example.read_bytes()}, data={"label": "sad"}
         )
