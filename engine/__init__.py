@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Window,
     )
     from .settings import SegmentSettings
+    from .streaming.events import StreamEvent
     from .streaming.stream import Stream, StreamWindow
     from .streaming.utterances import TurnStream, UtteranceEnd, UtteranceStart
     from .turns.given import GivenTurn
@@ -66,6 +67,7 @@ _HOMES = {
     "SegmentSettings": "settings",
     "SpeakerSummary": "results.types",
     "Stream": "streaming.stream",
+    "StreamEvent": "streaming.events",
     "StreamWindow": "streaming.stream",
     "Timeline": "results.timeline",
     "Timings": "results.types",
@@ -97,6 +99,7 @@ __all__ = [
     "SegmentSettings",
     "SpeakerSummary",
     "Stream",
+    "StreamEvent",
     "StreamWindow",
     "Timeline",
     "Timings",

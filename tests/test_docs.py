@@ -89,6 +89,15 @@ def test_the_commands_of_a_page_exist(path):
             pytest.fail(f"{name_of(path)}:{line}: {arguments}: {error.format_message()}")
 
 
+def test_the_commands_of_the_service_and_of_the_container_exist():
+    unit = (ROOT / "docs" / "_static" / "e2v-stream@.service").read_text(encoding="utf-8")
+    (started,) = re.findall(r"^ExecStart=\S+/(e2v .*)$", unit, re.MULTILINE)
+    parsed(started)
+    compose = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^ +command: \[(.*)\]$", compose, re.MULTILINE)
+    parsed("e2v " + words.replace(",", " "))
+
+
 @pytest.mark.parametrize(
     "call", ["e2v recognise a.wav", "e2v recognize --granularity word", "e2v bench latency --speed"]
 )

@@ -109,7 +109,8 @@ def requirements():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *extras["cpu"], *extras["finetune"], *extras["serve"]]
+    needed = ("cpu", "finetune", "mqtt", "alerts", "vad", "serve")
+    return [*project["dependencies"], *(item for name in needed for item in extras[name])]
 
 
 @pytest.mark.slow

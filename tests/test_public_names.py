@@ -22,7 +22,7 @@ def test_every_public_name_can_be_had():
 def test_the_public_names():
     assert set(engine.__all__) == {
         "Audio", "AudioError", "AudioWarning", "Bundle", "Conversation", "E2VError", "Encoding", "GivenTurn", "Label",
-        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "SegmentSettings", "SpeakerSummary", "Stream",
+        "ModelError", "OptionError", "ProviderError", "Recognizer", "Segment", "SegmentSettings", "SpeakerSummary", "Stream", "StreamEvent",
         "StreamWindow", "Timeline", "Timings", "Turn", "TurnStream", "Utterance", "UtteranceEnd", "UtteranceStart", "Window",
         "__version__", "example_recordings", "load_audio", "open_bundle",
     }  # fmt: skip
