@@ -170,11 +170,11 @@ def _requests(
         note=f"WAV of {settings.seconds:g} s, {settings.duration:g} s of load each; the loop calls "
         "recognize() on the same bytes. Clients share the machine with the service.",
     )  # fmt: skip
+    progress("the loop in this process")
+    loop = _until(settings.duration, lambda: recognizer.recognize(content).scores)
+    table.rows.append(_row("loop in Python", 1, [loop], expected, settings))
     for clients in settings.clients:
         progress(f"{clients} clients")
-        if clients == 1:
-            loop = _until(settings.duration, lambda: recognizer.recognize(content).scores)
-            table.rows.append(_row("loop in Python", 1, [loop], expected, settings))
         asked = _together(clients, lambda: _client(served, content, settings.duration))
         table.rows.append(_row("service", clients, asked, expected, settings))
     return table

@@ -45,6 +45,7 @@ SUBPROTOCOL = "bearer."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 READING = {"GET", "HEAD", "OPTIONS"}
+METHODS = {*READING, "POST", "PUT", "PATCH", "DELETE"}
 CORS_HEADERS = "authorization, content-type, filename, x-request-id"
 
 
@@ -193,11 +194,12 @@ class Door:
         """Count and log a request; paths of clients are named by their route."""
         route = getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - answer.started
-        self.metrics.requests.labels(scope["method"], route, str(answer.status)).observe(seconds)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.metrics.requests.labels(method, route, str(answer.status)).observe(seconds)
         log(
             "request",
             request_id=scope["request_id"],
-            method=scope["method"],
+            method=method,
             route=route,
             status=answer.status,
             seconds=round(seconds, 4),

@@ -131,19 +131,23 @@ class Service:
         gone = asyncio.ensure_future(_disconnected(request))
         self._admitted += 1
         self.metrics.queue_depth.set(self.waiting)
+        submitted = self._threads.submit(self._computed, work, function)
+        running = asyncio.wrap_future(submitted)
+        running.add_done_callback(_retrieve)
         try:
-            running = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._computed, work, function
-            )
             first: set[asyncio.Future[Any]] = {running, gone}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
                 work.withdraw()
-                running.cancel()  # it may not have begun
-            return await running
-        except asyncio.CancelledError:
+                submitted.cancel()  # if it has not begun
+                await asyncio.wait({running})
+            if running.cancelled():
+                raise WithdrawnError("the client went away")
+            return running.result()
+        except asyncio.CancelledError:  # by the server, after the grace period
             work.withdraw()
-            raise WithdrawnError("the client went away") from None
+            submitted.cancel()
+            raise OverloadedError("the service ended before this was done") from None
         finally:
             gone.cancel()
             self._admitted -= 1
@@ -206,3 +210,9 @@ async def _disconnected(request: Request) -> None:
     """Return when the client of a request, whose body was read, goes away."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Look at the error of a future that nobody waits for any more, so that it is not reported."""
+    if not future.cancelled():
+        future.exception()

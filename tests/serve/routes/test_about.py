@@ -34,6 +34,12 @@ def test_metrics_have_names_that_are_recommended(running, example):
     assert 'le="120.0"' in text
 
 
+def test_what_clients_make_up_is_no_label(running):
+    for number in range(3):
+        running.http.request(f"MADE{number}", f"/made-up-{number}")
+    assert "made" not in running.http.get("/metrics").text.lower()
+
+
 def test_an_address_that_is_none_is_a_problem(running):
     for method, path, status in (("GET", "/none", 404), ("GET", "/v1/audio/emotions", 405),
                                  ("DELETE", "/v1/models", 405)):  # fmt: skip
