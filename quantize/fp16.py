@@ -39,7 +39,43 @@ def _convert(source: onnx.ModelProto) -> onnx.ModelProto:
         )
     except Exception as error:  # its exceptions have no common base but Exception
         raise ModelError(f"onnxruntime cannot convert the graph: {error!r}"[:500]) from error
+    _drop_detours(converted)
     return converted
+
+
+def _drop_detours(model: onnx.ModelProto) -> None:
+    """Remove casts that the converter adds in vain.
+
+    It casts the result of every float32 node to float16, also where only float32 nodes read it,
+    which then cast it back. Positions lose their exactness on the way, and a cast on the GPU
+    between two nodes on the processor keeps CUDA from recording the graph. Before ONNX Runtime
+    1.32 it also adds the same cast once for each reader, which makes the graph invalid.
+    """
+    rounded = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if (node.op_type == "Cast" and node.name.endswith("_cast_to_fp16_node"))
+        or (node.name.startswith("graph_input_cast") and not node.name.endswith("_fp32_node"))
+    }
+    seen: set[str] = set()
+    exact: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        name = node.output[0]
+        if name in seen:
+            continue
+        seen.add(name)
+        if node.name.endswith("_cast_to_fp32_node") and node.input[0] in rounded:
+            exact[name] = rounded[node.input[0]]
+        else:
+            kept.append(node)
+    for node in kept:
+        node.input[:] = [exact.get(name, name) for name in node.input]
+    used = {name for node in kept for name in node.input}
+    used.update(output.name for output in model.graph.output)
+    kept = [node for node in kept if node.output[0] in used or node.output[0] not in rounded]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 def _alibi_nodes(model: onnx.ModelProto) -> set[str]:

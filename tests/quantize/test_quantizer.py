@@ -5,10 +5,12 @@ import shutil
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 import yaml
 from folders import snapshot
+from onnxruntime.transformers import float16
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.errors import GateError, VariantNotFoundError
@@ -16,6 +18,8 @@ from emotion2vec_edge.engine.runtime.providers import cpu
 from emotion2vec_edge.export import hub
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
 from emotion2vec_edge.quantize import quantizer
+from emotion2vec_edge.quantize.fp16 import convert_graphs
+from emotion2vec_edge.quantize.graph import Graph
 from emotion2vec_edge.quantize.int8 import Int8Settings
 from emotion2vec_edge.quantize.quantizer import add_fp16, add_int8
 
@@ -67,9 +71,32 @@ def test_fp16_is_near_and_keeps_what_overflows_in_float32(fp32_only, speech):
         if node.op_type in ("LayerNormalization", "Softmax"):
             to = [a.i for a in casts[node.input[0]].attribute if a.name == "to"]
             assert to == [onnx.TensorProto.FLOAT], node.name
+    read_by = Graph(encoder).consumers
+    for output, cast in casts.items():  # nothing is rounded to be read as float32 alone
+        rounds = cast.attribute[0].i == onnx.TensorProto.FLOAT16
+        readers = {node.name.endswith("_cast_to_fp32_node") for node in read_by[output]}
+        assert not rounds or readers != {True}, cast.name
     # Named on a CPU it runs, by casts; nobody gets it there unasked.
     assert Recognizer.load(fp32_only, provider="cpu").precision == "fp32"
     assert Recognizer.load(fp32_only, precision="fp16", provider="cpu").labels
+
+
+def test_fp16_where_the_converter_repeats_a_cast_for_each_reader(fp32_only, monkeypatch):
+    """As that of ONNX Runtime 1.31 and older does; no version loads such a graph."""
+    convert = float16.convert_float_to_float16
+
+    def repeating(*args, **options):
+        model = convert(*args, **options)
+        casts = [node for node in model.graph.node if node.name.endswith("_cast_to_fp32_node")]
+        model.graph.node.extend(casts)
+        return model
+
+    monkeypatch.setattr(float16, "convert_float_to_float16", repeating)
+    graphs = open_bundle(fp32_only).graphs("fp32")
+    for model in convert_graphs({name: onnx.load(path) for name, path in graphs.items()}).values():
+        names = [node.name for node in model.graph.node]
+        assert len(set(names)) == len(names)
+        onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def test_the_gate_refuses_a_quantized_first_layer_and_names_it(fp32_only, speech):
