@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ Hub = Literal["hf", "ms"]
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = ("config.yaml", "model.pt", "tokens.txt")
+"""Files of a FunASR checkpoint."""
 
 OWNERS: Mapping[Hub, str] = {"hf": "emotion2vec", "ms": "iic"}
 """Hub → owner of emotion2vec's published models on it."""
@@ -37,7 +38,14 @@ class Source:
     """Commit of the hub's repository; None for a local folder, or if the hub does not tell."""
 
 
-def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offline: bool) -> Source:
+def resolve(
+    source: str,
+    *,
+    hub: Hub = "hf",
+    revision: str | None = None,
+    offline: bool,
+    files: Sequence[str] = FILES,
+) -> Source:
     """Find or fetch a checkpoint.
 
     Args:
@@ -45,6 +53,7 @@ def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offlin
         hub: ``hf`` (huggingface_hub) or ``ms`` (modelscope).
         revision: commit, branch or tag; None takes the hub's newest, and records its commit.
         offline: use files on this machine only.
+        files: the files to fetch, as far as the repository has them.
 
     Raises:
         CheckpointError: neither a folder nor a hub id.
@@ -62,11 +71,13 @@ def resolve(source: str, *, hub: Hub = "hf", revision: str | None = None, offlin
     if owner in OWNERS.values():
         owner = OWNERS[hub]
     fetch = _from_huggingface if hub == "hf" else _from_modelscope
-    folder, commit = fetch(f"{owner}/{name}", revision, offline)
+    folder, commit = fetch(f"{owner}/{name}", revision, offline, files)
     return Source(folder, name, f"{hub}:{owner}/{name}", commit)
 
 
-def _from_huggingface(model: str, revision: str | None, offline: bool) -> tuple[Path, str | None]:
+def _from_huggingface(
+    model: str, revision: str | None, offline: bool, files: Sequence[str]
+) -> tuple[Path, str | None]:
     try:
         import huggingface_hub
         from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -76,7 +87,7 @@ def _from_huggingface(model: str, revision: str | None, offline: bool) -> tuple[
         disable_progress_bars()
     try:
         folder = huggingface_hub.snapshot_download(
-            model, revision=revision, allow_patterns=list(FILES), local_files_only=offline
+            model, revision=revision, allow_patterns=list(files), local_files_only=offline
         )
     except Exception as error:  # its HTTP, OS and validation errors share no base
         raise _failed(model, "Hugging Face", offline, error) from error
@@ -84,14 +95,16 @@ def _from_huggingface(model: str, revision: str | None, offline: bool) -> tuple[
     return Path(folder), Path(folder).name
 
 
-def _from_modelscope(model: str, revision: str | None, offline: bool) -> tuple[Path, str | None]:
+def _from_modelscope(
+    model: str, revision: str | None, offline: bool, files: Sequence[str]
+) -> tuple[Path, str | None]:
     try:
         import modelscope
     except ImportError:
         raise _missing("modelscope") from None
     try:
         folder = modelscope.snapshot_download(
-            model, revision=revision, allow_patterns=list(FILES), local_files_only=offline
+            model, revision=revision, allow_patterns=list(files), local_files_only=offline
         )
     except Exception as error:  # as above
         raise _failed(model, "ModelScope", offline, error) from error

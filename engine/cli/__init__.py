@@ -43,6 +43,10 @@ VERBS = {
         "emotion2vec_edge.export.finetune.cli",
         "Fit a model, or a new head, to labelled speech.",
     ),
+    "distill": (
+        "emotion2vec_edge.export.distill.cli",
+        "Teach a small model what a large one hears.",
+    ),
     "feedback": ("emotion2vec_edge.engine.cli.feedback", "Keep corrected answers to learn from."),
     "bench": ("emotion2vec_edge.benchmarks.cli", "Measure speed and accuracy."),
     "warmup": (

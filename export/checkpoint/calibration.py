@@ -25,14 +25,19 @@ def read_calibration(folder: Path) -> tuple[Calibration | None, str | None]:
     if not path.is_file():
         return None, None
     fields = read_json(path, CheckpointError)
-    calibration = schema.read_calibration(fields)
+    # Of a student without labelled speech nothing but the licence is known.
+    calibration = schema.read_calibration(fields) if fields.has("temperature") else None
     licence = fields.text("licence") if fields.has("licence") else None
     fields.refuse_others()
     return calibration, licence
 
 
-def write_calibration(folder: Path, calibration: Calibration, licence: str | None = None) -> None:
+def write_calibration(
+    folder: Path, calibration: Calibration | None, licence: str | None = None
+) -> None:
     """Write ``calibration.json`` into a checkpoint folder."""
-    document = asdict(calibration) | ({} if licence is None else {"licence": licence})
+    document = ({} if calibration is None else asdict(calibration)) | (
+        {} if licence is None else {"licence": licence}
+    )
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     write_file(folder / CALIBRATION, text.encode())

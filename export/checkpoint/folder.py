@@ -126,7 +126,7 @@ def write_checkpoint(
     """
     names = funasr_names(model.config)
     weights = {
-        names[name]: tensor
+        names[name]: tensor.cpu()
         for name, tensor in model.state_dict().items()
         if tensor.numel()  # zero extra tokens have no parameter in FunASR
     }

@@ -20,7 +20,7 @@ WEAKNESSES = (
 def head_card(manifest: Manifest, fitted: FittedHead) -> str:
     """The card of a bundle with a new head."""
     source = manifest.source
-    return _card(
+    return card(
         manifest.name,
         f"{source.checkpoint} with a new emotion head, fitted on the user's own speech. The "
         "encoder is unchanged.",
@@ -36,13 +36,13 @@ def head_card(manifest: Manifest, fitted: FittedHead) -> str:
 
 def checkpoint_head_card(name: str, origin: str, fitted: FittedHead) -> str:
     """The card of a checkpoint with a new head."""
-    return _card(name, f"{origin} with a new emotion head.", evidence_lines(fitted))
+    return card(name, f"{origin} with a new emotion head.", evidence_lines(fitted))
 
 
 def training_card(name: str, evidence: TrainingEvidence, licence: str) -> str:
     """The card of a checkpoint whose weights were trained here."""
     corpora = ", ".join(f"{corpus} {ua:.3f}" for corpus, ua in evidence.corpora.items())
-    return _card(
+    return card(
         name,
         evidence.origin,
         [
@@ -84,5 +84,6 @@ def evidence_lines(fitted: FittedHead) -> list[str]:
     return lines
 
 
-def _card(title: str, summary: str, lines: list[str]) -> str:
+def card(title: str, summary: str, lines: list[str]) -> str:
+    """A card of a title, a sentence and lines."""
     return "\n".join([f"# {title}", "", summary, "", *lines, ""])

@@ -41,7 +41,7 @@ TRAINING_EXTRAS = "pip install 'emotion2vec-edge[cpu,export,finetune]'"
 @click.option(
     "--new",
     metavar="SHAPE",
-    help="Train a new model instead of MODEL: small, or the path of a config.yaml.",
+    help="Train a new model instead of MODEL: tiny, small, medium, or a config.yaml.",
 )
 @click.option(
     "--split",

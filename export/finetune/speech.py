@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class Speech:
     waves: tuple[NDArray[np.int16], ...]
     """16 kHz mono, [samples], scaled to full range: the model normalises the level anyway."""
     labels: NDArray[np.int64]
-    """Index of each clip's label."""
+    """Index of each clip's label; −1 for a clip without one."""
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -58,6 +59,11 @@ class Speech:
             self.labels[chosen],
         )
 
+    def __add__(self, other: Speech) -> Speech:
+        """These clips and then others."""
+        labels = np.concatenate([self.labels, other.labels])
+        return Speech(self.clips + other.clips, self.waves + other.waves, labels)
+
     def weights(self, power: float = 0.5) -> NDArray[np.float64]:
         """Probability of drawing each clip: float64 [clips], with a sum of 1.
 
@@ -77,35 +83,62 @@ def load_speech(
     clips: Sequence[LabelledClip],
     labels: Sequence[str],
     progress: Progress = no_progress,
+    *,
+    longest: float | None = None,
+    on_problems: Callable[[str], object] | None = None,
 ) -> Speech:
     """Decode clips.
 
     Args:
-        clips: each has a label among ``labels``; see :func:`~.checks.check_clips`.
+        clips: each has a label among ``labels``, see :func:`~.checks.check_clips`, or none.
         labels: the labels, in the order of the model's outputs.
         progress: receives the number of clips that are done.
+        longest: seconds of the longest clip; longer ones are cut into equal parts.
+        on_problems: receives a list of the recordings that cannot be used, which are left out;
+            without it they are refused.
 
     Raises:
         OptionError: recordings that cannot be used, all of them by name.
     """
-    waves, problems = [], []
+    waves, kept, problems = [], [], []
     for number, clip in enumerate(clips, 1):
         try:
             samples = clip.samples()
             if len(samples) < SHORTEST * SAMPLE_RATE:
                 problems.append(f"{clip.place}: under {SHORTEST} s")
+                continue
         except AudioError as error:
             problems.append(f"{clip.place}: {error}")
             continue
         peak = float(np.abs(samples).max(initial=0)) or 1.0
-        waves.append((samples * (32767 / peak)).round().astype(np.int16))
+        wave = (samples * (32767 / peak)).round().astype(np.int16)
+        parts = 1 if longest is None else math.ceil(len(wave) / (longest * SAMPLE_RATE))
+        waves += np.array_split(wave, parts)
+        kept += [clip] * parts
         progress("reading", number, len(clips))
     if problems:
-        raise OptionError(listed("these recordings cannot be learned from", problems))
+        text = listed("these recordings cannot be learned from", problems)
+        if on_problems is None:
+            raise OptionError(text)
+        on_problems(text)
     index = {label: i for i, label in enumerate(labels)}
-    return Speech(
-        tuple(clips), tuple(waves), np.array([index[clip.label or ""] for clip in clips], np.int64)
-    )
+    found = [index[clip.label] if clip.label else -1 for clip in kept]
+    return Speech(tuple(kept), tuple(waves), np.array(found, np.int64))
+
+
+def split_speech(speech: Speech, share: float) -> tuple[Speech, Speech]:
+    """Speech to train on and to validate on; see :func:`held_out_speakers`.
+
+    Raises:
+        OptionError: no speaker could be held out.
+    """
+    held = held_out_speakers(speech, share)
+    if not held.any():
+        raise OptionError(
+            "no speaker could be held out: none has few enough of the clips; give more speakers, "
+            "or a larger --validation"
+        )
+    return speech.subset(~held), speech.subset(held)
 
 
 def held_out_speakers(speech: Speech, share: float) -> NDArray[np.bool_]:

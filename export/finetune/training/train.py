@@ -28,7 +28,7 @@ from ...output import check_output
 from ..card import training_card
 from ..checks import check_clips
 from ..embeddings import logits_of
-from ..speech import Speech, held_out_speakers, load_speech
+from ..speech import Speech, load_speech, split_speech
 from .batches import Batch, Batches
 from .evidence import TrainingEvidence
 from .initialization import new_document, new_model
@@ -37,6 +37,7 @@ from .log import Report
 from .recipe import FINETUNING, FROM_NOTHING, Recipe, bfloat16_is_faster
 from .run import Run, mean_accuracy
 from .state import STATE, load_state
+from .trainable import BatchT, ModelT
 
 UNSTATED = "that of the training speech, which was not stated"
 
@@ -120,7 +121,7 @@ def train(
     speech = load_speech(clips, start.labels, progress)
     if not any(clip.speaker for clip in clips):
         tell("no speakers in the manifest: recordings are held out, so expect less on new people")
-    training, validation = _split(speech, settings.validation)
+    training, validation = split_speech(speech, settings.validation)
     with reported(settings.output):
         learner = Learner(start.model, len(start.labels), start.recipe)
         batches = Batches(training, start.recipe, len(start.labels))
@@ -160,17 +161,6 @@ def _start(settings: TrainingSettings) -> _Start:
     return _Start(checkpoint.model, checkpoint.document, tokens, recipe, origin)
 
 
-def _split(speech: Speech, share: float) -> tuple[Speech, Speech]:
-    """Speech to train on and to validate on."""
-    held = held_out_speakers(speech, share)
-    if not held.any():
-        raise OptionError(
-            "no speaker could be held out: none has few enough of the clips; give more speakers, "
-            "or a larger --validation"
-        )
-    return speech.subset(~held), speech.subset(held)
-
-
 def _finish(
     settings: TrainingSettings, start: _Start, run: Run[Emotion2vec, Batch], training: Speech
 ) -> TrainingEvidence:
@@ -178,7 +168,7 @@ def _finish(
     output = settings.output
     licence = settings.licence or UNSTATED
     with run.averaged() as model:
-        evidence = _evidence(start.origin, run, training, logits_of(model, run.validation))
+        evidence = measured(start.origin, run, training, logits_of(model, run.validation))
         write_checkpoint(output, start.document, model, start.tokens)
     write_calibration(output, evidence.calibration, licence)
     card = training_card(printable(output.resolve().name), evidence, licence)
@@ -187,9 +177,17 @@ def _finish(
     return evidence
 
 
-def _evidence(
-    origin: str, run: Run[Emotion2vec, Batch], training: Speech, logits: NDArray[np.float32]
+def measured(
+    origin: str, run: Run[ModelT, BatchT], training: Speech, logits: NDArray[np.float32]
 ) -> TrainingEvidence:
+    """Measurements of a finished run.
+
+    Args:
+        origin: one sentence: the weights that the training began with.
+        run: the run.
+        training: the clips that it learned from.
+        logits: logits of the held-out clips, float32 [clips, labels].
+    """
     validation = run.validation
     accuracies = run.accuracies(logits)
     fit = calibrate(logits, validation.labels)

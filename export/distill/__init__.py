@@ -1,0 +1,1 @@
+"""Distillation: a small emotion2vec learns from a large model that has heard much speech."""

@@ -1,0 +1,116 @@
+"""The speech of a distillation: labelled and unlabelled clips, and those that are held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.progress import Progress
+
+from ..finetune.checks import check_clips
+from ..finetune.speech import Speech, load_speech, split_speech
+from .cache import checksum
+
+LONGEST = 20.0
+"""Seconds of the longest clip; longer recordings are cut into equal parts."""
+
+UNLABELLED = "unlabelled"
+"""Corpus of recordings that are named without labels."""
+
+
+@dataclass(frozen=True)
+class DistillationData:
+    """Clips in memory: 115 MB an hour."""
+
+    training: Speech
+    validation: Speech
+    """Held-out clips: labelled ones, where there are any."""
+    checksums: tuple[str, ...]
+    """Checksum of each training clip."""
+    validation_checksums: tuple[str, ...]
+
+    @property
+    def labelled(self) -> Speech:
+        """The training clips with a label."""
+        return self.training.subset(self.training.labels >= 0)
+
+    def checksum(self) -> str:
+        """Checksum of all sound and labels."""
+        speech = self.training + self.validation
+        names = zip(self.checksums + self.validation_checksums, speech.labels, strict=True)
+        text = "\n".join(f"{name} {label}" for name, label in names)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_data(
+    clips: Sequence[LabelledClip],
+    labels: Sequence[str],
+    validation: float,
+    progress: Progress,
+    tell: Callable[[str], object],
+) -> DistillationData:
+    """Decode and split the speech.
+
+    Args:
+        clips: the clips, with a label or without one.
+        labels: the labels of the student.
+        validation: share of the labelled clips that is held out, as whole speakers; of all clips
+            where none has a label.
+        progress: receives the clips that are read.
+        tell: receives a line about recordings that are left out.
+
+    Raises:
+        OptionError: labelled speech that cannot be learned from, or no usable recording.
+    """
+    named = [clip for clip in clips if clip.label]
+    others = [clip for clip in clips if not clip.label]
+    if named:
+        check_clips(named, labels)
+    labelled = load_speech(named, labels, progress, longest=LONGEST)
+    unlabelled = load_speech(others, labels, progress, longest=LONGEST, on_problems=tell)
+    if not len(labelled) + len(unlabelled):
+        raise OptionError("no recording can be learned from; give --data or --unlabelled")
+    if not len(labelled):
+        training, held = split_speech(unlabelled, validation)
+    else:
+        training, held = split_speech(labelled, validation)
+        training = training + unlabelled
+    return DistillationData(
+        training, held, tuple(map(checksum, training.waves)), tuple(map(checksum, held.waves))
+    )
+
+
+def unlabelled_clips(inputs: Sequence[str]) -> list[LabelledClip]:
+    """Recordings of folders, patterns and lists, without labels.
+
+    Raises:
+        OptionError: an input that is not there, or holds no recording.
+    """
+    import sys
+
+    from emotion2vec_edge.engine.batch.discover import collect
+
+    return [
+        LabelledClip(Path(item.path), None, "unlabelled") for item in collect(inputs, sys.stdin)
+    ]
+
+
+def without_unknown_labels(
+    clips: Sequence[LabelledClip], labels: Sequence[str]
+) -> list[LabelledClip]:
+    """The clips; without any label if one of them is not among ``labels``."""
+    if {clip.label for clip in clips if clip.label} <= set(labels):
+        return list(clips)
+    return [replace(clip, label=None) for clip in clips]
+
+
+def answered(speech: Speech, answers: NDArray[np.float32]) -> Speech:
+    """The clips with the teachers' answers in the place of labels."""
+    return replace(speech, labels=answers.argmax(axis=1).astype(np.int64))

@@ -1,0 +1,327 @@
+"""A whole distillation: from teachers and speech to a checkpoint folder that FunASR loads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion2vec_edge.engine.bundle.manifest import CARD
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.engine.errors import OptionError, ProviderError
+from emotion2vec_edge.engine.files import cache_folder, printable, reported, write_file
+from emotion2vec_edge.engine.progress import Progress, no_progress
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
+
+from ..checkpoint.calibration import write_calibration
+from ..checkpoint.folder import WEIGHTS, write_checkpoint
+from ..checkpoint.labels import PLUS_TOKENS, parse_label
+from ..finetune.embeddings import logits_of
+from ..finetune.training.initialization import new_document, new_model
+from ..finetune.training.log import Report
+from ..finetune.training.recipe import bfloat16_is_faster
+from ..finetune.training.run import Run
+from ..finetune.training.state import STATE, load_state
+from ..finetune.training.train import UNSTATED, measured
+from ..model.emotion2vec import Emotion2vec
+from ..output import check_output
+from .batches import DistillationBatch, DistillationBatches, Lesson, answers_of
+from .cache import ClipAtSpeed, RowCache
+from .data import DistillationData, answered, load_data, without_unknown_labels
+from .evidence import DistillationEvidence, student_card
+from .learner import Student
+from .listening import listen
+from .recipe import DistillationRecipe, TuningRecipe
+from .settings import Device, DistillationSettings, LabelSource
+from .teachers.base import Teacher, check_frames
+from .teachers.emotion2vec import contract_of
+from .teachers.opening import open_teacher
+from .teachers.whisper import WhisperTeacher
+from .tuning import tune
+
+CACHES = "distill"
+"""Folder of the rows inside the cache folder."""
+
+
+def distill(
+    settings: DistillationSettings,
+    clips: Sequence[LabelledClip],
+    progress: Progress = no_progress,
+    tell: Callable[[str], object] = lambda _: None,
+) -> DistillationEvidence:
+    """Distil, or continue a distillation that was stopped; write a FunASR checkpoint folder.
+
+    Args:
+        settings: the teachers, the output, and what differs from the recipe.
+        clips: speech with labels, without them, or both.
+        progress: receives the progress of each step.
+        tell: receives lines that stay.
+
+    Returns:
+        the measurements on held-out clips.
+
+    Raises:
+        OptionError: unusable speech or teachers, an output that exists, a cache of another
+            teacher, or settings that differ from those of the stopped distillation.
+        ModelError: a teacher cannot be read.
+        OutputError: the disk has no room, or fails.
+        ProviderError: there is no such device.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved.
+    """
+    torch.set_num_threads(usable_threads())
+    device = _device(settings.device)
+    if not (settings.output / STATE).is_file():
+        check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
+    teachers = _teachers(settings, device)
+    tokens = _tokens(settings, teachers)
+    labels = [parse_label(token).id for token in tokens]
+    if settings.labels_from == "teacher":
+        clips = without_unknown_labels(clips, labels)
+    data = load_data(clips, labels, settings.validation, progress, tell)
+    source = _label_source(settings, teachers, data)
+    if settings.tune_teacher:
+        teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
+    recipe = _recipe(settings, teachers, data, source)
+    lessons = _lessons(settings, teachers, data, recipe, device, progress, tell)
+    answers = _whole_answers(lessons, data, device)
+    if not len(data.labelled) and answers is not None:
+        data = dataclasses.replace(data, validation=answered(data.validation, answers))
+    with reported(settings.output):
+        document = new_document(settings.shape)
+        run = _run(settings, document, recipe, data, lessons, len(tokens), device)
+
+        def on_report(report: Report) -> None:
+            progress("distilling", report.step, recipe.steps)
+            if report.ua is not None:
+                tell(f"step {report.step}: loss {report.loss:.3f}, held-out UA {report.ua:.3f}")
+
+        run.on_report = on_report
+        run.train()
+        evidence = _finish(settings, document, run, tokens, teachers, data, source, answers)
+        (settings.output / STATE).unlink(missing_ok=True)
+    return evidence
+
+
+def _device(name: Device) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ProviderError(
+            "--device cuda: torch finds no CUDA device here; install a torch for CUDA and its "
+            "driver, or give --device cpu"
+        )
+    return torch.device(name)
+
+
+def _teachers(settings: DistillationSettings, device: torch.device) -> list[Teacher]:
+    teachers = [
+        open_teacher(
+            source, settings.teacher_layers, device, hub=settings.hub, offline=settings.offline
+        )
+        for source in settings.teachers
+    ]
+    if settings.teacher_licence is not None:
+        for teacher in teachers:
+            teacher.licence = settings.teacher_licence
+    if settings.tune_teacher and not (
+        len(teachers) == 1
+        and isinstance(teachers[0], WhisperTeacher)
+        and teachers[0].tuning is None
+    ):
+        raise OptionError(
+            "--tune-teacher is for a single Whisper that was not tuned before; others have a head: "
+            "fit it with e2v finetune"
+        )
+    return teachers
+
+
+def _tokens(settings: DistillationSettings, teachers: Sequence[Teacher]) -> tuple[str, ...]:
+    """Lines of the student's ``tokens.txt``: the labels of its teachers, else emotion2vec+'s."""
+    known = [teacher for teacher in teachers if teacher.labels]
+    for teacher in known[1:]:
+        if [label.id for label in teacher.labels] != [label.id for label in known[0].labels]:
+            raise OptionError(
+                f"{known[0].name} and {teacher.name} answer with different labels; give teachers "
+                "with the same, or one of them"
+            )
+    if not known or settings.tune_teacher:
+        return PLUS_TOKENS
+    return tuple(label.token for label in known[0].labels)
+
+
+def _label_source(
+    settings: DistillationSettings, teachers: Sequence[Teacher], data: DistillationData
+) -> LabelSource:
+    """The source of the emotions, as far as there is one."""
+    answers = settings.tune_teacher or any(teacher.labels for teacher in teachers)
+    labels = len(data.labelled) > 0
+    wanted = settings.labels_from
+    if not labels and settings.tune_teacher:
+        raise OptionError("--tune-teacher needs labelled speech; no clip of --data has a label")
+    if wanted in ("teacher", "both") and not answers:
+        raise OptionError(
+            f"--labels-from {wanted}: the teacher gives no answers; give --tune-teacher, or "
+            "--labels-from data"
+        )
+    if wanted in ("data", "both") and not labels:
+        raise OptionError(
+            f"--labels-from {wanted}: no clip has a label; give labelled speech, or --labels-from "
+            "teacher"
+        )
+    if not answers and not labels:
+        raise OptionError(
+            "neither does the teacher give answers nor has a clip a label: the student would know "
+            "no emotion; give labelled speech, or a teacher with a head"
+        )
+    return wanted or ("both" if answers and labels else "teacher" if answers else "data")
+
+
+def _recipe(
+    settings: DistillationSettings,
+    teachers: Sequence[Teacher],
+    data: DistillationData,
+    source: LabelSource,
+) -> DistillationRecipe:
+    names = (
+        "seed", "steps", "learning_rate", "batch_seconds", "temperature", "unlabelled_share",
+        "speeds",
+    )  # fmt: skip
+    given = {name: getattr(settings, name) for name in names}
+    recipe = DistillationRecipe(
+        **{name: value for name, value in given.items() if value is not None},
+        teachers=tuple(teacher.key for teacher in teachers),
+        data=data.checksum(),
+        bfloat16=_bfloat16(settings, settings.output),
+    )
+    if 1.0 not in recipe.speeds:
+        raise OptionError("--speeds lacks 1, at which the student is measured")
+    # A short training has few steps for the spectrum alone.
+    recipe = dataclasses.replace(
+        recipe, frontend_steps=min(recipe.frontend_steps, recipe.steps // 10)
+    )
+    if source == "teacher":
+        recipe = dataclasses.replace(recipe, labels_weight=0.0)
+    if source == "data":
+        recipe = dataclasses.replace(recipe, answers_weight=0.0)
+    return recipe
+
+
+def _bfloat16(settings: DistillationSettings, folder: Path) -> bool:
+    """The arithmetic of a training; one that was stopped continues in that which it began in."""
+    state = load_state(folder)
+    if state is not None:
+        return bool(state.recipe.get("bfloat16"))
+    return settings.device == "cuda" or bfloat16_is_faster()
+
+
+def _tuned(
+    settings: DistillationSettings, teachers: Sequence[Teacher], tokens: tuple[str, ...],
+    data: DistillationData, device: torch.device, progress: Progress,
+    tell: Callable[[str], object],
+) -> Teacher:  # fmt: skip
+    teacher = teachers[0]
+    if not isinstance(teacher, WhisperTeacher):
+        raise TypeError("only a Whisper is tuned")
+    recipe = TuningRecipe(
+        seed=settings.seed, teacher=teacher.key, data=data.checksum(),
+        bfloat16=_bfloat16(settings, settings.tuned),
+    )  # fmt: skip
+    if settings.tune_steps is not None:
+        recipe = dataclasses.replace(recipe, steps=settings.tune_steps)
+    speech = (data.labelled, data.validation)
+    tuned = tune(teacher, settings.tuned, tokens, recipe, speech, device, progress, tell)
+    tuned.licence = teacher.licence
+    return tuned
+
+
+def _lessons(
+    settings: DistillationSettings, teachers: Sequence[Teacher], data: DistillationData,
+    recipe: DistillationRecipe, device: torch.device, progress: Progress,
+    tell: Callable[[str], object],
+) -> list[Lesson]:  # fmt: skip
+    """The teachers with their rows of all clips, which are computed where they are missing."""
+    lessons = []
+    for number, teacher in enumerate(teachers):
+        folder = settings.cache
+        if folder is None:
+            folder = cache_folder() / CACHES / teacher.key[:16]
+        elif len(teachers) > 1:
+            folder = folder / str(number)
+        cache = RowCache(folder, teacher)
+        wanted = {
+            ClipAtSpeed(name, speed): wave
+            for speed in recipe.speeds
+            for name, wave in zip(data.checksums, data.training.waves, strict=True)
+        }
+        held = zip(data.validation_checksums, data.validation.waves, strict=True)
+        wanted |= {ClipAtSpeed(name, 1.0): wave for name, wave in held}
+        listen(
+            teacher, cache, wanted, device, bfloat16=recipe.bfloat16, progress=progress, tell=tell
+        )
+        lessons.append(Lesson(teacher, cache))
+    return lessons
+
+
+def _whole_answers(
+    lessons: Sequence[Lesson], data: DistillationData, device: torch.device
+) -> NDArray[np.float32] | None:
+    """The teachers' logits for the held-out clips, float32 [clips, labels]."""
+    clips = [ClipAtSpeed(name, 1.0) for name in data.validation_checksums]
+    means = []
+    for lesson in lessons:
+        rows = [lesson.cache[clip].mean(axis=0, dtype=np.float32) for clip in clips]
+        means.append(torch.from_numpy(np.array(rows)).to(device))
+    answers = answers_of([lesson.teacher for lesson in lessons], means)
+    return None if answers is None else answers.cpu().numpy()
+
+
+def _run(
+    settings: DistillationSettings, document: dict[str, Any], recipe: DistillationRecipe,
+    data: DistillationData, lessons: Sequence[Lesson], labels: int, device: torch.device,
+) -> Run[Emotion2vec, DistillationBatch]:  # fmt: skip
+    # Everything that is created from here on, the readers too, depends on the seed alone.
+    torch.manual_seed(recipe.seed)
+    model = new_model(document, labels, recipe.seed)
+    check_frames(settings.shape, contract_of(model.config))
+    student = Student(model, labels, recipe, [lesson.teacher for lesson in lessons]).to(device)
+    batches = DistillationBatches(data.training, data.checksums, lessons, recipe, labels, device)
+    return Run(settings.output, recipe, student, batches, data.validation, logits_of)
+
+
+def _finish(
+    settings: DistillationSettings, document: dict[str, Any],
+    run: Run[Emotion2vec, DistillationBatch], tokens: Sequence[str], teachers: Sequence[Teacher],
+    data: DistillationData, source: LabelSource, answers: NDArray[np.float32] | None,
+) -> DistillationEvidence:  # fmt: skip
+    """Write the checkpoint with the averaged weights, its calibration, card and picture."""
+    output, licence = settings.output, settings.licence or UNSTATED
+    named = " and ".join(teacher.name for teacher in teachers)
+    with run.averaged() as model:
+        logits = logits_of(model, run.validation)
+        write_checkpoint(output, document, model, tokens)
+    agreement = None
+    if answers is not None:
+        agreement = round(float((answers.argmax(axis=1) == logits.argmax(axis=1)).mean()), 4)
+    evidence = DistillationEvidence(
+        measured(f"A small emotion2vec that learned from {named}.", run, data.training, logits),
+        tuple(map(_description, teachers)),
+        source,
+        len(data.labelled),
+        agreement,
+    )
+    calibration = evidence.student.calibration if evidence.labelled_clips else None
+    write_calibration(output, calibration, licence)
+    card = student_card(printable(output.resolve().name), evidence, licence)
+    write_file(output / CARD, card.encode())
+    run.log.plot()
+    return evidence
+
+
+def _description(teacher: Teacher) -> str:
+    return (
+        f"{teacher.name} ({teacher.layers_text}, sha256 {teacher.sha256[:16]}…), licence: "
+        f"{teacher.licence or 'not stated'}"
+    )

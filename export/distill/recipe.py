@@ -1,0 +1,60 @@
+"""The recipe of a distillation: everything that repeating it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..finetune.training.augmentation import Augmentation
+from ..finetune.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class DistillationRecipe(Recipe):
+    """Settings of one distillation."""
+
+    frames_weight: float = 2.0
+    """Weight of the distance between the teacher's frames and those read from the student's."""
+    middle_weight: float = 0.5
+    """Weight of the same from a block in the middle of the student, against the final frames."""
+    answers_weight: float = 1.0
+    """Weight of the divergence from the teacher's answers; 0 if they are not learned."""
+    labels_weight: float = 1.0
+    """Weight of the cross-entropy of the labels; 0 if they are not learned."""
+    corpus_weight: float = 0.5
+    """Weight of the same among the labels of the clip's corpus alone, against that among all."""
+    temperature: float = 2.0
+    """Softens the teacher's answers and the student's alike (Hinton et al. 2015)."""
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.12)
+    """Speeds at which the teacher heard each clip, and the student hears it."""
+    unlabelled_share: float = 0.5
+    """Share of the clips of a step that have no label, where there are both."""
+    teachers: tuple[str, ...] = ()
+    """Keys of the teachers' rows."""
+    data: str = ""
+    """Checksum of the speech and its labels."""
+
+
+@dataclass(frozen=True)
+class TuningRecipe(Recipe):
+    """Settings of the fine-tuning of a teacher."""
+
+    steps: int = 1_500
+    batch_seconds: float = 56.0
+    crop_seconds: tuple[float, float] = (1.0, 4.0)
+    learning_rate: float = 6e-5
+    warmup_steps: int = 100
+    frontend_steps: int = 0
+    mel_weight: float = 0.0
+    weight_decay: float = 0.02
+    average_decay: float = 0.998
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(speed=(0.88, 1.14), other_share=0.15)
+    )
+    layer_decay: float = 0.75
+    """Learning rate of each layer against that of the one above it."""
+    head_scale: float = 15.0
+    """Learning rate of the new head against that of the last layer."""
+    teacher: str = ""
+    """Key of the teacher's rows before the tuning."""
+    data: str = ""
+    """Checksum of the speech and its labels."""

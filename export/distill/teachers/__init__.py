@@ -1,0 +1,1 @@
+"""Teachers: models whose frames and answers a student learns from."""
