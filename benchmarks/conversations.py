@@ -24,6 +24,10 @@ EDGE_DB = 30.0
 LEVEL_DBFS = -23.0
 """Level of each turn, which gives each the same signal-to-noise ratio."""
 
+SHARP_SECONDS = 0.1
+SILENT_FRAMES = 3
+"""Frames of silence before and after a clip whose ends are known."""
+
 FRAME = SAMPLE_RATE // 50
 
 LEAST_TURN = 0.6
@@ -69,6 +73,23 @@ def without_silent_ends(samples: Samples) -> Samples:
     return samples[loud[0] * FRAME : (loud[-1] + 1) * FRAME]
 
 
+def has_sharp_ends(samples: Samples) -> bool:
+    """True if the level tells where the speech of a clip begins and ends.
+
+    Its edges at 20 and at 40 dB below the loudest frame lie within :data:`SHARP_SECONDS`, with
+    silence outside of them: a breath, or noise of the room, gives no such edges.
+    """
+    whole = len(samples) // FRAME
+    frames = samples[: whole * FRAME].reshape(whole, FRAME)
+    power = np.square(frames, dtype=np.float64).mean(axis=1)
+    most = power.max(initial=0)
+    inner, outer = (np.flatnonzero(power > most / 10 ** (db / 10)) for db in (20, 40))
+    if not len(inner) or outer[0] < SILENT_FRAMES or outer[-1] >= whole - SILENT_FRAMES:
+        return False
+    late = max(inner[0] - outer[0], outer[-1] - inner[-1]) * FRAME / SAMPLE_RATE
+    return bool(late <= SHARP_SECONDS)
+
+
 def levelled(samples: Samples) -> Samples:
     """A clip at :data:`LEVEL_DBFS`, or as loud as full scale allows."""
     power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
@@ -82,6 +103,7 @@ def room_noise(count: int, seed: int) -> Samples:
     """Noise that falls by 3 dB an octave, as of a room, at a power of 1: float32 [count]."""
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal(count))
+    spectrum[0] = 0  # no constant
     spectrum /= np.sqrt(np.maximum(1, np.arange(len(spectrum))))
     noise = np.fft.irfft(spectrum, count)
     return (noise / max(float(noise.std()), 1e-12)).astype(np.float32)

@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.settings import PrecisionChoice
 
-from . import options
-from .terminal import run
+from .shared import options
+from .shared.terminal import run
 
 
 @click.command()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..choices import BaselineName
-from . import options
-from .terminal import run
+from .shared import options
+from .shared.terminal import run
 
 
 @click.command()

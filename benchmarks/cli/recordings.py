@@ -8,8 +8,8 @@ from typing import get_args
 import click
 
 from ..choices import Part
-from . import options
-from .terminal import run
+from .shared import options
+from .shared.terminal import run
 
 
 @click.command()

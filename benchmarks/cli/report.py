@@ -9,8 +9,8 @@ import click
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
 
 from ..choices import BaselineName
-from . import options
-from .terminal import make_folder
+from .shared import options
+from .shared.terminal import make_folder
 
 DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
 

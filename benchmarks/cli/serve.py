@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from . import options
-from .terminal import run
+from .shared import options
+from .shared.terminal import run
 
 
 @click.command()

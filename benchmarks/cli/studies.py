@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from . import options
-from .terminal import run
+from .shared import options
+from .shared.terminal import run
 
 split = click.option(
     "--split", default="test", show_default=True, help="Split of a CSV; all takes every row."

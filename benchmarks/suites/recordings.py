@@ -19,7 +19,7 @@ from ..models import model_line
 from ..reporting.document import Document
 from ..reporting.table import Column, Table, Value
 from ..speech import joined_speech
-from . import folders, live, long_audio
+from .parts import folders, live, long_audio
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,22 @@ class _Tokens:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
-        self._matches = _TOKEN.finditer(_without_explanations(text))
-        self.number = 0
+        self._text = _without_explanations(text)
+        self._matches = _TOKEN.finditer(self._text)
+        self._at = 0
+        self.line = 1
+        """Line of the value that was taken last, from 1."""
 
     def next(self) -> re.Match[str]:
         """The next value; TurnFileError at the end."""
         match = next(self._matches, None)
-        self.number += 1
         if match is None:
-            raise TurnFileError(f"{self.name}: the TextGrid ends too early; get a whole copy")
+            raise TurnFileError(
+                f"{self.name}: the TextGrid ends too early, after line {self.line}; get a whole "
+                "copy"
+            )
+        self.line += self._text.count("\n", self._at, match.start())
+        self._at = match.start()
         return match
 
     def text(self) -> str:
@@ -49,13 +56,12 @@ class _Tokens:
         """The next value, which is a whole number from 0."""
         value = self.real()
         if not 0 <= value < 1e9 or value != int(value):
-            raise TurnFileError(f"{self.name}: value {self.number}: {value:g} is no count")
+            raise TurnFileError(f"{self.name}: line {self.line}: {value:g} is no count")
         return int(value)
 
     def _unexpected(self, match: re.Match[str], wanted: str) -> TurnFileError:
         return TurnFileError(
-            f"{self.name}: value {self.number} is {match.group(0)[:40]!r} where a TextGrid has "
-            f"{wanted}"
+            f"{self.name}: line {self.line}: {match.group(0)[:40]!r} where a TextGrid has {wanted}"
         )
 
 
@@ -66,24 +72,26 @@ def read_textgrid(text: str, name: str) -> Iterator[GivenTurn]:
     tokens = _Tokens(text, name)
     header = [tokens.text(), tokens.text()]
     if header[1] != "TextGrid":
-        raise TurnFileError(f"{name}: holds a {header[1][:40]!r}, not a TextGrid")
+        raise TurnFileError(
+            f"{name}: line {tokens.line}: holds a {header[1][:40]!r}, not a TextGrid"
+        )
     tokens.real(), tokens.real(), tokens.next()
     tiers = tokens.count()
     if tiers > MOST_TIERS:
-        raise TurnFileError(f"{name}: {tiers} tiers; at most {MOST_TIERS} are read")
-    entry = 0
+        raise TurnFileError(
+            f"{name}: line {tokens.line}: {tiers} tiers; at most {MOST_TIERS} are read"
+        )
     for _ in range(tiers):
         kind, speaker = tokens.text(), tokens.text()
         tokens.real(), tokens.real()
         for _ in range(tokens.count()):
-            entry += 1
-            start = tokens.real()
+            start, line = tokens.real(), tokens.line
             if kind != "IntervalTier":  # a point has a time and a text
                 tokens.text()
                 continue
             end, said = tokens.real(), tokens.text()
             if said.strip():
-                yield GivenTurn(start, end, speaker or None, said.strip(), entry)
+                yield GivenTurn(start, end, speaker or None, said.strip(), line)
 
 
 def _without_explanations(text: str) -> str:
@@ -92,6 +100,7 @@ def _without_explanations(text: str) -> str:
     for line in text.splitlines():
         plain = line.lstrip()
         if plain.startswith("!") or (plain.endswith(":") and '"' not in plain):
+            lines.append("")
             continue
         lines.append(re.sub(r"^\s*intervals: size\b|^\s*points: size\b", "", line))
     return "\n".join(lines)

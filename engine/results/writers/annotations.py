@@ -123,7 +123,7 @@ def _rttm_line(
     file: str, start: float, end: float, orthography: str, speaker: str, confidence: float
 ) -> str:
     name, orthography, speaker = (
-        "_".join(text.split()) or "-" for text in (Path(file).stem, orthography, speaker)
+        "_".join(one_line(text).split()) or "-" for text in (Path(file).stem, orthography, speaker)
     )
     return (
         f"SPEAKER {name} 1 {start:.3f} {end - start:.3f} {orthography} <NA> {speaker} "

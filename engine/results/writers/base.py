@@ -74,6 +74,11 @@ def one_line(text: str) -> str:
     return CONTROL.sub("", " ".join(text.split()))
 
 
+def tame(text: str) -> str:
+    """A text of a file without what may steer a terminal; its line breaks and tabs stay."""
+    return CONTROL.sub(lambda match: match[0] if match[0] in "\n\t" else "", text)
+
+
 def csv_row(values: Iterable[Any]) -> str:
     """One line of CSV."""
     row = io.StringIO()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...display import duration, share_bar
 from ..report import Report, TurnReport
 from ..types import SpeakerSummary
-from .base import Writer, csv_row, one_line
+from .base import Writer, csv_row, one_line, tame
 
 BAR_WIDTH = 30
 """Characters of the bar of a probability of 1."""
@@ -51,8 +51,9 @@ class CsvWriter(Writer):
             scores = [f"{score:.6f}" for score in turn.scores.values()]
             warnings = " ".join(warning.code for warning in turn.warnings)
             yield csv_row(
-                [report.file, f"{turn.start:.3f}", f"{turn.end:.3f}", turn.speaker or "",
-                 turn.emotion, f"{turn.confidence:.6f}", *scores, warnings, turn.text or ""]
+                [report.file, f"{turn.start:.3f}", f"{turn.end:.3f}",
+                 tame(turn.speaker or ""), turn.emotion, f"{turn.confidence:.6f}", *scores,
+                 warnings, tame(turn.text or "")]
             )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import click
 
 from emotion2vec_edge.engine.settings import LEAST_RECORDING, PRECISIONS
 
-from ..choices import BaselineName
+from ...choices import BaselineName
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)

@@ -12,8 +12,8 @@ from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.settings import STREAM_HOP_SECONDS as HOP
 from emotion2vec_edge.engine.settings import STREAM_WINDOW_SECONDS as WINDOW
 
-from ..instruments.load import paused_load
-from ..reporting.table import Value
+from ...instruments.load import paused_load
+from ...reporting.table import Value
 
 BLOCKS_A_SECOND = 50
 """Blocks of audio that arrive in a second."""

@@ -15,8 +15,8 @@ import soundfile
 
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 
-from ..instruments.process import E2V, run
-from ..reporting.table import Value
+from ...instruments.process import E2V, run
+from ...reporting.table import Value
 
 LOOP = """
 import json, pathlib, sys

@@ -16,9 +16,9 @@ from emotion2vec_edge.engine.settings import (
     STREAM_WINDOW_SECONDS,
 )
 
-from ..instruments.process import E2V, run
-from ..reporting.table import Value
-from ..speech import of_length
+from ...instruments.process import E2V, run
+from ...reporting.table import Value
+from ...speech import of_length
 
 SHORT_MINUTES, LONG_MINUTES = 2, 60
 CHUNKS = (

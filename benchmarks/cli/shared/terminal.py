@@ -13,7 +13,7 @@ from emotion2vec_edge.engine.files import reported
 from emotion2vec_edge.engine.progress import Progress
 
 if TYPE_CHECKING:
-    from ..reporting.document import Document
+    from ...reporting.document import Document
 
 
 def run(measure: Callable[[Progress], Document], output: Path | None) -> None:

@@ -1,0 +1,1 @@
+"""The parts of ``e2v bench recordings``: folders, live audio, long recordings."""
