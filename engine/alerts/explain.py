@@ -47,8 +47,9 @@ class Explanation:
         for step in steps:
             yield f"{step.time:10.1f} s  {step.level:4.0%}  {_words(step)}"
         alerts = [step.held for step in steps if step.kind == "end"]
+        count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
         yield (
-            f"  → {len(alerts)} alerts, {duration(sum(alerts))} in all; highest level "
+            f"  → {count}, {duration(sum(alerts))} in all; highest level "
             f"{self._highest[rule.name]:.0%} in {self._windows} windows"
         )
 

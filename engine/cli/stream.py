@@ -125,10 +125,10 @@ def stream(
     """Recognize the emotion of live audio from SOURCE, window by window.
 
     SOURCE is -, for raw samples (with --rate) or a WAV on stdin; an address (rtsp://, rtsps://,
-    http://, https://) or an ALSA device (alsa:hw:1), which is opened again whenever its audio
-    stops; or a recording, which is read as fast as possible, and with --follow as it grows. It may
-    also be given as E2V_SOURCE, so that no list of processes shows its password. Each window is
-    written as soon as it is complete, each utterance as soon as it has ended.
+    http://, https://) or a sound device (alsa:hw:1, pulse:default), which is opened again whenever
+    its audio stops; or a recording, which is read as fast as possible, and with --follow as it
+    grows. It may also be given as E2V_SOURCE, so that no list of processes shows its password. Each
+    window is written as soon as it is complete, each utterance as soon as it has ended.
 
     \b
         e2v stream rtsp://camera.local/live

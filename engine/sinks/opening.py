@@ -33,6 +33,7 @@ def open_sinks(
         OptionError: an address, a secret or a file that cannot be used.
         MissingExtraError: a sink needs a package that is not installed.
     """
+    _check(settings)
     hook = None
     if settings.webhook is not None:
         hook = Webhook(
@@ -42,6 +43,17 @@ def open_sinks(
     if settings.mqtt is not None:
         boxes.append(Outbox(MqttBroker(settings, source, rules, tell)))
     return boxes
+
+
+def _check(settings: SinkSettings) -> None:
+    """Refuse options that would have no effect, though the user counts on it."""
+    tls = (settings.mqtt_ca, settings.mqtt_cert, settings.mqtt_key)
+    if any(tls) and not (settings.mqtt or "").startswith("mqtts:"):
+        raise OptionError("--mqtt-ca, --mqtt-cert and --mqtt-key are for --mqtt mqtts://…")
+    if settings.discovery is not None and settings.mqtt is None:
+        raise OptionError("--discovery is for a broker: --mqtt URL")
+    if settings.webhook is None and (settings.webhook_secret or settings.webhook_windows):
+        raise OptionError("--webhook-secret and --webhook-windows are for --webhook URL")
 
 
 def _secret(settings: SinkSettings) -> bytes:

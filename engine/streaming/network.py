@@ -12,6 +12,7 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +71,8 @@ def parse_address(source: str, settings: SourceSettings) -> LiveAddress | None:
         if settings.rate is not None:
             options["sample_rate"] = str(settings.rate)
         return LiveAddress(source, name, device, {**options, **settings.options})
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
-    if found is None:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?", source)
+    if found is None or not (found[2] or found[1].lower() in PROTOCOLS):
         return None
     scheme = found[1].lower()
     if scheme not in PROTOCOLS:
@@ -79,9 +80,10 @@ def parse_address(source: str, settings: SourceSettings) -> LiveAddress | None:
             f"{scheme}:// is not opened; give {', '.join(PROTOCOLS)}, or pipe the sound in: "
             f"ffmpeg -i … -f s16le -ar 16000 -ac 1 - | e2v stream - --rate 16000"
         )
-    if re.search(r"[\s'\"\x00-\x1f]", source):
+    if not _is_address(source):
         raise OptionError(
-            f"the {scheme} address has a space, a quote or a control character; write it in "
+            f"the source is no address that can be opened: {scheme}://[user:password@]host[:port]"
+            "/path, with spaces, quotes and other special characters of user and password in "
             "percent-encoding (a space is %20)"
         )
     options = {"allowed_media_types": "audio", "rtsp_transport": "tcp"}
@@ -94,6 +96,15 @@ def parse_address(source: str, settings: SourceSettings) -> LiveAddress | None:
     # The user's options come last, but for the one that bounds what is opened.
     allowed = {**options, **settings.options, "protocol_whitelist": PROTOCOLS[scheme]}
     return LiveAddress(redacted(source), source, None, allowed)
+
+
+def _is_address(source: str) -> bool:
+    try:
+        parts = urlsplit(source)
+        port = parts.port
+    except ValueError:  # a port that is no number
+        return False
+    return bool(parts.hostname) and port != 0 and not re.search(r"[\s'\"\x00-\x1f]", source)
 
 
 class LiveReader(Reader):

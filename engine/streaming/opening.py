@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from .capture import CaptureBuffer, start_blocks, start_pipe
 from .growing import GrowingFile
 from .microphone import start_microphone
 from .network import NetworkSource, parse_address
+from .pulse import PulseSource
 from .reconnect import start_reconnecting
 
 
@@ -33,6 +35,9 @@ def open_source(source: str | None, settings: SourceSettings) -> CaptureBuffer:
     """
     if settings.mic == (source is not None):
         raise OptionError("give a source (- is stdin), or --mic")
+    other = source is None or source == "-" or re.match(r"(pulse|alsa):|\w+://", source)
+    if settings.follow and other:
+        raise OptionError("--follow is for a file; other sources are followed anyway")
     buffer = _open(source, settings)
     if settings.name is not None:
         buffer.name = settings.name
@@ -50,6 +55,8 @@ def _open(source: str | None, settings: SourceSettings) -> CaptureBuffer:
         return _open_stdin(settings)
     if address := parse_address(source, settings):
         return start_reconnecting(NetworkSource(address, settings.channel), settings.live)
+    if source.startswith("pulse:"):
+        return start_reconnecting(PulseSource(source[6:] or "default"), settings.live)
     if settings.follow:
         return start_reconnecting(GrowingFile(Path(source), settings), bool(settings.live))
     return _open_recording(source, settings)

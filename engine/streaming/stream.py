@@ -33,6 +33,9 @@ from ..settings import (
     check_stream_window,
 )
 
+MOST_GAP_SECONDS = 1e9
+"""Seconds, 31 years: a source may be away for long."""
+
 
 @dataclass(frozen=True)
 class StreamWindow(Window):
@@ -234,7 +237,7 @@ class Stream:
         Raises:
             OptionError: the stream was flushed, or the length is out of range.
         """
-        check_seconds("a gap", seconds, 0)
+        check_seconds("a gap", seconds, 0, MOST_GAP_SECONDS)
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
         windows = self._rest()

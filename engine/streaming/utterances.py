@@ -26,7 +26,7 @@ from ..settings import SegmentSettings, check_seconds
 from ..voice.activity import SileroVoiceActivity
 from ..voice.segmenter import Segmenter, SpeechSegment
 from .events import StreamEvent
-from .stream import Stream, StreamInput, StreamWindow
+from .stream import MOST_GAP_SECONDS, Stream, StreamInput, StreamWindow
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class TurnStream:
 
     def gap(self, seconds: float) -> list[StreamWindow | StreamEvent]:
         """Pass over time without audio, which ends an utterance; as :meth:`Stream.gap`."""
-        check_seconds("a gap", seconds, 0)
+        check_seconds("a gap", seconds, 0, MOST_GAP_SECONDS)
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
         results = self._end_audio()

@@ -30,7 +30,7 @@ def test_what_fired_when_and_why():
         "       4.5 s   20%  end of upset at 4.5 s (left), after 2.00 s, peak 90%",
         "       5.0 s   90%  reached 60%",
         "       6.0 s   90%  no alert: within 10.0 s after the last one",
-        "  → 1 alerts, 2.00 s in all; highest level 90% in 12 windows",
+        "  → 1 alert, 2.00 s in all; highest level 90% in 12 windows",
         "delight: an alert starts at happy ≥ 90%, and ends below 50%",
         "  → 0 alerts, 0.00 s in all; highest level 80% in 12 windows",
     ]

@@ -178,7 +178,7 @@ def test_alerts_beside_the_windows(example, rules):
 def test_rules_are_explained(example, rules):
     explained = e2v(example, "--rules", rules, "--name", "room", "--check-rules").stdout.decode()
     assert explained.startswith("glum: an alert starts at sad + neutral")
-    assert "1 alerts" in explained
+    assert "1 alert," in explained
     assert (
         e2v("--rules", rules, "--check-rules").stdout.decode().splitlines()
         == explained.splitlines()[:1]
@@ -195,6 +195,9 @@ def test_rules_are_explained(example, rules):
         (["--webhook", "http://127.0.0.1:9/s3cret"], "needs a secret to sign with"),
         (["--mqtt", "http://u:s3cret@host"], "a broker's address is mqtt://"),
         (["--mqtt-qos", "3"], "mqtt-qos"),
+        (["--mqtt", "mqtt://host", "--mqtt-ca", "ca.pem"], "are for --mqtt mqtts://"),
+        (["--discovery", "homeassistant"], "--discovery is for a broker"),
+        (["--webhook-windows"], "are for --webhook URL"),
     ],
 )
 def test_rules_and_sinks_that_are_refused(args, message, example):

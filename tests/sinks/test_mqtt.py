@@ -1,5 +1,6 @@
 """A broker of MQTT: Debian's mosquitto on loopback, with its restart."""
 
+import gc
 import json
 import shutil
 import socket
@@ -189,6 +190,42 @@ def test_addresses_that_are_not_taken(url, message):
     with pytest.raises(OptionError, match=message) as refused:
         MqttBroker(SinkSettings(mqtt=url), "door", [], print)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # paho leaves a socket
+def test_certificates_are_verified(tmp_path):
+    if MOSQUITTO is None or shutil.which("openssl") is None:
+        pytest.skip("SKIPPED LOUDLY: no broker or no certificate: apt install mosquitto openssl")
+    own, key = tmp_path / "own.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", own,
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    conf = tmp_path / "mosquitto.conf"
+    conf.write_text(
+        f"listener {port} 127.0.0.1\ncertfile {own}\nkeyfile {key}\nallow_anonymous true\nuser root\n"
+    )
+    server = subprocess.Popen([MOSQUITTO, "-c", conf], stderr=subprocess.DEVNULL)
+    try:
+        told = []
+        url = f"mqtts://127.0.0.1:{port}/x"
+        trusted = Outbox(MqttBroker(SinkSettings(mqtt=url, mqtt_ca=own), "door", [], told.append))
+        trusted.put(message(1))
+        until(lambda: trusted.report(0).sent == 1)
+        trusted.close()
+        doubted = Outbox(MqttBroker(SinkSettings(mqtt=url), "door", [], told.append))
+        until(lambda: any("cannot be reached" in line for line in told))
+        doubted.close(seconds=0.1)
+    finally:
+        server.terminate()
+        server.wait()
+        gc.collect()
 
 
 def test_certificates_that_cannot_be_used(tmp_path):

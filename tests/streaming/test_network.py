@@ -163,6 +163,20 @@ def test_a_playlist_from_a_server_opens_no_file(station, example):
         next(source(url_of(station, "/list.m3u8")).connect())
 
 
+def test_a_playlist_is_played(station):
+    """HLS: parts that the playlist names, one after the other."""
+    parts = []
+    for number in range(2):
+        content = encoded(tone(2.0), 16_000, "mpegts", codec="aac")
+        station.pages[f"/{number}.ts"] = (content, "video/mp2t", len(content))
+        parts.append(f"#EXTINF:2.0,\n{number}.ts\n")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{''.join(parts)}#EXT-X-ENDLIST\n".encode()
+    station.pages["/list.m3u8"] = (playlist, "application/vnd.apple.mpegurl", len(playlist))
+    arrivals, _ = received(source(url_of(station, "/list.m3u8")), lambda _: False)
+    assert kinds(arrivals) == ["Piece"]
+    assert sum(len(arrival.samples) for arrival in arrivals) == pytest.approx(64_000, abs=6_000)
+
+
 @pytest.fixture
 def certificate(tmp_path):
     if shutil.which("openssl") is None:
@@ -277,7 +291,10 @@ def test_a_sound_device(tmp_path, monkeypatch):
         ("rtmp://user:s3cret@host/x", "rtmp:// is not opened; give rtsp, rtsps, http, https"),
         ("file:///etc/passwd", "file:// is not opened"),
         ("concat://a|b", "concat:// is not opened"),
-        ("rtsp://user:s3 cret@host/x", "percent-encoding"),
+        ("rtsp://user:s3 cret@host/x", "no address that can be opened"),
+        ("rtsp://user:s3cret@host:door/x", "no address that can be opened"),
+        ("rtsp:/user:s3cret@host/x", "no address that can be opened"),
+        ("http:///s3cret", "no address that can be opened"),
     ],
 )
 def test_addresses_that_are_not_opened(text, message):
