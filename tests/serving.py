@@ -16,7 +16,7 @@ for _name in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheu
 
 import httpx
 
-from emotion2vec_edge.engine.serve.inference import Priority, Work
+from emotion2vec_edge.engine.serve.inference.work import Priority, Work
 from emotion2vec_edge.engine.serve.server import make_server, open_socket
 from emotion2vec_edge.engine.serve.service import Service
 from emotion2vec_edge.engine.serve.settings import ServeSettings

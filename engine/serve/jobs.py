@@ -20,7 +20,7 @@ from ..files import write_file
 from .answers.emotions import Answer
 from .answers.problems import problem
 from .bodies.spool import SpooledFile
-from .inference import Priority, Work
+from .inference.work import Priority, Work
 from .monitoring import LOGGER, Metrics
 from .settings import ServeSettings
 

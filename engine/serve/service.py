@@ -22,7 +22,9 @@ from ..recognizer import Recognizer
 from .answers.emotions import Answer
 from .bodies.spool import Spool
 from .bodies.uploads import Upload, received
-from .inference import InferenceThread, Priority, Work, shared
+from .inference.shared import shared
+from .inference.thread import InferenceThread
+from .inference.work import Priority, Work
 from .jobs import JobStore
 from .monitoring import Metrics, log
 from .settings import ServeSettings

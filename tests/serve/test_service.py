@@ -54,8 +54,8 @@ def test_who_went_away_is_not_computed(narrow, example):
 
 
 def test_a_request_that_takes_too_long_is_an_error(narrow, example, monkeypatch):
-    monkeypatch.setattr("emotion2vec_edge.engine.serve.inference.BUDGET_SECONDS", 0.0)
-    monkeypatch.setattr("emotion2vec_edge.engine.serve.inference.BUDGET_FACTOR", 0.0)
+    monkeypatch.setattr("emotion2vec_edge.engine.serve.inference.work.BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr("emotion2vec_edge.engine.serve.inference.work.BUDGET_FACTOR", 0.0)
     answer = narrow.http.post(EMOTIONS, content=example.read_bytes())
     assert answer.status_code == 504
     assert answer.json()["error"] == "TimeBudgetError"

@@ -23,7 +23,7 @@ from ...results.writers.formats import SEGMENT_FORMATS
 from ...results.writers.registry import WRITERS
 from ...settings import ReportSettings
 from ..bodies.spool import SpooledFile
-from ..inference import Work
+from ..inference.work import Work
 from .schema import AnswerFormat, EmotionOptions
 
 MOST_WINDOWS = 250_000

@@ -12,7 +12,7 @@ from ...corpora.labelled import canonical
 from ...errors import MalformedRequestError, OptionError, OutputError, UnknownResourceError
 from ..answers.schema import Kept
 from ..bodies.spool import SpooledFile
-from ..inference import Work
+from ..inference.work import Work
 from ..monitoring import LOGGER
 from ..service import Service
 from . import FEEDBACK, NOT_FOUND, PROBLEMS

@@ -12,7 +12,7 @@ from ...errors import UnknownResourceError
 from ..answers.emotions import Answer, answer_emotions, check_options
 from ..answers.problems import MEDIA_TYPE
 from ..answers.schema import EmotionOptions, JobOut
-from ..inference import Work
+from ..inference.work import Work
 from ..jobs import Job
 from ..service import Service
 from . import NOT_FOUND, PROBLEMS, RECORDINGS

@@ -19,7 +19,7 @@ from ..answers.problems import invalid
 from ..answers.schema import EmotionOptions
 from ..answers.tensors import AUDIO, RATE, WAVEFORM, InferRequest, Tensor, read_request, written
 from ..bodies.spool import SpooledFile
-from ..inference import Work
+from ..inference.work import Work
 from ..service import Service
 from . import NOT_FOUND, PROBLEMS
 from .recognition import chosen_labels

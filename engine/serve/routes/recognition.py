@@ -20,7 +20,7 @@ from ..answers.schema import (
     Results,
 )
 from ..bodies.uploads import Upload
-from ..inference import Work
+from ..inference.work import Work
 from ..service import Service
 from . import PROBLEMS, RECORDINGS
 

@@ -26,7 +26,7 @@ from ...streaming.events import StreamEvent
 from ...streaming.stream import StreamWindow
 from ...version import __version__
 from ..answers import problems
-from ..inference import Priority, Work
+from ..inference.work import Priority, Work
 from ..live import LiveOptions, LiveSession, Totals
 from ..monitoring import LOGGER, log
 from ..security import SUBPROTOCOL

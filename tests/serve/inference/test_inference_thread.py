@@ -10,11 +10,15 @@ import serving
 from emotion2vec_edge.engine.errors import (
     OptionError,
     OverloadedError,
+    ProviderError,
     TimeBudgetError,
     WithdrawnError,
 )
-from emotion2vec_edge.engine.serve import inference
-from emotion2vec_edge.engine.serve.inference import InferenceThread, Priority, Work, shared
+from emotion2vec_edge.engine.runtime.model import Model
+from emotion2vec_edge.engine.serve.inference import work as budget
+from emotion2vec_edge.engine.serve.inference.shared import shared
+from emotion2vec_edge.engine.serve.inference.thread import InferenceThread
+from emotion2vec_edge.engine.serve.inference.work import Priority, Work
 
 
 @pytest.fixture
@@ -105,7 +109,7 @@ def test_what_waits_at_the_end_is_refused():
 
 
 def test_a_budget_grows_with_the_audio(monkeypatch):
-    monkeypatch.setattr(inference, "BUDGET_SECONDS", 1.0)
+    monkeypatch.setattr(budget, "BUDGET_SECONDS", 1.0)
     work = Work(Priority.REQUEST, arrived=time.monotonic() - 5)
     with pytest.raises(TimeBudgetError, match="1 s"):
         work.check()
@@ -138,3 +142,73 @@ def test_labels_of_one_request(thread, recognizer, example):
     assert again.labels == ("angry", "sad")
     with pytest.raises(OptionError, match="happy"):
         shared(own, thread, Work(Priority.REQUEST), labels=["sad", "happy"])
+
+
+class Batches(Model):
+    """A model that takes four clips together, and notes how many came."""
+
+    batch_size = 4
+
+    def __init__(self):
+        self.sizes = []
+
+    def pieces_of(self, clips):
+        self.sizes.append(len(clips))
+        if len(clips) > 1 and any(float(clip[0][0]) < 0 for clip in clips):
+            raise ProviderError("no memory for so many")
+        for number, clip in enumerate(clips):
+            if float(clip[0][0]) < -1:
+                raise ProviderError("no memory for this one")
+            yield number, clip[0], None
+
+    def end_profiling(self):
+        return []
+
+
+def batched(thread, model, values):
+    """What clips of one sample each get, sent at the same time by as many clients."""
+    holder, release = busy(thread)
+    clients = []
+    for value in values:
+        clips, waiting = [[np.array([value], np.float32)]], thread.depth
+        work = Work(Priority.REQUEST)
+        clients.append((work, *in_thread(lambda w=work, c=clips: thread.run_together(w, model, c))))
+        serving.until(lambda waiting=waiting: thread.depth > waiting)
+    release.set()
+    for _, client, _ in clients:
+        client.join()
+    holder.join()
+    return [
+        results[0] if isinstance(results[0], Exception) else float(results[0][0][1][0])
+        for _, _, results in clients
+    ]
+
+
+def test_clips_of_several_requests_go_together(thread):
+    model = Batches()
+    assert batched(thread, model, [1.0, 2, 3, 4, 5, 6]) == [1, 2, 3, 4, 5, 6]
+    assert model.sizes == [4, 2]
+
+
+def test_what_fails_together_is_tried_alone(thread):
+    model = Batches()
+    *good, bad = batched(thread, model, [1.0, -1, 3, -2])
+    assert good == [1, -1, 3]
+    assert isinstance(bad, ProviderError)
+    assert model.sizes == [4, 1, 1, 1, 1]
+
+
+def test_other_models_and_steps_do_not_go_together(thread):
+    holder, release = busy(thread)
+    models = Batches(), Batches()
+    clip = [[np.ones(1, np.float32)]]
+    threads = [holder]
+    for model in (*models, *models):
+        waiting = thread.depth
+        run = in_thread(lambda m=model: thread.run_together(Work(Priority.REQUEST), m, clip))
+        threads.append(run[0])
+        serving.until(lambda waiting=waiting: thread.depth > waiting)
+    release.set()
+    for one in threads:
+        one.join()
+    assert [model.sizes for model in models] == [[2], [2]]
