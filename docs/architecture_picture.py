@@ -27,7 +27,7 @@ LAYERS = (
         "corpora": "labelled speech, feedback",
         "voice": "speech in audio",
     },
-    {"embeddings": "spaces, stores, search, maps"},
+    {"embeddings": "spaces, stores, search, maps", "fusion": "several senses together"},
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "settings": ""},
     {"files": "", "metrics": ""},

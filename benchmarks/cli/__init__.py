@@ -11,7 +11,7 @@ from .recordings import recordings
 from .report import compare, report
 from .roofline import roofline
 from .serve import serve
-from .studies import embeddings
+from .studies import embeddings, fusion
 from .throughput import throughput
 from .turns import turns
 from .windows import windows
@@ -22,6 +22,6 @@ def bench() -> None:
     """Measure speed and accuracy, also against other software and the machine's limits."""
 
 
-for command in (latency, throughput, windows, turns, accuracy, embeddings, roofline, recordings,
-                serve, random_model, compare, report):  # fmt: skip
+for command in (latency, throughput, windows, turns, accuracy, embeddings, fusion, roofline,
+                recordings, serve, random_model, compare, report):  # fmt: skip
     bench.add_command(command)

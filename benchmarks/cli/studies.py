@@ -34,3 +34,20 @@ def embeddings(
         raise click.UsageError("give labelled speech, or --speed")
     settings = EmbeddingSettings(manifests, model, None if split == "all" else split, speed)
     run(lambda progress: measure(settings, progress), output)
+
+
+@click.command()
+@click.argument("manifests", nargs=-1, required=True, type=options.EXISTING)
+@options.model
+@split
+@options.output
+def fusion(manifests: tuple[Path, ...], model: str | None, split: str, output: Path | None) -> None:
+    """Compare ways to fuse the scores of speech with those of a simulated face and text.
+
+    MANIFESTS are CSVs with the columns path,label,speaker. The confusions of the simulated senses
+    are assumed.
+    """
+    from ..studies.fusion import FusionSettings, measure
+
+    settings = FusionSettings(manifests, model, None if split == "all" else split)
+    run(lambda progress: measure(settings, progress), output)

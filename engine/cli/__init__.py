@@ -34,6 +34,7 @@ VERBS = {
         "emotion2vec_edge.engine.cli.similarity.search",
         "Tell if two recordings share an emotion.",
     ),
+    "fuse": ("emotion2vec_edge.engine.cli.fuse", "Fuse the scores of speech, face and text."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "quantize": (
         "emotion2vec_edge.quantize.cli",

@@ -1,0 +1,1 @@
+"""Fusion of emotions from several senses: scores of speech, face, text, and others."""
