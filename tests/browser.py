@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,18 +29,19 @@ def serving(*options, folder):
         pytest.importorskip(name, reason=f"SKIPPED LOUDLY: {name} is not installed")
     environment = {**os.environ, "E2V_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
     environment.pop("E2V_MODEL", None)
-    log = folder / "log"
-    with log.open("w") as out, subprocess.Popen(
-        [*E2V, "serve", "--port", "0", "--preload", *map(str, options)],
-        stderr=subprocess.PIPE, stdout=out, text=True, env=environment,
-    ) as process:  # fmt: skip
+    log = folder / "log"  # a pipe that nobody reads would hold the service up
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            [*E2V, "serve", "--port", "0", "--preload", *map(str, options)],
+            stderr=out, env=environment,
+        ) as process,
+    ):  # fmt: skip
         running = Service(process)
         try:
-            told = ""
-            while not (address := re.search(r"(https?://[^\s/]+)", told)):
-                line = process.stderr.readline()
-                assert line, f"the service did not start: {told}"
-                told = line
+            while not (address := re.search(r"e2v serve: (https?://[^\s/]+)", log.read_text())):
+                assert process.poll() is None, f"the service did not start: {log.read_text()}"
+                time.sleep(0.02)
             running.url = address[1]
             yield running
         finally:
@@ -57,7 +59,7 @@ class Service:
         """End it as a service is ended."""
         self.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.communicate(timeout=15)
+            self.process.wait(timeout=15)
         self.process.kill()
 
 

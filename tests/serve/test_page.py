@@ -169,9 +169,7 @@ def test_a_file_that_fails_stops_no_other(page, tmp_path):
     assert page.locator(".summary p").inner_text() == "4 recordings · 1 failed"
     failed = page.locator("tr.failed")
     assert "is it audio?" in failed.inner_text()
-    failed.get_by_role("button", name="Try again").click()
-    page.wait_for_selector("#files[aria-busy=false]")
-    assert "is it audio?" in failed.inner_text()
+    assert not failed.get_by_role("button", name="Try again").count()  # it would fail again
     failed.get_by_role("button", name="Remove broken.wav").click()
     assert page.locator(".summary p").inner_text() == "3 recordings"
 

@@ -14,6 +14,11 @@ export class Problem extends Error {
     super(detail || title);
     Object.assign(this, { status, title, detail, retryAfter });
   }
+
+  /** True if the same request may be answered later: the recording itself is not refused. */
+  get passing() {
+    return this.status === 0 || this.status >= 500 || [401, 408, 410, 429].includes(this.status);
+  }
 }
 
 /** The token that the user typed, in this tab alone. */

@@ -59,7 +59,7 @@ function listenToQueue() {
     if (detail.state === "done") {
       const { emotion, confidence } = detail.result;
       announce(`${detail.path}: ${emotionName(emotion)} ${percent(confidence)}`);
-      if (detail === shown || shown?.state !== "done") select(detail, false);
+      if (detail === shown || !shown || shown.state === "failed") select(detail, false);
     } else if (detail.state === "failed") {
       announce(`${detail.path}: ${problemText(detail.problem, detail.file.name)}`);
     } else if (detail === shown && card) {

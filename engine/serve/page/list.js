@@ -14,6 +14,11 @@ const COLUMNS = [
   { key: "runner", value: (one) => (one.result ? emotionName(runnerUp(one.result)[0]) : "~"), quiet: true },
 ];
 
+const narrow = window.matchMedia("(max-width: 40rem)");
+
+/** Columns between the name and the end; a phone does without the quiet ones. */
+const middleColumns = () => COLUMNS.filter(({ quiet }) => !quiet || !narrow.matches).length - 1;
+
 /** Second most probable emotion and its score. */
 const runnerUp = (result) => Object.entries(result.scores).sort((a, b) => b[1] - a[1])[1] ?? ["", 0];
 
@@ -34,6 +39,7 @@ export class List {
     this.waiting = false;
     queue.addEventListener("change", ({ detail }) => this.#changed(detail));
     queue.addEventListener("list", () => this.render());
+    narrow.addEventListener("change", () => this.render());
   }
 
   /** Build all of it: after a change of language, of the order, of the filter, or of the number. */
@@ -105,7 +111,7 @@ export class List {
       event.stopPropagation();
       this.queue.remove(recording);
     });
-    const cells = result ? this.#resultCells(result) : [h("td.state", { colspan: COLUMNS.length - 1 }, this.#state(recording))];
+    const cells = result ? this.#resultCells(result) : [h("td.state", { colspan: middleColumns() }, this.#state(recording))];
     row.replaceChildren(name, ...cells, h("td", {}, remove));
     row.classList.toggle("failed", recording.state === "failed");
   }
@@ -123,12 +129,8 @@ export class List {
   #state(recording) {
     const { state, share, doneSeconds, ofSeconds, file } = recording;
     if (state === "failed") {
-      const retry = h("button.small", { type: "button" }, t("list.retry"));
-      retry.addEventListener("click", (event) => {
-        event.stopPropagation();
-        this.queue.retry(recording);
-      });
-      return [h("span.problem", {}, problemText(recording.problem, recording.file.name)), retry];
+      const words = h("span.problem", {}, problemText(recording.problem, file.name));
+      return recording.problem.passing ? [words, this.#retry(recording)] : words;
     }
     const part = state === "working" && ofSeconds ? doneSeconds / ofSeconds : share;
     const known = state === "sending" || (state === "working" && ofSeconds);
@@ -136,6 +138,15 @@ export class List {
     const text = t(state === "working" && ofSeconds ? "state.working.long" : `state.${state}`, values);
     const bar = h("progress", { max: 1, value: known ? part : null, "aria-label": text });
     return [state === "waiting" ? null : bar, h("span.soft", {}, text)];
+  }
+
+  #retry(recording) {
+    const retry = h("button.small", { type: "button" }, t("list.retry"));
+    retry.addEventListener("click", (event) => {
+      event.stopPropagation();
+      this.queue.retry(recording);
+    });
+    return retry;
   }
 
   #changed(recording) {
