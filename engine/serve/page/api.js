@@ -144,7 +144,7 @@ export function pause(milliseconds, signal = null) {
 export function openStream() {
   const url = new URL("/v1/audio/emotions/stream", location.origin);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = token() ? new WebSocket(url, [`bearer.${token()}`]) : new WebSocket(url);
+  const socket = token() ? new WebSocket(url, ["e2v", `bearer.${token()}`]) : new WebSocket(url);
   socket.binaryType = "arraybuffer";
   return socket;
 }
