@@ -16,8 +16,15 @@ from ..version import __version__
 
 
 def slug(name: str) -> str:
-    """A name as a part of a topic: small letters, digits and underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
+    """A name as a part of a topic: small letters, digits and underscores.
+
+    A name with letters of other scripts ends in some digits of its checksum, so that two such names
+    stay apart.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if plain and name.isascii():
+        return plain
+    return "_".join(filter(None, (plain, hashlib.sha256(name.encode()).hexdigest()[:8])))
 
 
 def discovery(

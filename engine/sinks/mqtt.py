@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,10 @@ class MqttBroker:
         self._qos = settings.mqtt_qos
         self._tell = tell
         self._alerts = {rule.name: "OFF" for rule in rules}
+        if len({slug(name) for name in self._alerts}) < len(self._alerts):
+            raise OptionError(
+                "two rules would have one topic: names have to differ in letters and digits"
+            )
         self._announced = (
             discovery(settings.discovery, self.topic, source, rules) if settings.discovery else ()
         )
@@ -161,7 +166,7 @@ class MqttBroker:
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _p: Any) -> None:
         if code.is_failure:
-            self._tell(f"{self.name}: refused: {code}")
+            self._tell_failure(f"refused: {code}")
             return
         for topic, payload in self._announced:
             client.publish(topic, payload, 1, retain=True)
@@ -170,12 +175,15 @@ class MqttBroker:
         client.publish(f"{self.topic}/availability", "online", 1, retain=True)
         self._tell(f"{self.name}: connected")
         with self._changed:
-            self._connected = True
+            self._connected, self._told_failure = True, False
             self._changed.notify_all()
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        self._tell_failure(f"cannot be reached: {sys.exc_info()[1]}")  # paho handles it just now
+
+    def _tell_failure(self, reason: str) -> None:
         if not self._told_failure:
-            self._tell(f"{self.name}: cannot be reached; trying again")
+            self._tell(f"{self.name}: {reason}; trying again")
         self._told_failure = True
 
     def _on_disconnect(

@@ -21,6 +21,10 @@ CLOSE_SECONDS = 5.0
 """Seconds that the messages have that still wait at the end."""
 
 
+Tell = Callable[[str], None]
+"""Receives messages for the user, from any thread."""
+
+
 @dataclass(frozen=True)
 class Message:
     """A window or an event, on its way to a sink."""
@@ -157,7 +161,3 @@ class Outbox:
                 return None
             self._under_way = 1
             return self._waiting.popleft()
-
-
-Tell = Callable[[str], None]
-"""Receives messages for the user, from any thread."""

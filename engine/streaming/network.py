@@ -86,9 +86,9 @@ def parse_address(source: str, settings: SourceSettings) -> LiveAddress | None:
             "/path, with spaces, quotes and other special characters of user and password in "
             "percent-encoding (a space is %20)"
         )
-    options = {"allowed_media_types": "audio", "rtsp_transport": "tcp"}
-    if scheme.startswith("http"):
-        options = {}
+    options = {}
+    if scheme.startswith("rtsp"):
+        options = {"allowed_media_types": "audio", "rtsp_transport": "tcp"}
     if scheme in ("https", "rtsps"):
         options["tls_verify"] = "1"
         if authorities := ssl.get_default_verify_paths().cafile:

@@ -1,5 +1,8 @@
 """Files of rules: all that is wrong is told at once, with the name of the key."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +66,15 @@ def test_a_whole_file(rules_of):
         Rule("upset", ("angry", "disgusted"), 0.6, 0.4, 3.0, 2.5, 60.0, ("door",)),
         Rule("delight", ("happy",), 0.9, 0.9),
     )
+
+
+def test_the_example_of_the_documentation(rules_of):
+    page = Path(__file__).parents[2] / "docs" / "box.md"
+    (example,) = re.findall(
+        r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (rule,) = rules_of(example)
+    assert rule.text() in page.read_text(encoding="utf-8")
 
 
 def test_everything_wrong_is_told_at_once(rules_of):

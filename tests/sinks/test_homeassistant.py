@@ -1,6 +1,7 @@
 """Discovery messages of Home Assistant."""
 
 import json
+import re
 
 from emotion2vec_edge.engine.alerts.rules import Rule
 from emotion2vec_edge.engine.sinks.homeassistant import discovery, slug
@@ -30,5 +31,7 @@ def test_two_sources_of_one_name_are_two_devices():
 
 
 def test_names_become_parts_of_topics():
-    assert slug("rtsp://…@camera:554/…") == "rtsp_camera_554"
-    assert slug("玄関") == "unnamed"
+    assert slug("Upset caller!") == "upset_caller"
+    names = ["玄関", "怒り", "rtsp://…@camera:554/…"]
+    assert len({slug(name) for name in names}) == 3
+    assert all(re.fullmatch(r"[a-z0-9_]+", slug(name)) for name in names)

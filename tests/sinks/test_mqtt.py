@@ -99,9 +99,10 @@ def opened(broker, told, **settings):
 
 
 @pytest.mark.slow
-def test_windows_events_alerts_discovery_and_availability(broker):
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_windows_events_alerts_discovery_and_availability(broker, qos):
     got, told = broker.listen(), []
-    box = opened(broker, told, discovery="homeassistant")
+    box = opened(broker, told, discovery="homeassistant", mqtt_qos=qos)
     box.put(message(1))
     box.put(message(2, "alert.start", rule="Upset caller"))
     box.put(message(3, "alert.end", rule="Upset caller"))
@@ -171,7 +172,7 @@ def test_a_wrong_password_and_a_broker_that_is_not_there(broker):
     assert (box.report(0).sent, box.report(0).dropped) == (0, 1)
     broker.end()
     gone = opened(broker, told)
-    until(lambda: any("cannot be reached" in line for line in told))
+    until(lambda: any("cannot be reached: [Errno 111]" in line for line in told))
     gone.close(seconds=0.2)
 
 
@@ -220,12 +221,18 @@ def test_certificates_are_verified(tmp_path):
         until(lambda: trusted.report(0).sent == 1)
         trusted.close()
         doubted = Outbox(MqttBroker(SinkSettings(mqtt=url), "door", [], told.append))
-        until(lambda: any("cannot be reached" in line for line in told))
+        until(lambda: any("certificate verify failed" in line for line in told))
         doubted.close(seconds=0.1)
     finally:
         server.terminate()
         server.wait()
         gc.collect()
+
+
+def test_rules_that_would_have_one_topic():
+    rules = [Rule("Upset caller", ("angry",), 0.6, 0.4), Rule("upset-caller", ("sad",), 0.6, 0.4)]
+    with pytest.raises(OptionError, match="two rules would have one topic"):
+        MqttBroker(SinkSettings(mqtt="mqtt://127.0.0.1/x"), "door", rules, print)
 
 
 def test_certificates_that_cannot_be_used(tmp_path):
