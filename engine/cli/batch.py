@@ -211,7 +211,7 @@ def _tell(summary: Summary, output: Path) -> None:
     run = summary.this_run
     line = f"{printable(str(output))}: {summary.recognized} recognized, {summary.failures} failed"
     if summary.turns is not None:
-        line += f"; {summary.turns} turns"
+        line += f"; {summary.turns} turn{'' if summary.turns == 1 else 's'}"
     if run.skipped:
         line += f" ({run.skipped} done before)"
     if run.audio_seconds:

@@ -174,6 +174,8 @@ def _check_wanted(wanted: _Wanted, files: list[str], settings: ReportSettings) -
         )
     if turns is None:
         return
+    if turns not in TURN_DETECTIONS and not Path(turns).suffix:
+        raise click.UsageError(f"--turns {turns}: give vad, channels, or a file of turns")
     if len(files) > 1 and turns not in TURN_DETECTIONS:
         raise click.UsageError(
             f"--turns {turns} is of one recording, and {len(files)} were given; vad and channels "

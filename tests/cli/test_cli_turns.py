@@ -123,6 +123,7 @@ def test_what_turns_do_not_go_with(call, tmp_path):
         (["--speech-only"], "--speech-only is of a whole recording"),
         (["--granularity", "frame"], "--granularity frame is of a whole recording"),
         ([call], "and 2 were given"),
+        (["--turns", "VAD"], "--turns VAD: give vad, channels, or a file of turns"),
     ]:
         done = e2v("recognize", call, "--turns", turns, *options)
         assert done.returncode == 2
@@ -203,3 +204,6 @@ def test_speech_alone_of_whole_recordings(example_samples, tmp_path):
     assert 0 < speech["speech_seconds"] < len(example_samples) / RATE
     assert noise["emotion"] == "unknown"
     assert "no speech" in [warning["code"] for warning in noise["warnings"]]
+    _, out, _ = run(tmp_path / "noise.wav", "--speech-only")
+    assert "  unknown is the answer, in place of the most probable labels:\n" in out
+    assert "is the answer" not in run(tmp_path / "speech.wav", "--speech-only")[1]

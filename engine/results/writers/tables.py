@@ -67,6 +67,8 @@ class TableWriter(Writer):
             yield "\n"
         among = f"; among {', '.join(u.scores)}" if u.restricted else ""
         yield f"{report.file}  ({duration(u.seconds)}{among})\n"
+        if u.emotion not in u.scores or u.scores[u.emotion] < u.confidence:
+            yield f"  {u.emotion} is the answer, in place of the most probable labels:\n"
         for label, score in u.top(report.top):
             yield f"  {label:<10} {score:6.1%}  {share_bar(score, BAR_WIDTH, self.out)}\n"
         if report.timeline is not None:
