@@ -3,6 +3,8 @@
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.display import duration, redacted, share_bar, size
 
@@ -51,3 +53,19 @@ def test_a_bar_is_of_characters_that_can_be_written():
 def test_addresses_show_no_secret(text, shown):
     assert redacted(text) == shown
     assert "cret" not in redacted(text)
+
+
+@given(
+    scheme=st.sampled_from(["rtsp", "https", "mqtts", "x+y"]),
+    before=st.text("ab:/?#@%;=&", max_size=6),
+    after=st.text("ab:/?#@%;=&", max_size=6),
+    rest=st.text("ab:/?#@%;=&", max_size=6),
+)
+def test_no_password_is_shown_wherever_it_is(scheme, before, after, rest):
+    for address in (
+        f"{scheme}://user:{before}S3CRET{after}@host:554/{rest}",
+        f"{scheme}://{before}S3CRET@host/{rest}",
+        f"{scheme}://host/{before}S3CRET{after}",
+        f"{scheme}://host?{before}S3CRET{after}",
+    ):
+        assert "S3CRET" not in redacted(f"cannot open {address} now"), address

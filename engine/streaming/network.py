@@ -110,6 +110,10 @@ def _is_address(source: str) -> bool:
 class LiveReader(Reader):
     """One connection.
 
+    Args:
+        address: what is opened.
+        worker: process that opens it.
+
     Raises:
         AudioNotFoundError: a server refuses it.
         NoAudioStreamError, UndecodableAudioError: it has no audio, or in an unknown codec.
@@ -118,54 +122,43 @@ class LiveReader(Reader):
 
     decoder = "ffmpeg"
 
-    def __init__(self, address: LiveAddress) -> None:
-        self._name = address.name
-        with self._reported():
-            self._worker = Worker(LIVE_BLOCK_SECONDS)
-        try:
-            with self._reported():
-                self._worker.request_live(
-                    address.address, address.format, address.options, SILENT_SECONDS
-                )
-                _, content = self._receive()
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, address: LiveAddress, worker: Worker) -> None:
+        self._worker = worker
+        with _reported(address.name):
+            worker.request_live(address.address, address.format, address.options, SILENT_SECONDS)
+            _, content = self._receive(address.name)
         rate, channels, seconds = json.loads(content)
         if not rate or not channels:  # a playlist none of whose parts could be opened
-            self.close()
             raise AudioReadError(f"{address.name}: no audio could be opened")
         super().__init__(address.name, rate, channels, seconds)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """As :meth:`Reader.blocks`, of a tenth of a second each."""
-        with self._reported():
+        with _reported(self.name):
             while True:
-                kind, content = self._receive()
+                kind, content = self._receive(self.name)
                 if kind == wire.END:
                     return
                 yield np.frombuffer(content, np.float32).reshape(-1, self.channels)
-
-    def stop(self) -> None:
-        """End the audio with an error, from another thread."""
-        self._worker.interrupt()
 
     def close(self) -> None:
         """As :meth:`Reader.close`."""
         self._worker.end()
 
-    def _receive(self) -> tuple[int, bytes]:
+    def _receive(self, name: str) -> tuple[int, bytes]:
         kind, content = self._worker.receive(SILENT_SECONDS + PATIENCE_SECONDS)
         if kind == wire.FAILURE:
-            raise failure(self._name, *json.loads(content))
+            raise failure(name, *json.loads(content))
         return kind, content
 
-    @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
-        try:
-            yield
-        except DecodingError as error:
-            raise AudioReadError(f"{self._name}: {error}") from None
+
+@contextlib.contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Turns the failure of a worker into an AudioReadError that names the source."""
+    try:
+        yield
+    except DecodingError as error:
+        raise AudioReadError(f"{name}: {error}") from None
 
 
 class NetworkSource:
@@ -182,7 +175,7 @@ class NetworkSource:
         """False once a connection said how long its audio is: that of a file on a server."""
         self._address = address
         self._channel = channel
-        self._reader: LiveReader | None = None
+        self._worker: Worker | None = None
         self._closed = False
 
     def connect(self) -> Iterator[Samples]:
@@ -191,10 +184,13 @@ class NetworkSource:
         Raises:
             AudioError: as :class:`LiveReader`; or the channel is not there.
         """
-        with contextlib.closing(LiveReader(self._address)) as reader:
-            self._reader = reader
+        with _reported(self.name):
+            self._worker = worker = Worker(LIVE_BLOCK_SECONDS)
+        with contextlib.ExitStack() as stack:
+            stack.callback(worker.end)
             if self._closed:
                 return
+            reader = LiveReader(self._address, worker)
             check_header(reader, self._channel)
             self.endless = reader.promised_seconds is None
             converter = Converter(self.name, reader.rate, self._channel)
@@ -205,5 +201,5 @@ class NetworkSource:
     def close(self) -> None:
         """End the present connection."""
         self._closed = True
-        if self._reader is not None:
-            self._reader.stop()
+        if self._worker is not None:
+            self._worker.interrupt()

@@ -7,11 +7,10 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from live_sources import count, kinds, received, source
 from recordings import encoded, tone
 
 from emotion2vec_edge.engine.errors import (
@@ -24,7 +23,6 @@ from emotion2vec_edge.engine.settings import SourceSettings
 from emotion2vec_edge.engine.streaming import network, reconnect
 from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
 
-RTSP_SERVER = Path(__file__).parents[1] / "rtsp_server.py"
 MP3 = encoded(tone(20.0), 16_000, "MP3")
 
 
@@ -79,37 +77,6 @@ def url_of(server, path, scheme="http"):
     return f"{scheme}://user:s3cret@127.0.0.1:{server.server_port}{path}"
 
 
-def source(text, **settings):
-    settings = SourceSettings(**settings)
-    return network.NetworkSource(network.parse_address(text, settings), settings.channel)
-
-
-def received(opened, until, *, seconds=30.0):
-    """Everything that arrives until ``until(arrivals)``, or the end."""
-    buffer = reconnect.start_reconnecting(opened, None)
-    arrivals, stop = [], time.monotonic() + seconds
-    try:
-        while not until(arrivals):
-            assert time.monotonic() < stop, arrivals
-            more = buffer.take(1.0)
-            if more is None:
-                break
-            arrivals += more
-    finally:
-        buffer.close()
-    return arrivals, buffer
-
-
-def kinds(arrivals):
-    """Names of what arrived, several pieces of audio as one."""
-    names = [type(arrival).__name__ for arrival in arrivals]
-    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
-
-
-def count(arrivals, kind):
-    return sum(isinstance(arrival, kind) for arrival in arrivals)
-
-
 def test_a_file_on_a_server_comes_to_its_end(station):
     arrivals, buffer = received(source(url_of(station, "/file")), lambda _: False)
     assert kinds(arrivals) == ["Piece"]
@@ -145,6 +112,38 @@ def test_a_server_that_is_not_there_yet(monkeypatch, station):
     assert arrivals == [Lost("Connection refused")]
     with pytest.raises(AudioNotFoundError, match=r"^http://…@127.0.0.1:\d+/…: .*404 Not Found$"):
         received(source(url_of(station, "/gone")), lambda _: False)
+
+
+def test_a_server_that_never_answers_is_left_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        opened = source(f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        buffer = reconnect.start_reconnecting(opened, None)
+        connection, _ = silent.accept()
+        with connection:
+            buffer.close()
+            assert not buffer._thread.is_alive()
+
+
+def test_a_server_that_says_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(network, "SILENT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        opened = source(f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        with pytest.raises(
+            AudioReadError, match=r"^http://127.0.0.1:\d+/…: nothing came for 0.3 s$"
+        ):
+            next(opened.connect())
+
+
+def test_damage_in_a_stream_is_passed_over(station):
+    middle = len(MP3) // 2
+    damage = MP3[middle : middle + 2] + bytes(2_000)  # the start of a frame, and nothing of it
+    content = MP3[100:middle] + damage + MP3[middle:]
+    station.pages["/damaged"] = (content, "audio/mpeg", None)
+    arrivals, _ = received(
+        source(url_of(station, "/damaged")), lambda found: count(found, Lost) == 1
+    )
+    heard = sum(len(arrival.samples) for arrival in arrivals if isinstance(arrival, Piece))
+    assert heard > 17 * 16_000
 
 
 def test_what_waiting_does_not_mend(station):
@@ -201,68 +200,6 @@ def test_certificates_are_verified(station, certificate):
         next(source(address).connect())
     assert len(next(source(address, options={"ca_file": str(own)}).connect()))
     assert len(next(source(address, options={"tls_verify": "0"}).connect()))
-
-
-@pytest.fixture
-def rtsp():
-    """Starts and ends a camera at one port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    running = []
-
-    def start():
-        process = subprocess.Popen(
-            ["/usr/bin/python3", RTSP_SERVER, str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        running.append(process)
-        if process.stdout.readline() != b"ready\n":
-            pytest.skip(
-                "SKIPPED LOUDLY: no RTSP server: apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
-                f"gstreamer1.0-plugins-base gstreamer1.0-plugins-good ({process.stderr.read()[-200:]})"
-            )
-
-    def end():
-        process = running.pop()
-        process.kill()
-        process.communicate()
-
-    start()
-    yield f"rtsp://guard:s3cret@127.0.0.1:{port}", start, end
-    while running:
-        end()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no Python of the system")
-def test_a_camera_is_cut_and_restored(rtsp):
-    address, start, end = rtsp
-    heard = 0
-
-    def until(found):
-        """Cut it whenever a second more was heard."""
-        nonlocal heard
-        seconds = sum(len(one.samples) for one in found if isinstance(one, Piece)) / 16_000
-        if seconds >= heard + 1 and count(found, Restored) < 3:
-            heard = seconds
-            end()
-            start()
-        return count(found, Restored) == 3 and isinstance(found[-1], Piece)
-
-    arrivals, buffer = received(source(f"{address}/live"), until)
-    assert count(arrivals, Restored) == 3
-    assert count(arrivals, Lost) >= 3
-    assert buffer.live
-    tones = np.concatenate([one.samples for one in arrivals if isinstance(one, Piece)])
-    spectrum = np.abs(np.fft.rfft(tones[4_000:12_000]))
-    assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=2)
-
-
-@pytest.mark.slow
-def test_a_camera_that_refuses_the_password(rtsp):
-    address, _, _ = rtsp
-    with pytest.raises(AudioNotFoundError, match="401 Unauthorized") as refused:
-        next(source(f"{address.replace('s3cret', 's3cret2')}/live").connect())
-    assert "s3cret" not in str(refused.value)
 
 
 ALSA_CONF = (

@@ -1,0 +1,83 @@
+"""A camera on loopback: cut and restored, and with another password."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live_sources import count, received, source
+
+from emotion2vec_edge.engine.errors import AudioNotFoundError
+from emotion2vec_edge.engine.streaming import reconnect
+from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+
+RTSP_SERVER = Path(__file__).parents[1] / "rtsp_server.py"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(reconnect, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(reconnect, "LONGEST_DELAY", 0.1)
+
+
+@pytest.fixture
+def rtsp():
+    """Starts and ends a camera at one port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    running = []
+
+    def start():
+        process = subprocess.Popen(
+            ["/usr/bin/python3", RTSP_SERVER, str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        running.append(process)
+        if process.stdout.readline() != b"ready\n":
+            pytest.skip(
+                "SKIPPED LOUDLY: no RTSP server: apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
+                f"gstreamer1.0-plugins-base gstreamer1.0-plugins-good ({process.stderr.read()[-200:]})"
+            )
+
+    def end():
+        process = running.pop()
+        process.kill()
+        process.communicate()
+
+    start()
+    yield f"rtsp://guard:s3cret@127.0.0.1:{port}", start, end
+    while running:
+        end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no Python of the system")
+def test_a_camera_is_cut_and_restored(rtsp):
+    address, start, end = rtsp
+    heard = 0
+
+    def until(found):
+        """Cut it whenever a second more was heard."""
+        nonlocal heard
+        seconds = sum(len(one.samples) for one in found if isinstance(one, Piece)) / 16_000
+        if seconds >= heard + 1 and count(found, Restored) < 3:
+            heard = seconds
+            end()
+            start()
+        return count(found, Restored) == 3 and isinstance(found[-1], Piece)
+
+    arrivals, buffer = received(source(f"{address}/live"), until)
+    assert count(arrivals, Restored) == 3
+    assert count(arrivals, Lost) >= 3
+    assert buffer.live
+    tones = np.concatenate([one.samples for one in arrivals if isinstance(one, Piece)])
+    spectrum = np.abs(np.fft.rfft(tones[4_000:12_000]))
+    assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=2)
+
+
+@pytest.mark.slow
+def test_a_camera_that_refuses_the_password(rtsp):
+    address, _, _ = rtsp
+    with pytest.raises(AudioNotFoundError, match="401 Unauthorized") as refused:
+        next(source(f"{address.replace('s3cret', 's3cret2')}/live").connect())
+    assert "s3cret" not in str(refused.value)
