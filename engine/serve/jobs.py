@@ -209,13 +209,13 @@ class JobStore:
     def _read(self, number: str) -> Job | None:
         """A job whose outcome is in the folder."""
         path = self._path(number)
+        if path is None:
+            return None
         try:
-            content = path.read_bytes() if path is not None else b""
-        except OSError:
+            outcome = Outcome(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):  # none, or somebody else's
             return None
-        if not content:
-            return None
-        return Job(Outcome(**json.loads(content)), [], Work(Priority.JOB), ended=0.0)
+        return Job(outcome, [], Work(Priority.JOB), ended=0.0)
 
     def _path(self, number: str) -> Path | None:
         folder = self.settings.jobs_folder

@@ -127,6 +127,13 @@ def test_results_on_the_disk_outlive_the_process(tmp_path, example):
     assert before["result"]["emotion"]
 
 
+def test_a_file_of_somebody_else_is_no_job(tmp_path):
+    with serving(jobs_folder=tmp_path) as running:
+        for content in ("", "no JSON", "[]", "{}"):
+            (tmp_path / f"{'a' * 32}.json").write_text(content)
+            assert running.http.get(f"{JOBS}/{'a' * 32}").status_code == 404
+
+
 def test_old_results_leave_the_disk(tmp_path):
     import os
 

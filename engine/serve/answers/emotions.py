@@ -192,6 +192,7 @@ def _results(
                 yield file, encoding
         return
     for file in files:
+        work.next_recording()
         with file.open() as source:
             try:
                 yield file, _result(recognizer, work, source, options, max_seconds)

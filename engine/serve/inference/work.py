@@ -34,6 +34,8 @@ class Work:
     """Seconds of the model."""
     audio_seconds: float = 0.0
     """Seconds of audio that were encoded."""
+    earlier_seconds: float = 0.0
+    """Seconds of the recordings before this one."""
     total_seconds: float | None = None
     """Seconds of audio that there are; None if it is not known."""
     withdrawn: bool = False
@@ -62,7 +64,11 @@ class Work:
             )
 
     def progress(self, _step: str, done: float = 0, total: float | None = None, /) -> None:
-        """Take the seconds of audio that are encoded; errors as :meth:`check`."""
-        self.audio_seconds = done
-        self.total_seconds = total
+        """Take the seconds of this recording that are encoded; errors as :meth:`check`."""
+        self.audio_seconds = self.earlier_seconds + done
+        self.total_seconds = None if total is None else self.earlier_seconds + total
         self.check()
+
+    def next_recording(self) -> None:
+        """Begin another recording of the same request."""
+        self.earlier_seconds = self.audio_seconds

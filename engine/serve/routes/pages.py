@@ -31,6 +31,8 @@ MEDIA_TYPES = {
 }
 """Media type of each kind of file that the page may have: not the system's, which may lack some."""
 
+METHODS = ["GET", "HEAD"]
+
 NO_CACHE = {"cache-control": "no-cache"}
 """A browser asks again after an update; unchanged files are answered with 304."""
 
@@ -38,22 +40,25 @@ NO_CACHE = {"cache-control": "no-cache"}
 def add_page(app: FastAPI) -> None:
     """Serve the page at ``/`` and its files below ``/page/``."""
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return FileResponse(
-            FOLDER / "index.html", media_type=MEDIA_TYPES[".html"], headers=NO_CACHE
-        )
+    @app.api_route("/", methods=METHODS, include_in_schema=False)
+    async def index(request: Request) -> Response:
+        return _answer(request, FOLDER / "index.html")
 
-    @app.get("/page/{path:path}", include_in_schema=False)
-    async def file(path: str) -> Response:
+    @app.api_route("/page/{path:path}", methods=METHODS, include_in_schema=False)
+    async def file(request: Request, path: str) -> Response:
         found = _files().get(path)
         if found is None or found.suffix not in MEDIA_TYPES:
             raise UnknownResourceError("the page has no such file")
-        return _answer(found)
+        return _answer(request, found)
 
 
-def _answer(path: Path) -> Response:
-    return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=NO_CACHE)
+def _answer(request: Request, path: Path) -> Response:
+    answer = FileResponse(
+        path, headers=NO_CACHE, media_type=MEDIA_TYPES[path.suffix], stat_result=path.stat()
+    )
+    if request.headers.get("if-none-match") == answer.headers["etag"]:
+        return Response(status_code=304, headers={**NO_CACHE, "etag": answer.headers["etag"]})
+    return answer
 
 
 def _files() -> dict[str, Path]:

@@ -119,6 +119,14 @@ def test_a_budget_grows_with_the_audio(monkeypatch):
     Work(Priority.JOB, budget=False, arrived=0.0).check()
 
 
+def test_the_audio_of_several_recordings_is_counted_together():
+    work = Work(Priority.REQUEST)
+    work.progress("encoding", 3.0, 3.0)
+    work.next_recording()
+    work.progress("encoding", 1.0, 2.0)
+    assert (work.audio_seconds, work.total_seconds) == (4.0, 5.0)
+
+
 def test_a_shared_recognizer_gives_the_same(thread, recognizer, example):
     work = Work(Priority.REQUEST)
     own = shared(recognizer, thread, work)
