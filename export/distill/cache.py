@@ -172,8 +172,7 @@ class RowCache:
     def _check_header(self, path: Path, found: Any) -> None:
         if not isinstance(found, dict) or "key" not in found:
             raise OptionError(f"{_damaged(path)}: its first line names no teacher")
-        changed = [name for name, value in self._header.items() if found.get(name) != value]
-        if changed:
+        if any(found.get(name) != self._header[name] for name in ("key", "width", "version")):
             raise OptionError(
                 f"{printable(str(self.folder))} is the cache of another teacher: "
                 f"{found.get('teacher')!s:.100} ({found.get('layers')!s:.100}), and not "

@@ -14,7 +14,7 @@ LabelSource = Literal["teacher", "data", "both"]
 LABEL_SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
 
 Device = Literal["cpu", "cuda"]
-"""Where torch runs teacher and student."""
+"""The device on which torch runs teacher and student."""
 
 DEVICES: tuple[Device, ...] = get_args(Device)
 

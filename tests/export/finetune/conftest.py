@@ -1,11 +1,8 @@
-"""Fixtures of the fine-tuning: a corpus of synthetic voices and a shape that trains in no time."""
+"""Fixtures of the fine-tuning: a run of a few steps."""
 
 import dataclasses
-import json
 
 import pytest
-from checkpoints import DOCUMENT
-from voices import write_corpus
 
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.export.finetune.embeddings import logits_of
@@ -15,22 +12,6 @@ from emotion2vec_edge.export.finetune.training.initialization import new_documen
 from emotion2vec_edge.export.finetune.training.learner import Learner
 from emotion2vec_edge.export.finetune.training.recipe import FROM_NOTHING
 from emotion2vec_edge.export.finetune.training.run import Run
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A config.yaml that trains in no time."""
-    document = json.loads(json.dumps(DOCUMENT))
-    audio = document["model_conf"]["modalities"]["audio"]
-    audio["feature_encoder_spec"] = "[(32, 240, 160)] + [(32, 2, 2)]"
-    path = tmp_path_factory.mktemp("shape") / "config.yaml"
-    path.write_text(json.dumps(document))
-    return path
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+"""Batches for a student."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.export.distill.batches import (
+    DistillationBatches,
+    Lesson,
+    answers_of,
+    draw_weights,
+    labels_of_corpora,
+)
+from emotion2vec_edge.export.distill.cache import ClipAtSpeed, RowCache, checksum
+from emotion2vec_edge.export.distill.listening import listen
+from emotion2vec_edge.export.distill.recipe import DistillationRecipe
+from emotion2vec_edge.export.distill.teachers.base import FRAMES, Teacher
+from emotion2vec_edge.export.finetune.speech import Speech
+from emotion2vec_edge.export.finetune.training.augmentation import Augmentation
+
+CPU = torch.device("cpu")
+QUIET = Augmentation((1, 1), 0, 0, 0, 0, 0, 0, (10, 10), 0, 0)
+
+
+class Ear(Teacher):
+    """A teacher whose rows are the sample in the middle of each frame, and the level there."""
+
+    name, sha256, licence, layers, dim = "ear", "0", None, 1, 2
+
+    def __init__(self, labels=()):
+        self.labels = labels
+
+    def rows(self, waves, lengths):
+        fields = waves.unfold(1, FRAMES.receptive_field, FRAMES.hop)
+        return torch.stack([fields[..., 200], fields.square().mean(dim=-1).sqrt()], dim=-1)
+
+    def answers(self, means):
+        return means
+
+
+def speech_of(waves, labels=None, corpora=None):
+    corpora = corpora or ["c"] * len(waves)
+    clips = tuple(LabelledClip(Path(f"{i}.wav"), None, c) for i, c in enumerate(corpora))
+    return Speech(clips, tuple(waves), np.array(labels or [0] * len(waves)))
+
+
+def batches_of(waves, folder, labels=None, **changes):
+    """Batches of a few clips without augmentation."""
+    speech, ear = speech_of(waves, labels), Ear()
+    recipe = DistillationRecipe(
+        batch_seconds=4.0, crop_seconds=(0.3, 0.5), augmentation=QUIET, **changes
+    )
+    checksums = [checksum(wave) for wave in waves]
+    cache = RowCache(folder, ear)
+    wanted = {
+        ClipAtSpeed(name, speed): wave
+        for speed in recipe.speeds
+        for name, wave in zip(checksums, waves, strict=True)
+    }
+    listen(ear, cache, wanted, CPU)
+    return DistillationBatches(speech, checksums, [Lesson(ear, cache)], recipe, 3, CPU)
+
+
+@pytest.fixture
+def smooth():
+    """Slow sweeps: a sample of one differs little from that of the next."""
+    time = np.arange(16_000) / 16_000
+    return [
+        (20_000 * np.sin(2 * np.pi * (f + 20 * time) * time)).astype(np.int16) for f in (40, 55)
+    ]
+
+
+@pytest.mark.parametrize("speed", [0.9, 1.0, 1.12])
+def test_rows_belong_to_the_sound_of_the_crop(smooth, tmp_path, speed):
+    batches = batches_of(smooth, tmp_path, speeds=(speed,))
+    for step in range(4):
+        rng = np.random.default_rng(step)
+        crop = batches._crop(step % 2, 15, rng)
+        assert len(crop.rows[0]) == FRAMES.frame_count(len(crop.wave))
+        heard = Ear().rows(torch.from_numpy(crop.wave)[None], None)[0]
+        np.testing.assert_allclose(crop.rows[0], heard, atol=0.02)
+    assert np.abs(crop.rows[0]).max() > 0.3
+
+
+def test_a_step_gives_one_batch(smooth, tmp_path):
+    batches = batches_of(smooth, tmp_path, labels=[1, -1])
+    first, again = batches[3], batches[3]
+    torch.testing.assert_close(again.waves, first.waves, rtol=0, atol=0)
+    torch.testing.assert_close(again.taught[0], first.taught[0], rtol=0, atol=0)
+    assert first.taught[0].shape[1:] == (FRAMES.frame_count(first.waves.shape[1]), 1, 2)
+    assert first.answers is None
+    assert 0 < first.labelled.sum() < len(first.labelled)
+    assert (first.targets.argmax(dim=1)[first.labelled] == 1).all()
+    assert (first.targets[~first.labelled] == 0).all()
+
+
+def test_a_clip_shorter_than_a_crop_is_whole(smooth, tmp_path):
+    batches = batches_of([smooth[0][:4_000], smooth[1]], tmp_path)
+    crop = batches._crop(0, 40, np.random.default_rng(0))
+    assert len(crop.rows[0]) == FRAMES.frame_count(len(crop.wave)) <= FRAMES.frame_count(4_500)
+
+
+def test_the_share_of_clips_without_a_label():
+    waves = [np.zeros(size, np.int16) for size in (10, 10, 30, 10)]
+    weights = draw_weights(speech_of(waves, [0, 1, -1, -1]), 0.4)
+    np.testing.assert_allclose(weights, [0.3, 0.3, 0.3, 0.1])
+    np.testing.assert_allclose(draw_weights(speech_of(waves, [0, 1, 0, 1]), 0.4).sum(), 1)
+    alone = draw_weights(speech_of(waves, [-1] * 4), 0.4)
+    np.testing.assert_allclose(alone, [1 / 6, 1 / 6, 1 / 2, 1 / 6])
+
+
+def test_the_labels_of_each_corpus():
+    waves = [np.zeros(10, np.int16)] * 4
+    allowed = labels_of_corpora(speech_of(waves, [0, 2, 1, -1], ["a", "a", "b", "u"]), 3)
+    assert allowed.tolist() == [[1, 0, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_teachers_answer_together():
+    labels = ("x", "y")
+    first, second = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 4.0]])
+    teachers = [Ear(labels), Ear(), Ear(labels)]
+    answers = answers_of(teachers, [first, torch.tensor([[9.0, 0.0]]), second])
+    assert answers[0, 0] == answers[0, 1]
+    assert answers_of([Ear()], [first]) is None
