@@ -33,6 +33,8 @@ GRACE_SECONDS = 10.0
 
 MOST_FILES = 100
 """Recordings in one request."""
+MOST_COMPARED = 5_000
+"""Embeddings in one comparison."""
 MOST_PEAKS = 4_000
 """Pairs of the outline of a waveform."""
 BUDGET_SECONDS = 120.0

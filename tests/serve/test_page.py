@@ -9,9 +9,10 @@ import pytest
 from browser import chromium, saved, send, serving, visit
 from click.testing import CliRunner
 
-from emotion2vec_edge.engine import Recognizer, example_recordings
+from emotion2vec_edge.engine import Recognizer, example_recordings, open_bundle
 from emotion2vec_edge.engine.cli import cli
 from emotion2vec_edge.engine.corpora.feedback import FeedbackStore
+from emotion2vec_edge.engine.embeddings.space import Space
 from emotion2vec_edge.engine.results.colours import COLOURS
 
 pytestmark = pytest.mark.slow
@@ -198,6 +199,26 @@ def test_a_batch_is_sorted_filtered_and_saved(page, tmp_path):
     )
     assert [one["file"] for one in document["results"]] == names
     assert document["failures"] == []
+
+
+def test_recordings_are_compared_in_the_space_of_the_model(page):
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.get_by_text("Add at least two recordings")).to_be_visible()
+    page.get_by_role("tab", name="Recordings").click()
+    send(page, COLD, LEISURE, ILL)
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_label("Sounds like").select_option(LEISURE.name)
+    recognizer, space = Recognizer.load(), Space.of(open_bundle())
+    vectors = {one.name: recognizer.encode(one).embedding() for one in (COLD, LEISURE, ILL)}
+    wanted = {
+        name: space.same_emotion(space.cosine(vectors[LEISURE.name], vectors[name]))
+        for name in (COLD.name, ILL.name)
+    }
+    nearest = sorted(wanted, key=wanted.get, reverse=True)
+    items = page.locator("#nearest li")
+    expect(items.locator(".name")).to_have_text(nearest)
+    expect(items.locator(".value")).to_have_text([f"{wanted[name]:.0%}" for name in nearest])
+    page.get_by_role("button", name=f"Play {nearest[0]}").click()
 
 
 def test_a_correction_is_kept(answered, folder):

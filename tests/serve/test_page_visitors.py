@@ -146,14 +146,14 @@ def test_nothing_is_wider_than_a_phone(page, tmp_path):
     broken = tmp_path / f"{'a-long-name-' * 6}.wav"
     broken.write_text("this is no sound")
     send(page, COLD, LEISURE, ILL, broken)
-    for tab in ("Recordings", "Live"):
+    for tab in ("Recordings", "Compare", "Live"):
         page.get_by_role("tab", name=tab).click()
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @browsing
 def test_the_tabs_are_walked_through_with_arrows(page):
-    page.get_by_role("tab", name="Recordings").press("ArrowRight")
+    page.get_by_role("tab", name="Recordings").press("ArrowLeft")
     expect(page.get_by_role("tab", name="Live")).to_be_focused()
     expect(page.get_by_role("tabpanel", name="Live")).to_be_visible()
 

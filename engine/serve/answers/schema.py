@@ -12,12 +12,13 @@ from ...settings import (
     LEAST_HOP,
     LEAST_WINDOW,
     MOST_SECONDS,
+    NEIGHBOURS,
     SEGMENT_SECONDS,
     TOP,
     WINDOW_SECONDS,
     Granularity,
 )
-from ..settings import MOST_PEAKS
+from ..settings import MOST_COMPARED, MOST_PEAKS
 
 AnswerFormat: TypeAlias = Literal["json", "jsonl", "csv", SegmentFormat]
 """Format of an answer; those of other tools hold the timeline or the turns of one recording."""
@@ -195,6 +196,40 @@ class Embeddings(BaseModel):
 
     results: list[Embedding]
     failures: list[Failure]
+
+
+class Comparison(BaseModel):
+    """Embeddings that are compared with one of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    embeddings: list[list[float]] = Field(
+        min_length=1, max_length=MOST_COMPARED, description="Embeddings of this model."
+    )
+    reference: int = Field(
+        0, ge=0, description="Place of the one that the others are compared with."
+    )
+    top: int = Field(NEIGHBOURS, ge=1, le=MOST_COMPARED, description="Most that are found.")
+
+
+class Neighbour(BaseModel):
+    """An embedding near the one that was asked about."""
+
+    index: int
+    cosine: float = Field(description="In the model's space.")
+    raw_cosine: float = Field(description="Of the embeddings as they are.")
+    same_emotion: Probability | None = Field(
+        description="Probability of one emotion, if as many pairs share one as do not; null "
+        "without a calibration."
+    )
+
+
+class Compared(BaseModel):
+    """The embeddings nearest to one, and all of them on a map."""
+
+    space: str = Field(description="Space of the model in which they were compared.")
+    nearest: list[Neighbour] = Field(description="Best first.")
+    map: list[tuple[float, float]] = Field(description="First two principal components of each.")
 
 
 class LabelOut(BaseModel):

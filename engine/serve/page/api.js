@@ -93,9 +93,10 @@ export async function report(file, name, query) {
   return (await ask("POST", "/v1/audio/emotions", { query, body: form(file, name), type: "blob" })).body;
 }
 
-/** The embedding of a recording. */
-export async function embedding(file, name) {
-  return JSON.parse((await ask("POST", "/v1/audio/embeddings", { body: form(file, name) })).body).embedding;
+/** The embeddings nearest to one of them, and a map of all. */
+export async function compare(embeddings, reference, top) {
+  const body = new Blob([JSON.stringify({ embeddings, reference, top })], { type: "application/json" });
+  return JSON.parse((await ask("POST", "/v1/embeddings/compare", { body })).body);
 }
 
 /** Keep the true emotion of a recording. */

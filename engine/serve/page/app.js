@@ -1,21 +1,23 @@
 /** The page: what lies where, and who tells whom. */
 
 import { Problem, models, pause, setToken, token } from "./api.js";
-import { Card, problemText } from "./card.js";
+import { Card } from "./card.js";
+import { Compare } from "./compare.js";
 import { listenForFiles } from "./drop.js";
 import { announce, byId, h } from "./dom.js";
 import { useLabels } from "./labels.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
+import { problemText } from "./problems.js";
 import { Queue } from "./queue.js";
 import { LANGUAGES, chooseLanguage, emotionName, language, languageChanges, percent, t, useLanguage } from "./texts.js";
 
 const THEME = "e2v.theme";
-const TABS = ["files", "live"];
+const TABS = ["files", "compare", "live"];
 const AGAIN_MS = 3000;
 
 const abilities = { turns: [], feedback: false };
-let queue, list, live, card, shown, server;
+let queue, list, live, compare, card, shown, server;
 
 function select(recording, byUser = true) {
   shown = recording;
@@ -80,6 +82,8 @@ function showTab(name) {
     byId(tab).hidden = !on;
   }
   if (name === "live") live.render();
+  if (name === "compare") compare.open();
+  else compare.close();
 }
 
 function listenToTabs() {
@@ -111,6 +115,7 @@ function listenToLooks() {
     document.documentElement.dataset.theme = theme.value;
     card?.player.draw();
     live?.strip.draw();
+    compare?.draw();
   };
   theme.addEventListener("change", () => {
     localStorage.setItem(THEME, theme.value);
@@ -178,6 +183,7 @@ async function start() {
   queue = new Queue(askToken);
   list = new List(queue, select);
   live = new Live((file) => take([{ file, path: file.name }]), abilities);
+  compare = new Compare(queue);
   listenToQueue();
   listenToTabs();
   listenToOptions();
@@ -190,6 +196,7 @@ async function start() {
   languageChanges.addEventListener("change", () => {
     list.render();
     live.render();
+    if (!byId("compare").hidden) compare.open();
     showCard();
     showModel();
   });

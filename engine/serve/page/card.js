@@ -1,9 +1,10 @@
 /** The card of one recording: its emotion, why to doubt it, its course, and what can be done with it. */
 
-import { correct, embedding, recognize, report } from "./api.js";
+import { correct, recognize, report } from "./api.js";
 import { download, h } from "./dom.js";
 import { colourOf, emotionChip, labels, scoreBar, warningMark } from "./labels.js";
 import { Player } from "./player.js";
+import { problemText } from "./problems.js";
 import { npy, resultDocument } from "./rows.js";
 import { clock, duration, emotionName, percent, t, warningText } from "./texts.js";
 
@@ -161,7 +162,7 @@ export class Card {
       "div.exports", { role: "group", "aria-label": t("card.export") },
       h("span.soft", {}, t("card.export")),
       EXPORTS.map(([format, suffix]) => button(format === "textgrid" ? "TextGrid" : format === "audacity" ? "Audacity" : format.toUpperCase(), () => this.#export(format, suffix))),
-      button(t("card.embedding"), async () => download(npy(await embedding(this.recording.file, this.recording.path)), `${this.#stem()}.npy`)),
+      button(t("card.embedding"), () => download(npy(this.recording.result.embedding), `${this.#stem()}.npy`)),
     );
   }
 
@@ -223,14 +224,3 @@ export class Card {
 }
 
 const spoken = (rows, field) => rows.some((row) => row[field]);
-
-/**
- * A problem as a sentence for the user.
- * @param {string} name the recording's; it stands beside the sentence, which need not begin with it.
- */
-export function problemText(error, name = "") {
-  if (error.status === 0 && error.title === "unreachable") return t("problem.unreachable");
-  if (error.status === 401) return t("problem.token");
-  const text = error.message || t("problem.other", { status: error.status });
-  return name && text.startsWith(`${name}: `) ? text.slice(name.length + 2) : text;
-}

@@ -1,8 +1,8 @@
 /** The table of all recordings, its summary, and the filter by emotion. */
 
-import { problemText } from "./card.js";
 import { byId, download, h } from "./dom.js";
 import { colourOf, emotionChip, labels, scoreBar, warningMark } from "./labels.js";
+import { problemText } from "./problems.js";
 import { batchCsv, batchJson } from "./rows.js";
 import { duration, emotionName, percent, size, t } from "./texts.js";
 

@@ -150,7 +150,7 @@ export class Queue extends EventTarget {
     if (recording.file.size > this.mostBytes) {
       throw new Problem(413, "", t("problem.large", { size: size(recording.file.size), most: size(this.mostBytes) }));
     }
-    const query = { ...(await this.query(recording)), peaks: PEAKS, segments: true };
+    const query = { ...(await this.query(recording)), peaks: PEAKS, segments: true, embeddings: true };
     const sent = (share) => {
       recording.state = share < 1 ? "sending" : "working";
       recording.share = share;

@@ -11,7 +11,7 @@ export function batchJson(recordings) {
 
 /** The server's document without what it added for the page. */
 export function resultDocument(result) {
-  const { peaks, segments, ...rest } = result;
+  const { peaks, segments, embedding, ...rest } = result;
   return rest;
 }
 
