@@ -72,6 +72,7 @@ def embed_recording(
                     name, round(turn.start, 3), round(turn.end, 3), speaker=turn.speaker,
                     emotion=turn.emotion, confidence=turn.confidence, scores=turn.scores,
                     text=turn.text,
+                    warnings=tuple(warning.code for warning in turn.warnings),
                 ),
                 turn.embedding,
             )
@@ -141,6 +142,7 @@ def fit_speech(embedded: Sequence[Embedded]) -> FitSpeech:
 
 
 def _whole(clip: StoredClip, encoding: Encoding) -> Embedded:
+    clip = replace(clip, warnings=tuple(warning.code for warning in encoding.warnings))
     if encoding.logits is None:
         return Embedded(clip, encoding.embedding())
     utterance = encoding.utterance()

@@ -39,6 +39,12 @@ SpaceName = Literal["fitted", "raw", "emotion"]
 SpaceChoice = Literal[SpaceName, "auto"]
 """A space, or the fitted one if the model has it, else the embeddings as they are."""
 
+ClusterMethod = Literal["kmeans", "hdbscan", "gmm"]
+"""Ways to group embeddings."""
+
+MapMethod = Literal["pca", "tsne", "umap"]
+"""Ways to place embeddings in a plane; new ones find their place by ``pca`` alone."""
+
 CHUNK_SECONDS = 30.0
 """Seconds of the longest stretch that the encoder sees at once."""
 CONTEXT_SECONDS = 2.0

@@ -34,6 +34,12 @@ VERBS = {
         "emotion2vec_edge.engine.cli.similarity.search",
         "Tell if two recordings share an emotion.",
     ),
+    "cluster": ("emotion2vec_edge.engine.cli.similarity.cluster", "Group what is in a store."),
+    "map": ("emotion2vec_edge.engine.cli.similarity.map", "Draw a store as a page with a map."),
+    "drift": (
+        "emotion2vec_edge.engine.cli.similarity.cluster",
+        "Tell if what is heard has changed.",
+    ),
     "fuse": ("emotion2vec_edge.engine.cli.fuse", "Fuse the scores of speech, face and text."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "quantize": (

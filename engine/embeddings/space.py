@@ -138,6 +138,16 @@ class Space:
         parts = [np.sqrt(self.share * likely), np.sqrt(1 - self.share) * unit(centred)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
+    @property
+    def key(self) -> str:
+        """Name of the space and of its content, for files that belong to it."""
+        if not self.arrays:
+            return self.name
+        digest = hashlib.sha256(str(self.share).encode())
+        for name, array in sorted(self.arrays.items()):
+            digest.update(name.encode() + array.tobytes())
+        return f"{self.name}-{digest.hexdigest()[:8]}"
+
     def cosine(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
         """Cosine of two embeddings, each float32 [dim], in this space."""
         one, other = unit(self.transform(np.stack([a, b])))

@@ -64,6 +64,8 @@ class StoredClip:
     """Probability by label id."""
     text: str | None = None
     """The words, where a file of turns had them."""
+    warnings: tuple[str, ...] = ()
+    """Codes of the warnings about the recording, such as ``clipped``."""
 
     @property
     def place(self) -> tuple[str, float | None, float | None]:
@@ -245,7 +247,7 @@ class Store:
 
 
 def _row(clip: StoredClip) -> dict[str, Any]:
-    return {name: value for name, value in asdict(clip).items() if value not in (None, {})}
+    return {name: value for name, value in asdict(clip).items() if value not in (None, {}, ())}
 
 
 def _clip(fields: Fields) -> StoredClip:
@@ -272,6 +274,7 @@ def _clip(fields: Fields) -> StoredClip:
         else None,
         scores=scores,
         text=text("text"),
+        warnings=fields.texts("warnings", most=100) if fields.has("warnings") else (),
     )
     fields.refuse_others()
     return clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,32 +13,16 @@ from ...files import printable
 from ...settings import NEIGHBOURS, SAME_PRIOR, SpaceChoice
 from ..options import intake_options, model_options
 from ..stdio import write_utf8
+from . import stores
 
 if TYPE_CHECKING:
     from ...embeddings.search import Found
     from ...embeddings.space import Space
     from ...settings import IntakeSettings, ModelSettings
 
-space_option = click.option(
-    "--space",
-    type=click.Choice(get_args(SpaceChoice)),
-    default="auto",
-    show_default=True,
-    help="fitted: made for similarity; raw: the embeddings as they are; emotion: the logits.",
-)
-store_argument = click.argument("store", type=click.Path(path_type=Path))
-format_option = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Output format; json gives a line for each result.",
-)
-
 
 @click.command()
-@store_argument
+@stores.store("store")
 @click.argument("query")
 @click.option(
     "--top",
@@ -47,7 +31,7 @@ format_option = click.option(
     show_default=True,
     help="Number of recordings, best first.",
 )
-@space_option
+@stores.space
 @click.option("--speaker", help="Speaker of QUERY, as the store names it.")
 @click.option(
     "--same-speaker",
@@ -56,12 +40,8 @@ format_option = click.option(
 )
 @click.option("--emotion", help="Find only what the model heard as this emotion.")
 @click.option("--label", help="Find only what is labelled so.")
-@click.option(
-    "--by-speaker",
-    is_flag=True,
-    help="Take the mean of each speaker away first; better where the store knows the speakers.",
-)
-@format_option
+@stores.by_speaker
+@stores.format_
 @intake_options
 @model_options
 def search(
@@ -109,19 +89,23 @@ def _tell_found(found: list[Found], format_: str) -> None:
         clip = item.clip
         if format_ == "json":
             row = {"rank": rank, "cosine": round(item.cosine, 6), "same_emotion": item.same_emotion}
-            row |= {key: value for key, value in asdict(clip).items() if value not in (None, {})}
+            row |= {
+                key: value for key, value in asdict(clip).items() if value not in (None, {}, ())
+            }
             click.echo(json.dumps(row, ensure_ascii=False))
             continue
         same = "" if item.same_emotion is None else f"  {item.same_emotion:>4.0%} same emotion"
-        known = ", ".join(filter(None, (clip.label, clip.speaker)))
+        labelled = ", ".join(filter(None, (clip.label, clip.speaker)))
         heard = "" if clip.emotion is None else f"  {clip.emotion} {clip.confidence or 0:.0%}"
-        click.echo(f"{rank:>3}  {item.cosine:+.3f}{same}{heard:<18}  {clip.name}  {known}".rstrip())
+        click.echo(
+            f"{rank:>3}  {item.cosine:+.3f}{same}{heard:<18}  {clip.name}  {labelled}".rstrip()
+        )
 
 
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@space_option
+@stores.space
 @click.option(
     "--prior",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -129,7 +113,7 @@ def _tell_found(found: list[Found], format_: str) -> None:
     show_default=True,
     help="Share of such pairs that have one emotion, before they are heard.",
 )
-@format_option
+@stores.format_
 @intake_options
 @model_options
 def similar(
