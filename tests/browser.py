@@ -18,7 +18,7 @@ from commands import E2V
 PROGRAMS = ("chromium", "google-chrome")
 TOKEN = "a-token-of-this-test"  # noqa: S105 - it opens nothing else
 LAUNCHED = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")
-REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503)")
 """Line of the console for each answer that is an error, also where the page expects it."""
 
 

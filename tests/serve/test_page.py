@@ -230,6 +230,44 @@ def test_a_correction_is_kept(answered, folder):
     assert Path(correction.path).name == COLD.name
 
 
+def test_a_folder_is_taken_without_what_is_no_sound(page, tmp_path):
+    (tmp_path / "calls" / "monday").mkdir(parents=True)
+    (tmp_path / "calls" / "notes.txt").write_text("none")
+    (tmp_path / "calls" / "monday" / "first.flac").write_bytes(COLD.read_bytes())
+    (tmp_path / "calls" / "second.flac").write_bytes(ILL.read_bytes())
+    page.set_input_files("#choose-folder-input", str(tmp_path / "calls"))
+    page.wait_for_selector("#files[aria-busy=false]")
+    names = {text.split("\n")[0] for text in rows(page, 1)}
+    assert names == {"calls/monday/first.flac", "calls/second.flac"}
+
+
+def test_files_are_dropped(page):
+    page.evaluate(
+        """async () => {
+            const sound = await (await fetch("/page/samples/leisure.flac")).blob();
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([sound], "dropped.flac"));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(page.locator(".card h2")).to_have_text("dropped.flac")
+
+
+def test_a_busy_server_is_asked_again(page):
+    refusals = iter([503, 503])
+
+    def answer(route):
+        if (status := next(refusals, None)) is None:
+            route.continue_()
+        else:
+            route.fulfill(status=status, headers={"retry-after": "0"}, json={"title": "busy"})
+
+    page.route("**/v1/audio/emotions?*", answer)
+    send(page, COLD)
+    expect(page.locator(".verdict .name")).to_have_text("Neutral")
+    assert next(refusals, None) is None
+
+
 def test_examples_are_there_to_try(page):
     page.get_by_role("button", name="Try the example recordings").click()
     page.wait_for_selector("#files[aria-busy=false]")
