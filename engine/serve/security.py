@@ -6,7 +6,8 @@ import re
 import secrets
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -62,17 +63,21 @@ class Door:
         app: the service.
         settings: token, hosts and origins.
         metrics: receives the time of each request.
-        port: port that the service listens at; 0 if it is not known.
+        draining: returns True from the moment that the service ends.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, *, draining: Any
+        self,
+        app: ASGIApp,
+        settings: ServeSettings,
+        metrics: Metrics,
+        *,
+        draining: Callable[[], bool],
     ) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics
         self.draining = draining
-        """Returns True from the moment that the service ends."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or session."""

@@ -96,6 +96,7 @@ def test_other_signals_end_it_too(number):
         assert running.process.wait(15) == 0
 
 
+@pytest.mark.slow
 def test_work_that_outlasts_the_grace_period_is_given_up(tmp_path):
     rng = np.random.default_rng(0)
     long = encoded(rng.normal(0, 0.1, 16_000 * 1_500).astype("f4"), 16_000, "FLAC")

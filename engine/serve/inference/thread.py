@@ -28,7 +28,8 @@ Piece = tuple[int, Frames, Logits]
 class _Step:
     """Something to do in the thread, once all that comes before it is done."""
 
-    priority: int
+    due: float
+    """Time of :func:`time.monotonic`; the earliest is next."""
     number: int
     work: Work = field(compare=False)
     function: Callable[[], Any] = field(compare=False)
@@ -40,7 +41,7 @@ class _Step:
 
 
 class InferenceThread:
-    """Runs steps of the model one after the other, by priority. A context manager.
+    """Runs steps of the model one after the other, live ones first. A context manager.
 
     Args:
         observe: receives the seconds of each step.
@@ -68,7 +69,7 @@ class InferenceThread:
             WithdrawnError, TimeBudgetError: see :meth:`.Work.check`.
             OverloadedError: the thread has ended.
         """
-        result: T = self._waited(_Step(work.priority, next(self._numbers), work, function))
+        result: T = self._waited(_Step(_due(work), next(self._numbers), work, function))
         return result
 
     def run_together(self, work: Work, model: Model, clips: Sequence[Clip]) -> list[Piece]:
@@ -86,7 +87,7 @@ class InferenceThread:
         def alone() -> list[Piece]:
             return list(model.pieces_of(clips))
 
-        step = _Step(work.priority, next(self._numbers), work, alone, model, clips)
+        step = _Step(_due(work), next(self._numbers), work, alone, model, clips)
         pieces: list[Piece] = self._waited(step)
         return pieces
 
@@ -184,3 +185,7 @@ class InferenceThread:
         for step in steps:
             step.work.inference_seconds += seconds * (len(step.clips) or 1) / clips
         self._observe(seconds)
+
+
+def _due(work: Work) -> float:
+    return time.monotonic() + work.priority

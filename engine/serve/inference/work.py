@@ -11,12 +11,14 @@ from ..settings import BUDGET_FACTOR, BUDGET_SECONDS
 
 
 class Priority(IntEnum):
-    """Order in which waiting work gets the model."""
+    """Seconds by which work may be passed by live windows that come after it.
+
+    Whatever has waited so long is next, so that nothing waits for ever.
+    """
 
     LIVE = 0
     REQUEST = 1
-    JOB = 2
-    END = 3
+    JOB = 10
 
 
 @dataclass(eq=False)

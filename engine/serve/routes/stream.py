@@ -42,6 +42,9 @@ MOST_FRAME = 4 << 20
 MOST_MESSAGE = 1 << 16
 """Characters of a text message."""
 
+SEND_SECONDS = 30.0
+"""Seconds that a client may leave a message unread, while those after it wait in memory."""
+
 PAUSE_SECONDS = 0.02
 """Seconds between two looks at a buffer that is full."""
 
@@ -275,4 +278,7 @@ class _Session:
 
     async def _send(self, kind: str, **content: Any) -> None:
         text = json.dumps({"type": kind, **content}, ensure_ascii=False, allow_nan=False)
-        await self.socket.send_text(text)
+        try:
+            await asyncio.wait_for(self.socket.send_text(text), SEND_SECONDS)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise WebSocketDisconnect(GOING_AWAY, "the client reads nothing") from None

@@ -68,6 +68,22 @@ def test_live_audio_is_first_then_requests_then_jobs(thread):
     assert order == [Priority.LIVE, Priority.REQUEST, Priority.REQUEST, Priority.JOB]
 
 
+def test_nothing_waits_for_ever(thread, monkeypatch):
+    """A request that has waited for a second is not passed by live audio any more."""
+    holder, release = busy(thread)
+    order = []
+    clock = time.monotonic
+    old, _ = in_thread(lambda: thread.run(Work(Priority.REQUEST), lambda: order.append("old")))
+    serving.until(lambda: thread.depth == 1)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 1.5)
+    live, _ = in_thread(lambda: thread.run(Work(Priority.LIVE), lambda: order.append("live")))
+    serving.until(lambda: thread.depth == 2)
+    release.set()
+    for one in (holder, old, live):
+        one.join()
+    assert order == ["old", "live"]
+
+
 def test_all_steps_run_in_one_thread(thread):
     names = [thread.run(Work(Priority.REQUEST), threading.get_ident) for _ in range(3)]
     assert len(set(names)) == 1

@@ -1,5 +1,6 @@
 """Live audio over a WebSocket."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -10,8 +11,10 @@ import pytest
 from serving import busy, serving, until
 
 from emotion2vec_edge.engine import load_audio
+from emotion2vec_edge.engine.serve.routes import stream
 
 pytest.importorskip("websockets")
+from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -221,3 +224,18 @@ def test_the_end_of_the_service_is_told():
             running.server.should_exit = True
             messages, code = rest(socket)
         assert (messages, code) == ([], 1001)
+
+
+def test_a_client_that_reads_nothing_is_let_go(running, monkeypatch):
+    """Its results would wait in memory for ever."""
+    monkeypatch.setattr(stream, "SEND_SECONDS", 0.05)
+
+    class Socket:
+        async def send_text(self, _):
+            await asyncio.sleep(60)
+
+    async def send():
+        await stream._Session(running.service, Socket(), "a")._send("window")
+
+    with pytest.raises(WebSocketDisconnect):
+        asyncio.run(send())
