@@ -1,4 +1,4 @@
-/** The last minute of a microphone as a strip that scrolls: loudness in the colours of the emotions. */
+/** The last 30 seconds of a microphone as a strip that scrolls: loudness in the colours of the emotions. */
 
 import { sharpContext, styleValue } from "./dom.js";
 import { colourOf } from "./labels.js";
@@ -9,9 +9,7 @@ const WAVE_HEIGHT = 110;
 const SCORES_HEIGHT = 60;
 const GAP = 10;
 const FLOOR = 0.02;
-
-/** Height of the strip in CSS pixels. */
-export const STRIP_HEIGHT = WAVE_HEIGHT + GAP + SCORES_HEIGHT;
+const STRIP_HEIGHT = WAVE_HEIGHT + GAP + SCORES_HEIGHT;
 
 export class Strip {
   constructor(canvas) {
