@@ -95,8 +95,9 @@ def test_latency_counts_from_the_last_sample_of_the_utterance(recognizer):
         piece = SPEECH[number * 1_600 :][:1_600]
         stream.feed(piece, arrived=now + (number - 90) / 10)
     start, end, *_ = (e for e in stream.ready() if not isinstance(e, StreamWindow))
-    assert start.latency == pytest.approx(9.0 - 1.0, abs=0.3)
-    assert end.latency == pytest.approx(9.0 - 3.1, abs=0.3)
+    busy = 3.0  # seconds that a machine with other work may take
+    assert 9.0 - 1.3 < start.latency < 9.0 - 0.7 + busy
+    assert 9.0 - 3.4 < end.latency < 9.0 - 2.8 + busy
 
 
 def test_other_rates_and_channels(recognizer):
