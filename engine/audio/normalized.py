@@ -14,6 +14,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import AudioError, UndecodableAudioError
 from .meter import AudioWarning, Meter
 from .recording import Recording, check_length
@@ -35,11 +38,22 @@ def normalized(samples: Samples, mean: float, variance: float) -> Samples:
     return scaled
 
 
-class Listener(Protocol):
-    """Hears a recording once, while it is measured."""
+class SpeechListener(Protocol):
+    """Hears a recording once, while it is measured, and knows where its speech is."""
 
     def add(self, block: Samples, /) -> None:
         """Hear the next block, float32 [samples], 16 kHz mono, not normalized."""
+
+    def near(self, times: NDArray[np.float64], /) -> NDArray[np.bool_]:
+        """True for each time, in seconds, that belongs to speech: bool [times]."""
+
+    @property
+    def spoken_seconds(self) -> float:
+        """Seconds of speech so far."""
+
+    @property
+    def has_speech(self) -> bool:
+        """True if the recording has the least speech that counts."""
 
 
 class NormalizedRecording:
@@ -55,7 +69,11 @@ class NormalizedRecording:
     """
 
     def __init__(
-        self, recording: Recording, *, normalize: bool = True, listener: Listener | None = None
+        self,
+        recording: Recording,
+        *,
+        normalize: bool = True,
+        listener: SpeechListener | None = None,
     ) -> None:
         self.recording = recording
         self.normalize = normalize
