@@ -33,6 +33,8 @@ FRAME = SAMPLE_RATE // 50
 LEAST_TURN = 0.6
 """Seconds of the shortest turn; clips with less speech are left out."""
 
+NEUTRAL = "neutral"
+
 PAUSES = (0.6, 2.0)
 """Seconds of the shortest and the longest pause between two turns."""
 
@@ -179,6 +181,25 @@ def conversations(
                 made = make_conversation(joined[start : start + turns], seed, snr)
                 if made is not None:
                     yield made
+
+
+def mostly_neutral(clips: Sequence[LabelledClip], share: float) -> list[LabelledClip]:
+    """All neutral clips of each speaker, and as many others as leave them their share.
+
+    Args:
+        clips: labelled clips of any corpora.
+        share: of neutral clips, over 0, at most 1.
+    """
+    by_voice: dict[str, list[LabelledClip]] = {}
+    for clip in clips:
+        by_voice.setdefault(f"{clip.corpus}/{clip.voice}", []).append(clip)
+    kept = []
+    for own in by_voice.values():
+        neutral = [clip for clip in own if clip.label == NEUTRAL]
+        others = [clip for clip in own if clip.label != NEUTRAL]
+        random.Random(0).shuffle(others)  # noqa: S311
+        kept += [*neutral, *others[: round(len(neutral) * (1 - share) / share)]]
+    return kept
 
 
 def _in_turn(voices: Sequence[Sequence[LabelledClip]]) -> Iterator[list[LabelledClip]]:

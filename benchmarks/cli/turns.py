@@ -36,6 +36,11 @@ from .shared.terminal import run
     help="Ratio of the speech to the noise, in dB.",
 )
 @click.option(
+    "--neutral",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of neutral turns, which the corpora are thinned to; all their clips otherwise.",
+)
+@click.option(
     "--minutes",
     type=click.IntRange(1),
     default=60,
@@ -44,8 +49,8 @@ from .shared.terminal import run
 )
 @options.output
 def turns(
-    speech: Path, model: str | None, clips: int, turns_: int, snr: float, minutes: int,
-    output: Path | None,
+    speech: Path, model: str | None, clips: int, turns_: int, snr: float, neutral: float | None,
+    minutes: int, output: Path | None,
 ) -> None:  # fmt: skip
     """Measure turns on conversations that are made of labelled clips.
 
@@ -55,5 +60,5 @@ def turns(
     """
     from ..suites.turns import TurnsSettings, measure
 
-    settings = TurnsSettings(speech, model, clips, turns_, snr, minutes)
+    settings = TurnsSettings(speech, model, clips, turns_, snr, neutral, minutes)
     run(lambda progress: measure(settings, progress), output)

@@ -20,7 +20,13 @@ from emotion2vec_edge.engine.results.pooling import pool_windows
 from emotion2vec_edge.engine.turns.baseline import without_baseline
 from emotion2vec_edge.engine.voice.segmenter import speech_segments
 
-from ..conversations import MadeConversation, TrueTurn, conversations, has_sharp_ends
+from ..conversations import (
+    MadeConversation,
+    TrueTurn,
+    conversations,
+    has_sharp_ends,
+    mostly_neutral,
+)
 from ..instruments.machine import describe
 from ..instruments.process import E2V, run
 from ..models import model_line
@@ -48,6 +54,8 @@ class TurnsSettings:
     """Turns of a conversation of two speakers."""
     snr: float = 20.0
     """Ratio of the speech to the noise in dB."""
+    neutral: float | None = None
+    """Share of neutral turns, as people speak most of the time; None takes all clips."""
     minutes: int = LONG_MINUTES
     """Length of the long recording."""
 
@@ -85,13 +93,16 @@ def measure(settings: TurnsSettings, progress: Progress) -> Document:
     machine = describe()
     recognizer = Recognizer.load(settings.model)
     read = read_corpus(settings.speech)
-    clips = list(_some([clip for clip in read if clip.label in recognizer.labels], settings.clips))
+    usable = [clip for clip in read if clip.label in recognizer.labels]
+    if settings.neutral is not None:
+        usable = mostly_neutral(usable, settings.neutral)
+    clips = list(_some(usable, settings.clips))
     accuracy = _accuracy(recognizer, clips, settings, progress)
     sharp = list(_some(_sharp(read, progress), settings.clips))
     tables = [accuracy, _boundaries(sharp, settings, progress), _memory(clips, settings, progress)]
     used = {
         "speech": settings.speech.name, "clips": settings.clips, "turns": settings.turns,
-        "snr": settings.snr, "minutes": settings.minutes,
+        "snr": settings.snr, "neutral": settings.neutral, "minutes": settings.minutes,
     }  # fmt: skip
     return Document("turns", used, [model_line(recognizer)], machine, tables)
 

@@ -11,6 +11,7 @@ from emotion2vec_edge.benchmarks.conversations import (
     conversations,
     has_sharp_ends,
     make_conversation,
+    mostly_neutral,
     room_noise,
     without_silent_ends,
 )
@@ -70,6 +71,19 @@ def test_all_clips_of_two_speakers_in_turn(clips):
     assert sum(len(one.turns) for one in made) == 9
     again = list(conversations(clips, 4, None))
     np.testing.assert_array_equal(made[0].samples, again[0].samples)
+
+
+def test_clips_are_thinned_to_a_share_of_neutral_ones():
+    clips = [
+        LabelledClip(f"{voice}{number}.wav", "neutral" if number < 6 else "sad", "x", speaker=voice)
+        for voice in ("ann", "bob")
+        for number in range(12)
+    ]
+    kept = mostly_neutral(clips, 0.75)
+    assert len(kept) == 16
+    assert sum(clip.label == "neutral" for clip in kept) == 12
+    assert {clip.speaker for clip in kept} == {"ann", "bob"}
+    assert {clip.label for clip in mostly_neutral(clips, 1)} == {"neutral"}
 
 
 def test_silent_ends_are_cut_off_and_sharp_ones_known():
