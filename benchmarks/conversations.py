@@ -1,8 +1,8 @@
 """Conversations made of real clips, whose turns, speakers and emotions are therefore known.
 
-A conversation takes the clips of a few speakers of one corpus in turn. Silence at the ends of a
-clip is cut off by its level, so that a turn begins and ends where its speech does; pauses lie
-between the turns, and a room's noise lies under everything.
+A conversation takes the clips of a few speakers of one corpus in turn, with pauses between them
+and a room's noise under everything. Where the speech of a clip begins and ends is known from its
+level.
 """
 
 from __future__ import annotations
@@ -44,14 +44,18 @@ class TrueTurn:
     """A turn of a made conversation."""
 
     start: float
-    """Seconds from the start of the conversation."""
+    """Start of the clip, in seconds from that of the conversation."""
     end: float
-    """Seconds from the start of the conversation."""
+    """End of the clip."""
+    speech_start: float
+    """Start of its speech."""
+    speech_end: float
+    """End of its speech."""
     speaker: str
     label: str
     """The true emotion."""
     alone: Samples
-    """The clip without noise, cut at its ends: float32 [samples] at 16 kHz."""
+    """The clip without noise: float32 [samples] at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,13 @@ class MadeConversation:
     turns: tuple[TrueTurn, ...]
 
 
-def without_silent_ends(samples: Samples) -> Samples:
-    """A clip from its first to its last frame within :data:`EDGE_DB` of its loudest."""
+def speech_edges(samples: Samples) -> tuple[int, int]:
+    """First sample, and that after the last one, within :data:`EDGE_DB` of the loudest frame."""
     whole = len(samples) // FRAME
     frames = samples[: whole * FRAME].reshape(whole, FRAME)
     power = np.square(frames, dtype=np.float64).mean(axis=1)
     loud = np.flatnonzero(power > power.max(initial=0) / 10 ** (EDGE_DB / 10))
-    if not len(loud):
-        return samples[:0]
-    return samples[loud[0] * FRAME : (loud[-1] + 1) * FRAME]
+    return (int(loud[0]) * FRAME, int(loud[-1] + 1) * FRAME) if len(loud) else (0, 0)
 
 
 def has_sharp_ends(samples: Samples) -> bool:
@@ -92,13 +94,14 @@ def has_sharp_ends(samples: Samples) -> bool:
     return bool(late <= SHARP_SECONDS)
 
 
-def levelled(samples: Samples) -> Samples:
-    """A clip at :data:`LEVEL_DBFS`, or as loud as full scale allows."""
-    power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
-    if power == 0:
-        return samples
-    factor = 10 ** (LEVEL_DBFS / 20) / math.sqrt(power)
+def levelled(samples: Samples, edges: tuple[int, int]) -> Samples:
+    """A clip whose speech has :data:`LEVEL_DBFS`, or as loud as full scale allows."""
+    factor = 10 ** (LEVEL_DBFS / 20) / math.sqrt(_power(samples[slice(*edges)]))
     return (samples * min(factor, 1 / float(np.abs(samples).max()))).astype(np.float32)
+
+
+def _power(samples: Samples) -> float:
+    return float(np.square(samples, dtype=np.float64).mean())
 
 
 def room_noise(count: int, seed: int) -> Samples:
@@ -130,28 +133,30 @@ def make_conversation(
     at = 0
     for clip in clips:
         try:
-            alone = levelled(without_silent_ends(clip.samples()))
+            samples = clip.samples()
         except AudioError:
             continue
-        if len(alone) < LEAST_TURN * SAMPLE_RATE:
+        edges = speech_edges(samples)
+        if edges[1] - edges[0] < LEAST_TURN * SAMPLE_RATE:
             continue
+        alone = levelled(samples, edges)
         pause = round(rng.uniform(*PAUSES) * SAMPLE_RATE)
-        start, at = at + pause, at + pause + len(alone)
         pieces += [np.zeros(pause, np.float32), alone]
+        start, at = at + pause, at + pause + len(alone)
+        speech_start, speech_end = (start + edge for edge in edges)
         turns.append(
             TrueTurn(
-                start / SAMPLE_RATE, at / SAMPLE_RATE, clip.voice or clip.corpus,
-                clip.label or "unknown", alone,
+                start / SAMPLE_RATE, at / SAMPLE_RATE, speech_start / SAMPLE_RATE,
+                speech_end / SAMPLE_RATE, clip.voice or clip.corpus, clip.label or "unknown", alone,
             )
         )  # fmt: skip
     if not turns:
         return None
-    samples = np.concatenate([*pieces, np.zeros(round(PAUSES[1] * SAMPLE_RATE), np.float32)])
+    joined = np.concatenate([*pieces, np.zeros(round(PAUSES[1] * SAMPLE_RATE), np.float32)])
     if snr is not None:
-        speech = sum(float(np.square(turn.alone, dtype=np.float64).sum()) for turn in turns)
-        power = speech / sum(len(turn.alone) for turn in turns)
-        samples = samples + math.sqrt(power / 10 ** (snr / 10)) * room_noise(len(samples), seed)
-    return MadeConversation(clips[0].corpus, samples.astype(np.float32), tuple(turns))
+        scale = 10 ** ((LEVEL_DBFS - snr) / 20)
+        joined = joined + scale * room_noise(len(joined), seed)
+    return MadeConversation(clips[0].corpus, joined.astype(np.float32), tuple(turns))
 
 
 def conversations(
