@@ -98,8 +98,7 @@ def test_other_signals_end_it_too(number):
 
 @pytest.mark.slow
 def test_work_that_outlasts_the_grace_period_is_given_up(tmp_path):
-    rng = np.random.default_rng(0)
-    long = encoded(rng.normal(0, 0.1, 16_000 * 1_500).astype("f4"), 16_000, "FLAC")
+    long = encoded(np.zeros(16_000 * 1_500, "f4"), 16_000, "FLAC")
     with Process("--grace", 0.2, "--precision", "fp32", "--threads", 1) as running:
         results = []
 
@@ -189,3 +188,24 @@ def test_answers_do_not_wait_for_acknowledgements():
         connection, _ = listening.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.slow
+def test_jobs_and_sessions_end_with_the_service(tmp_path):
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    long = encoded(np.zeros(16_000 * 1_500, "f4"), 16_000, "FLAC")
+    with Process("--grace", 1, "--precision", "fp32", "--threads", 1) as running:
+        job = httpx.post(running.url + "/v1/jobs", content=long, timeout=60, trust_env=False)
+        place = running.url + job.headers["location"]
+        until(lambda: httpx.get(place, trust_env=False).json()["state"] == "running")
+        address = running.url.replace("http", "ws") + EMOTIONS + "/stream"
+        with connect(address) as stream:
+            stream.recv()
+            running.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                stream.recv(timeout=10)
+            assert stream.close_code == 1001
+        assert running.process.wait(15) == 0
+    assert running.events()[-1]["event"] == "ended"

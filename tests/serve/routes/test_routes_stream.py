@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from socket import SHUT_RDWR
 
 import numpy as np
@@ -239,3 +240,22 @@ def test_a_client_that_reads_nothing_is_let_go(running, monkeypatch):
 
     with pytest.raises(WebSocketDisconnect):
         asyncio.run(send())
+
+
+def test_sessions_at_the_same_time_get_what_each_gets_alone(running, recognizer, speech):
+    def ask(start):
+        samples = speech[start : start + 48_000]
+        with opened(running) as socket:
+            heard(socket)
+            for first in range(0, len(samples), 4_800):
+                socket.send(pcm(samples[first : first + 4_800]))
+            told(socket, type="end")
+            *windows, _ = rest(socket)[0]
+        return [window["scores"] for window in windows]
+
+    starts = range(0, 32_000, 4_000)
+    with ThreadPoolExecutor(len(starts)) as clients:
+        found = list(clients.map(ask, starts))
+    for start, scores in zip(starts, found, strict=True):
+        samples = np.frombuffer(pcm(speech[start : start + 48_000]), "<i2")
+        assert scores == [window.scores for window in recognizer.stream([samples])]
