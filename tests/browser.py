@@ -17,6 +17,7 @@ from commands import E2V
 
 PROGRAMS = ("chromium", "google-chrome")
 TOKEN = "a-token-of-this-test"  # noqa: S105 - it opens nothing else
+PATIENCE_MS = 20_000
 LAUNCHED = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required")
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503)")
 """Line of the console for each answer that is an error, also where the page expects it."""
@@ -72,6 +73,7 @@ def chromium(*options):
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip(f"SKIPPED LOUDLY: none of {', '.join(PROGRAMS)} is installed")
+    sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*LAUNCHED, *options])
         try:
@@ -94,7 +96,7 @@ def visit(browser, service, *, path="/", ready=True, **context):
     url = getattr(service, "url", service)
     visitor = browser.new_context(**{"locale": "en-GB", "accept_downloads": True, **context})
     page = visitor.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     page.complaints = []
     page.asked = []
 
