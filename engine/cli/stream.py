@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -162,12 +162,16 @@ def stream(
         )  # fmt: skip
     watch = _watch(known, buffer.name, opened)
     alive = Watchdog().touch
-    results = _counted(opened, live_results(opened, buffer, hop, _tell, alive))
-    with contextlib.closing(buffer), contextlib.closing(results):
-        if check_rules:
-            _explain(results, watch, opened)
-        else:
-            _write(results, format_, sink_settings, watch, buffer.name, opened)
+    tally = _Tally()
+    results = tally.counted(live_results(opened, buffer, hop, _tell, alive))
+    try:
+        with contextlib.closing(buffer):
+            if check_rules:
+                _explain(results, watch, opened)
+            else:
+                _write(results, format_, sink_settings, watch, buffer.name, opened)
+    finally:
+        _tell(tally.text(opened.seconds))
     return 0
 
 
@@ -179,19 +183,6 @@ def _watch(rules: Sequence[Rule], source: str, opened: Stream | TurnStream) -> W
     if rules and not own:
         _tell(f"no rule is for the source {source!r}; --name gives it another name")
     return Watch(own, opened.labels)
-
-
-def _counted(
-    opened: Stream | TurnStream, results: Iterator[StreamWindow | StreamEvent]
-) -> Generator[StreamWindow | StreamEvent, None, None]:
-    """The results; tells the user at their end how many there were."""
-    tally = _Tally()
-    try:
-        for result in results:
-            tally.add(result)
-            yield result
-    finally:
-        _tell(tally.text(opened.seconds))
 
 
 def _explain(
@@ -242,7 +233,15 @@ class _Tally:
         self.windows = self.skipped = self.utterances = 0
         self.latencies: deque[float] = deque(maxlen=10_000)
 
-    def add(self, result: StreamWindow | StreamEvent) -> None:
+    def counted(
+        self, results: Iterator[StreamWindow | StreamEvent]
+    ) -> Iterator[StreamWindow | StreamEvent]:
+        """The results, each counted before it is written: the reader of one may stop us."""
+        for result in results:
+            self._add(result)
+            yield result
+
+    def _add(self, result: StreamWindow | StreamEvent) -> None:
         from ..streaming.stream import StreamWindow
         from ..streaming.utterances import UtteranceEnd
 

@@ -52,6 +52,8 @@ def discovery(
         ("sensor", "emotion", {
             "name": "Emotion", "icon": "mdi:emoticon-outline", "state_topic": window,
             "value_template": "{{ 'silence' if value_json.silent else value_json.emotion }}",
+            "json_attributes_topic": window,
+            "json_attributes_template": "{{ value_json.scores | tojson }}",
         }),
         ("sensor", "confidence", {
             "name": "Confidence", "unit_of_measurement": "%", "state_class": "measurement",

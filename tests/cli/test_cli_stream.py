@@ -175,6 +175,11 @@ def test_alerts_beside_the_windows(example, rules):
     assert lines.index(events[0]) == 1  # after the window that brought it
 
 
+def test_the_source_may_be_a_variable(example, monkeypatch):
+    monkeypatch.setenv("E2V_SOURCE", str(example))
+    assert len(windows(e2v("--window", 2, "--hop", 2))) == 3
+
+
 def test_rules_are_explained(example, rules):
     explained = e2v(example, "--rules", rules, "--name", "room", "--check-rules").stdout.decode()
     assert explained.startswith("glum: an alert starts at sad + neutral")

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,10 +117,12 @@ def test_a_server_that_is_not_there_yet(monkeypatch, station):
 
 def test_a_server_that_never_answers_is_left_at_once():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        opened = source(f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        opened = source(f"http://user:s3cret@127.0.0.1:{silent.getsockname()[1]}/x")
         buffer = reconnect.start_reconnecting(opened, None)
         connection, _ = silent.accept()
         with connection:
+            process = Path("/proc") / str(opened._worker._process.pid)
+            assert b"s3cret" not in (process / "cmdline").read_bytes()  # for every user to see
             buffer.close()
             assert not buffer._thread.is_alive()
 
