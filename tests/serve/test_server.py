@@ -30,7 +30,9 @@ class Process:
         found = None
         while found is None:
             self.lines.append(self.process.stderr.readline())
-            assert self.lines[-1], self.lines
+            if not self.lines[-1]:
+                self.process.kill()
+                pytest.fail("".join(self.lines))
             found = re.search(r"http://[\d.:]+", self.lines[-1])
         self.url = found[0]
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr))
