@@ -1,15 +1,16 @@
 /** The model's labels: their colours, and how an emotion is shown. */
 
 import { h } from "./dom.js";
-import { emotionName, warningText } from "./texts.js";
+import { emotionName, useDisplays, warningText } from "./texts.js";
 
 const colours = new Map();
 const FALLBACK = "#e4e4e4"; // for a label that the model does not have, such as a rejected answer
 
-/** @param {{id: string, colour: string}[]} labels the model's labels, as `GET /v1/models` tells them. */
+/** @param {{id: string, display: string, colour: string}[]} labels the model's labels, as `GET /v1/models` tells them. */
 export function useLabels(labels) {
   colours.clear();
   for (const { id, colour } of labels) colours.set(id, colour);
+  useDisplays(labels);
 }
 
 export const labels = () => [...colours.keys()];

@@ -51,10 +51,18 @@ function translate(root) {
   }
 }
 
-/** An emotion's name. */
+const displays = new Map();
+
+/** Learn the names that a model's own labels have, `{id, display}[]`; they are Chinese. */
+export function useDisplays(labels) {
+  for (const { id, display } of labels) displays.set(id, display);
+}
+
+/** An emotion's name; a label of one's own is its id. */
 export function emotionName(id) {
   const key = `emotion.${id}`;
-  return hasText(key) ? t(key) : id;
+  if (hasText(key)) return t(key);
+  return (found.language === "zh" && displays.get(id)) || id;
 }
 
 /** A warning of the server in words. */
