@@ -30,7 +30,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── NonFiniteError                      the model gave NaN or infinite values
     │   ├── CheckpointError                     a FunASR checkpoint that cannot be read
     │   │   └── UnsupportedConfigError          its config.yaml asks for what we do not have
-    │   ├── HubError                            a checkpoint could not be fetched
+    │   ├── HubError                            a hub does not give or take a model
     │   ├── ParityError                         an exported graph differs from its torch model
     │   └── GateError                           a variant lost too much against fp32
     ├── ProviderError                           5   a named execution provider cannot serve
@@ -165,7 +165,7 @@ class UnsupportedConfigError(CheckpointError):
 
 
 class HubError(ModelError):
-    """A checkpoint could not be fetched from its hub."""
+    """A model could not be fetched from a hub, or sent to it."""
 
 
 class ParityError(ModelError):

@@ -74,12 +74,13 @@ class Recognizer:
         labels: Sequence[str] | None = None,
         provider_options: Mapping[str, object] | None = None,
         prepare: bool = False,
+        offline: bool = False,
     ) -> Recognizer:
         """Open a model.
 
         Args:
-            model: path of a bundle, or an embedded name; None takes ``$E2V_MODEL``, else the
-                embedded default.
+            model: path of a bundle, an embedded name, or ``hf://owner/name[@revision]`` on
+                Hugging Face's hub; None takes ``$E2V_MODEL``, else the embedded default.
             provider: ``auto`` (TensorRT, else CUDA, else CPU), or the name of one: ``tensorrt``,
                 ``cuda``, ``cpu``, ``openvino``, ``coreml``, ``xnnpack``.
             precision: ``fp32``, ``int8``, ``fp16``, or ``auto``: the best one in the bundle that
@@ -93,9 +94,11 @@ class Recognizer:
                 ``device_id``, ``gpu_mem_limit``, ``user_compute_stream``, …
             prepare: first write to the cache folder what later calls open faster, as ``e2v
                 warmup`` does: seconds on the CPU, minutes on TensorRT, which does not run without.
+            offline: take a model of the hub from the cache of its client only.
 
         Raises:
             BundleNotFoundError, BundleFormatError, BundleTamperedError: the model.
+            HubError, MissingExtraError: a model of the hub, or its client.
             VariantNotFoundError: the bundle has no such precision.
             ProviderError: the named provider cannot serve.
             OptionError: an argument outside what is allowed.
@@ -105,7 +108,7 @@ class Recognizer:
         options = {key: str(value) for key, value in (provider_options or {}).items()}
         config = SessionConfig(checked_threads(threads), options)
         chunking = Chunking(chunk_seconds, context_seconds)
-        bundle = open_bundle(model)
+        bundle = open_bundle(model, offline=offline)
         chunking = replace(chunking, block=bundle.manifest.architecture.block_seconds)
         opened = open_model(
             bundle, chunking, config, provider=provider, precision=precision, labels=labels,

@@ -151,6 +151,7 @@ class ModelSettings:
     reject_below: float = 0.0
     labels: tuple[str, ...] | None = None
     provider_options: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ resumes downloads that were cut off, and the revision that was fetched is record
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emotion2vec_edge.engine.bundle.hub import HubName, fetch_snapshot
 from emotion2vec_edge.engine.errors import CheckpointError, HubError, MissingExtraError
 
 Hub = Literal["hf", "ms"]
@@ -78,21 +78,8 @@ def resolve(
 def _from_huggingface(
     model: str, revision: str | None, offline: bool, files: Sequence[str]
 ) -> tuple[Path, str | None]:
-    try:
-        import huggingface_hub
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-    except ImportError:
-        raise _missing("huggingface_hub") from None
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    try:
-        folder = huggingface_hub.snapshot_download(
-            model, revision=revision, allow_patterns=list(files), local_files_only=offline
-        )
-    except Exception as error:  # its HTTP, OS and validation errors share no base
-        raise _failed(model, "Hugging Face", offline, error) from error
-    # The cache lays a snapshot under its commit: …/snapshots/<commit>
-    return Path(folder), Path(folder).name
+    folder = fetch_snapshot(HubName(model, revision), files, offline=offline)
+    return folder, folder.name  # the cache lays a snapshot under its commit
 
 
 def _from_modelscope(
@@ -101,25 +88,23 @@ def _from_modelscope(
     try:
         import modelscope
     except ImportError:
-        raise _missing("modelscope") from None
+        raise MissingExtraError(
+            "modelscope is needed to fetch from its hub: pip install modelscope"
+        ) from None
     try:
         folder = modelscope.snapshot_download(
             model, revision=revision, allow_patterns=list(files), local_files_only=offline
         )
-    except Exception as error:  # as above
-        raise _failed(model, "ModelScope", offline, error) from error
+    except Exception as error:  # its HTTP, OS and validation errors share no base
+        raise _failed(model, offline, error) from error
     return Path(folder), revision  # it does not tell the commit of a branch
 
 
-def _missing(package: str) -> MissingExtraError:
-    return MissingExtraError(f"{package} is needed to fetch from its hub: pip install {package}")
-
-
-def _failed(model: str, hub: str, offline: bool, error: Exception) -> HubError:
+def _failed(model: str, offline: bool, error: Exception) -> HubError:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
     way_out = (
         "it is not in the local cache; run once without --offline"
         if offline
         else "check the name and the network, or give the folder of a copy"
     )
-    return HubError(f"{model}: cannot be fetched from {hub} ({reason}); {way_out}")
+    return HubError(f"{model}: cannot be fetched from ModelScope ({reason}); {way_out}")

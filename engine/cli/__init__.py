@@ -61,6 +61,7 @@ VERBS = {
         "Make ready what the first use would wait for.",
     ),
     "info": ("emotion2vec_edge.engine.cli.machine.info", "Describe a model bundle."),
+    "push": ("emotion2vec_edge.engine.cli.machine.push", "Send a bundle to Hugging Face's hub."),
     "doctor": ("emotion2vec_edge.engine.cli.machine.doctor", "Check what this machine can run."),
 }
 """Verb → module and line of the help, so that the help imports no verb."""

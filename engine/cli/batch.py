@@ -139,9 +139,11 @@ def batch(
         if jobs == 1:
             executor = Worker(recognizer, folder.path, settings, run, batch_size)
         else:
-            del recognizer
             share = max(1, checked_threads(model_settings.threads) // jobs)
-            shared = dataclasses.replace(model_settings, threads=share)
+            # By its folder: a branch of a hub could move between two processes.
+            place = str(recognizer.bundle.folder)
+            shared = dataclasses.replace(model_settings, model=place, threads=share)
+            del recognizer
             executor = Workers(jobs, shared, folder.path, settings, run)
         try:
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:

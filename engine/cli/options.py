@@ -62,12 +62,22 @@ def _labels(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(label.strip() for label in text.split(","))
 
 
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Take a model of the hub from the cache of this machine only; no network.",
+)
+
+
 model_options = grouped(
     "model_settings",
     ModelSettings,
     click.option(
-        "--model", help="Path or name of a bundle; $E2V_MODEL or the embedded one by default."
+        "--model",
+        help="Path or name of a bundle, or hf://owner/name[@revision]; $E2V_MODEL or the embedded "
+        "one by default.",
     ),
+    offline_option,
     click.option(
         "--provider",
         default="auto",

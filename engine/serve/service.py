@@ -48,7 +48,9 @@ class Service:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
-        self.bundle: Bundle = open_bundle(settings.model.model)
+        self.bundle: Bundle = open_bundle(
+            settings.model.model, offline=settings.model.offline, manifest_only=True
+        )
         if settings.feedback is not None:
             FeedbackStore(settings.feedback)  # a store that cannot be used is told at the start
         if settings.jobs_folder is not None:

@@ -29,7 +29,7 @@ def test_a_local_folder_never_touches_the_network(tmp_path, monkeypatch):
 def test_hub_ids_are_asked_under_the_right_owner(monkeypatch, tmp_path, given, on, asked):
     calls = []
 
-    def fetch(model, revision, offline):
+    def fetch(model, revision, offline, _files):
         calls.append((model, revision, offline))
         return tmp_path, "abc123"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...display import size
+from ..options import offline_option
 
 if TYPE_CHECKING:
     from ...bundle.manifest import Manifest
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Output format.",
 )
-def info(model: str | None, format_: str) -> None:
-    """Describe MODEL, the path or name of a bundle; the default model otherwise."""
+@offline_option
+def info(model: str | None, format_: str, offline: bool) -> None:
+    """Describe MODEL, the path or name of a bundle; the default model otherwise.
+
+    Of a model on the hub, hf://owner/name[@revision], the description alone is fetched.
+    """
     from ...bundle.locate import open_bundle
     from ...bundle.manifest import CARD
 
-    bundle = open_bundle(model)
+    bundle = open_bundle(model, offline=offline, manifest_only=True)
     if format_ == "json":
         click.echo(bundle.manifest.to_json(), nl=False)
         return
