@@ -81,6 +81,10 @@ def check_options(options: EmotionOptions, files: int) -> None:
         )
     if options.turns is not None and options.granularity == "frame":
         raise OptionError("granularity frame is of a whole recording, and turns of its turns")
+    if options.turns is not None and options.speech_only:
+        raise OptionError("speech_only is of a whole recording, and turns are speech alone already")
+    if options.baseline and options.turns != "channels":
+        raise OptionError("a baseline is of each speaker; take turns by channel with it")
     if options.turns == "channels" and options.channel is not None:
         raise OptionError("turns by channel take all channels; give no channel")
 
@@ -183,8 +187,9 @@ def _results(
     if len(files) > 1 and options.turns is None:
         sources = (file.open() for file in files)
         encodings = recognizer.encode_many(
-            sources, channel=options.channel, max_seconds=max_seconds, errors="return"
-        )
+            sources, channel=options.channel, max_seconds=max_seconds,
+            speech_only=options.speech_only, errors="return",
+        )  # fmt: skip
         with contextlib.closing(encodings):
             for file, encoding in zip(files, encodings, strict=True):
                 if isinstance(encoding, Encoding):
@@ -210,11 +215,13 @@ def _result(
 ) -> Encoding | Conversation:
     if options.turns is None:
         return recognizer.encode(
-            source, channel=options.channel, max_seconds=max_seconds, progress=work.progress
-        )
+            source, channel=options.channel, max_seconds=max_seconds,
+            speech_only=options.speech_only, progress=work.progress,
+        )  # fmt: skip
     return recognizer.turns(
         source, channel=options.channel, max_seconds=max_seconds,
-        by_channel=options.turns == "channels", embeddings=options.embeddings,
+        by_channel=options.turns == "channels", baseline=options.baseline,
+        embeddings=options.embeddings,
         progress=work.progress,
     )  # fmt: skip
 

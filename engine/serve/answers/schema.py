@@ -67,6 +67,12 @@ class EmotionOptions(EmbeddingOptions):
     turns: TurnsChoice | None = Field(
         None, description="The emotion of each turn, encoded alone, instead of the whole."
     )
+    baseline: bool = Field(
+        default=False, description="With turns by channel: subtract each speaker's own level."
+    )
+    speech_only: bool = Field(
+        default=False, description="Pool speech alone; a recording without any is unknown."
+    )
     peaks: int = Field(
         0, ge=0, le=MOST_PEAKS, description="Pairs of the waveform's outline to give (JSON)."
     )
@@ -132,9 +138,11 @@ class Result(BaseModel):
     confidence: Probability | None = None
     calibrated: bool
     restricted: bool
+    baseline: bool | None = Field(None, description="With turns.")
     scores: dict[str, Probability] | None = None
     top: list[Scored] | None = None
     seconds: float
+    speech_seconds: float | None = Field(None, description="With speech_only.")
     warnings: list[Warned]
     normalization: Literal["whole", "running"] | None = None
     model: str

