@@ -15,6 +15,7 @@ bytes) and a content: one ``HEADER``, then ``BLOCK`` after ``BLOCK`` and an ``EN
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -299,8 +300,8 @@ def _reason(file: SeekableFile | PipeFile | LiveInput, error: Exception) -> str:
         return f"nothing came for {file.timeout:g} s"
     words = [getattr(error, "strerror", None) or type(error).__name__]
     log = getattr(error, "log", None)
-    if file.format is not None and log:  # a device's name is no secret
-        words.append(log[2])
+    if log and (file.format is not None or getattr(error, "errno", 0) == errno.EIO):
+        words.append(log[2])  # a certificate that is not trusted, a device that is not there
     return reason_of(Exception(": ".join(words)))
 
 

@@ -148,7 +148,8 @@ class LiveReader(Reader):
     def _receive(self, name: str) -> tuple[int, bytes]:
         kind, content = self._worker.receive(SILENT_SECONDS + PATIENCE_SECONDS)
         if kind == wire.FAILURE:
-            raise failure(name, *json.loads(content))
+            stage, reason = json.loads(content)
+            raise failure(name, stage, redacted(reason))
         return kind, content
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from certificates import self_signed
 
 from emotion2vec_edge.engine.alerts.rules import Rule
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
@@ -198,14 +199,9 @@ def test_addresses_that_are_not_taken(url, message):
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # paho leaves a socket
 def test_certificates_are_verified(tmp_path):
-    if MOSQUITTO is None or shutil.which("openssl") is None:
-        pytest.skip("SKIPPED LOUDLY: no broker or no certificate: apt install mosquitto openssl")
-    own, key = tmp_path / "own.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", own,
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    if MOSQUITTO is None:
+        pytest.skip("SKIPPED LOUDLY: no broker: apt install mosquitto")
+    own, key = self_signed(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     conf = tmp_path / "mosquitto.conf"

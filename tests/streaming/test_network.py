@@ -1,7 +1,6 @@
 """Audio from servers on loopback: cut and restored, refused, and without secrets in any message."""
 
 import http.server
-import shutil
 import socket
 import ssl
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from certificates import self_signed
 from live_sources import count, kinds, received, source
 from recordings import encoded, tone
 
@@ -179,27 +179,14 @@ def test_a_playlist_is_played(station):
     assert sum(len(arrival.samples) for arrival in arrivals) == pytest.approx(64_000, abs=6_000)
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    if shutil.which("openssl") is None:
-        pytest.skip("SKIPPED LOUDLY: there is no openssl to make a certificate with")
-    key, own = tmp_path / "key.pem", tmp_path / "own.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", own,
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return own, key
-
-
-def test_certificates_are_verified(station, certificate):
-    own, key = certificate
+def test_certificates_are_verified(station, tmp_path):
+    own, key = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own, key)
     station.socket = context.wrap_socket(station.socket, server_side=True)
     station.handle_error = lambda *_: None  # a client that hangs up is what is tested
     address = url_of(station, "/file", "https")
-    with pytest.raises(AudioReadError):
+    with pytest.raises(AudioReadError, match="certificate failed verification"):
         next(source(address).connect())
     assert len(next(source(address, options={"ca_file": str(own)}).connect()))
     assert len(next(source(address, options={"tls_verify": "0"}).connect()))

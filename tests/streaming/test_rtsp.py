@@ -1,14 +1,19 @@
 """A camera on loopback: cut and restored, and with another password."""
 
+import contextlib
 import socket
+import ssl
 import subprocess
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from certificates import self_signed
 from live_sources import count, received, source
 
-from emotion2vec_edge.engine.errors import AudioNotFoundError
+from emotion2vec_edge.engine.errors import AudioNotFoundError, AudioReadError
 from emotion2vec_edge.engine.streaming import reconnect
 from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
 
@@ -81,3 +86,46 @@ def test_a_camera_that_refuses_the_password(rtsp):
     with pytest.raises(AudioNotFoundError, match="401 Unauthorized") as refused:
         next(source(f"{address.replace('s3cret', 's3cret2')}/live").connect())
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.fixture
+def tunnel(tmp_path):
+    """A server that unwraps TLS for another one: starts before a port, gives its own and its certificate."""
+    own, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def pump(here, there):
+        with contextlib.suppress(OSError), here, there:
+            while content := here.recv(65_536):
+                there.sendall(content)
+
+    def serve(port):
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                plain, _ = listening.accept()
+                with contextlib.suppress(OSError):  # a client that does not trust us
+                    wrapped = context.wrap_socket(plain, server_side=True)
+                    inner = socket.create_connection(("127.0.0.1", port))
+                    for pair in ((wrapped, inner), (inner, wrapped)):
+                        threading.Thread(target=pump, args=pair, daemon=True).start()
+                plain.close()
+
+    def start(port):
+        threading.Thread(target=serve, args=(port,), daemon=True).start()
+        return listening.getsockname()[1], own
+
+    yield start
+    listening.close()
+
+
+@pytest.mark.slow
+def test_a_camera_behind_tls(rtsp, tunnel):
+    port, own = tunnel(urlsplit(rtsp[0]).port)
+    address = f"rtsps://guard:s3cret@127.0.0.1:{port}/live"
+    with pytest.raises(AudioReadError, match="certificate failed verification"):
+        next(source(address).connect())
+    blocks = source(address, options={"ca_file": str(own)}).connect()
+    assert len(next(blocks))
+    blocks.close()
