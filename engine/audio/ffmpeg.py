@@ -81,13 +81,15 @@ class Worker:
         self._socket, theirs = socket.socketpair()
         try:
             # Isolated, because the folder of the script has a types.py; in a session of its own,
-            # because Ctrl-C is for the process that started it.
+            # because Ctrl-C is for the process that started it; without our variables, because
+            # some of them hold passwords.
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", wire.__file__, json.dumps(settings)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                env={key: value for key, value in os.environ.items() if not key.startswith("E2V_")},
             )
         except OSError as error:
             self._socket.close()

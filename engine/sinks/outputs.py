@@ -60,9 +60,10 @@ class Outputs:
                 self._write_report(box.report(seconds))
 
     def _write(self, result: StreamWindow | StreamEvent) -> None:
-        message = Message.of(result, self._source)
-        for box in self._boxes:
-            box.put(message)
+        if self._boxes:
+            message = Message.of(result, self._source)
+            for box in self._boxes:
+                box.put(message)
         if isinstance(result, StreamWindow):
             self._writer.write(result)
             return

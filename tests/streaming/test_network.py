@@ -115,7 +115,8 @@ def test_a_server_that_is_not_there_yet(monkeypatch, station):
         received(source(url_of(station, "/gone")), lambda _: False)
 
 
-def test_a_server_that_never_answers_is_left_at_once():
+def test_a_server_that_never_answers_is_left_at_once(monkeypatch):
+    monkeypatch.setenv("E2V_WEBHOOK_SECRET", "s3cret of another")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         opened = source(f"http://user:s3cret@127.0.0.1:{silent.getsockname()[1]}/x")
         buffer = reconnect.start_reconnecting(opened, None)
@@ -123,6 +124,7 @@ def test_a_server_that_never_answers_is_left_at_once():
         with connection:
             process = Path("/proc") / str(opened._worker._process.pid)
             assert b"s3cret" not in (process / "cmdline").read_bytes()  # for every user to see
+            assert b"s3cret" not in (process / "environ").read_bytes()
             buffer.close()
             assert not buffer._thread.is_alive()
 
