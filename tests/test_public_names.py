@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from emotion2vec_edge import engine
-from emotion2vec_edge.engine import errors, recognizer
+from emotion2vec_edge.engine import embeddings, errors, fusion, recognizer
 from emotion2vec_edge.engine.streaming import stream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,14 +35,16 @@ def test_the_reference_lists_the_public_names():
     )
     assert sorted(listed) == sorted(set(listed))
     in_errors = {name for name in engine.__all__ if hasattr(errors, name)}
-    assert set(listed) == set(engine.__all__) - in_errors - {"__version__"}
+    rooms = {*embeddings.__all__, *fusion.__all__}
+    assert set(listed) == (set(engine.__all__) - in_errors - {"__version__"}) | rooms
     assert ".. automodule:: emotion2vec_edge.engine.errors" in reference
 
 
 def test_every_public_name_says_what_it_is():
-    for name in set(engine.__all__) - {"__version__"}:
-        assert getattr(engine, name).__doc__, name
-        assert getattr(engine, name).__module__.startswith("emotion2vec_edge.engine")
+    for room in (engine, embeddings, fusion):
+        for name in set(room.__all__) - {"__version__"}:
+            assert getattr(room, name).__doc__, name
+            assert getattr(room, name).__module__.startswith("emotion2vec_edge.engine")
 
 
 def test_the_members_of_a_recognizer():

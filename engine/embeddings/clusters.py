@@ -65,7 +65,7 @@ class Clustering:
 
     method: ClusterMethod
     assigned: NDArray[np.int64]
-    """Cluster of each clip, from 0; :data:`OUTLIER` for none: int64 [clips]."""
+    """Cluster of each clip, from 0; −1 for none: int64 [clips]."""
     clusters: tuple[Cluster, ...]
     trials: tuple[Trial, ...]
     """Numbers of clusters that were tried; empty if the number was given or found otherwise."""

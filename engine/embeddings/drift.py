@@ -31,7 +31,7 @@ class Drift:
     p_value: float
     """Probability of such a distance, or a larger one, if nothing had changed."""
     changed: bool
-    """True if that is below :data:`CHANGED`."""
+    """True if that is below 0.01."""
     shares: dict[str, tuple[float, float]]
     """Mean probability of each emotion in both, largest change first."""
     confidence: tuple[float | None, float | None]

@@ -70,7 +70,7 @@ class Index:
         return numbers, cosines
 
 
-def search(
+def nearest_clips(
     content: Content,
     query: NDArray[np.float32],
     space: Space,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.embeddings import search as module
-from emotion2vec_edge.engine.embeddings.search import Index, search
+from emotion2vec_edge.engine.embeddings.search import Index, nearest_clips
 from emotion2vec_edge.engine.embeddings.space import Space, unit
 from emotion2vec_edge.engine.embeddings.store import Content, StoredClip
 from emotion2vec_edge.engine.errors import OptionError
@@ -33,14 +33,14 @@ def test_a_store_is_searched_with_a_filter():
     clips = [StoredClip("a", emotion="sad"), StoredClip("b", emotion="happy"), StoredClip("c")]
     content = Content(np.float32([[1, 0], [0.9, 0.1], [0, 1]]), clips)
     space, query = Space("raw", 2), np.float32([1, 0])
-    assert [found.clip.path for found in search(content, query, space)] == ["a", "b", "c"]
-    found = search(content, query, space, 1, lambda clip: clip.emotion != "sad")
+    assert [found.clip.path for found in nearest_clips(content, query, space)] == ["a", "b", "c"]
+    found = nearest_clips(content, query, space, 1, lambda clip: clip.emotion != "sad")
     assert [item.clip.path for item in found] == ["b"]
     assert found[0].number == 1
-    assert not search(content, query, space, 1, lambda _: False)
+    assert not nearest_clips(content, query, space, 1, lambda _: False)
     with pytest.raises(OptionError, match="at least 1"):
-        search(content, query, space, 0)
+        nearest_clips(content, query, space, 0)
     with pytest.raises(OptionError, match="shape"):
-        search(content, np.ones(3, np.float32), space)
+        nearest_clips(content, np.ones(3, np.float32), space)
     empty = Content(np.zeros((0, 2), np.float32), [])
-    assert search(empty, query, space) == []
+    assert nearest_clips(empty, query, space) == []

@@ -53,7 +53,7 @@ def search(
 
     The search is exact. QUERY itself, if the store holds it, is not found.
     """
-    from ...embeddings.search import search as find
+    from ...embeddings.search import nearest_clips
     from ...embeddings.space import Space
     from ...embeddings.store import Store, StoredClip
     from ...recognizer import Recognizer
@@ -77,7 +77,7 @@ def search(
         )
 
     speakers = [*(clip.speaker for clip in content.clips), speaker] if by_speaker else None
-    _tell_found(find(content, vector, compared, top, keep, speakers), format_)
+    _tell_found(nearest_clips(content, vector, compared, top, keep, speakers), format_)
 
 
 def _tell_found(found: list[Found], format_: str) -> None:
