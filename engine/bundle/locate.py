@@ -25,20 +25,7 @@ def find_bundle(
     offline: bool = False,
     manifest_only: bool = False,
 ) -> Path:
-    """Folder of a bundle.
-
-    Args:
-        model: path of a bundle or of its manifest, an embedded name, or ``hf://owner/name`` with
-            ``@revision`` or without; None takes ``$E2V_MODEL``, else the embedded default.
-        offline: take a model of the hub from the cache of its client only.
-        manifest_only: fetch the manifest of a model of the hub, and no graphs.
-
-    Raises:
-        BundleNotFoundError: there is no bundle; the message names those there are.
-        OptionError: a name that begins like one of the hub, and is none.
-        HubError: the hub does not serve it.
-        MissingExtraError: the hub's client is not installed.
-    """
+    """Folder of a bundle; arguments and errors as :func:`open_bundle`."""
     origin = ""
     if model is None:
         model = os.environ.get(MODEL_VARIABLE)
@@ -79,9 +66,19 @@ def open_bundle(
     offline: bool = False,
     manifest_only: bool = False,
 ) -> Bundle:
-    """Find a bundle and read its manifest; arguments and errors as :func:`find_bundle`.
+    """Find a bundle and read its manifest.
+
+    Args:
+        model: path of a bundle or of its manifest, an embedded name, or ``hf://owner/name`` with
+            ``@revision`` or without; None takes ``$E2V_MODEL``, else the embedded default.
+        offline: take a model of the hub from the cache of its client only.
+        manifest_only: fetch the manifest of a model of the hub, and no graphs.
 
     Raises:
+        BundleNotFoundError: there is no bundle; the message names those there are.
+        OptionError: a name that begins like one of the hub, and is none.
+        HubError: the hub does not serve it.
+        MissingExtraError: the hub's client is not installed.
         BundleFormatError: its manifest cannot be used.
     """
     folder = find_bundle(model, offline=offline, manifest_only=manifest_only)
