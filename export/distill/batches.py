@@ -77,7 +77,7 @@ class DistillationBatches:
         """
         self.speech, self.checksums, self.lessons = speech, checksums, lessons
         self.recipe, self.labels, self.device = recipe, labels, device
-        self._weights = draw_weights(speech, recipe.unlabelled_share)
+        self._weights = draw_weights(speech, recipe.unlabelled_share, recipe.corpus_power)
         self._allowed = labels_of_corpora(speech, labels)
 
     def __getitem__(self, step: int) -> DistillationBatch:
@@ -165,7 +165,9 @@ def answers_of(teachers: Sequence[Teacher], means: Sequence[Tensor]) -> Tensor |
     return torch.stack(answers).mean(dim=0) if answers else None
 
 
-def draw_weights(speech: Speech, unlabelled_share: float) -> NDArray[np.float64]:
+def draw_weights(
+    speech: Speech, unlabelled_share: float, corpus_power: float
+) -> NDArray[np.float64]:
     """Probability of drawing each clip: float64 [clips], with a sum of 1.
 
     Labelled clips weigh as :meth:`~..finetune.speech.Speech.weights` says, unlabelled ones by
@@ -177,7 +179,7 @@ def draw_weights(speech: Speech, unlabelled_share: float) -> NDArray[np.float64]
         share = 0.0
     weights = np.zeros(len(speech))
     if labelled.any():
-        weights[labelled] = (1 - share) * speech.subset(labelled).weights()
+        weights[labelled] = (1 - share) * speech.subset(labelled).weights(corpus_power)
     lengths = np.array([len(wave) for wave in speech.waves], np.float64)
     if not labelled.all():
         weights[~labelled] = share * lengths[~labelled] / lengths[~labelled].sum()

@@ -77,13 +77,15 @@ def load_data(
     unlabelled = load_speech(others, labels, progress, longest=LONGEST, on_problems=tell)
     if not len(labelled) + len(unlabelled):
         raise OptionError("no recording can be learned from; give --data or --unlabelled")
-    if not len(labelled):
-        training, held = split_speech(unlabelled, validation)
-    else:
-        training, held = split_speech(labelled, validation)
+    training, held = split_speech(labelled if len(labelled) else unlabelled, validation)
+    if len(labelled):
         training = training + unlabelled
+    held_checksums = tuple(map(checksum, held.waves))
+    checksums = np.array([checksum(wave) for wave in training.waves])
+    # The same recordings may be given with labels and without.
+    new = ~np.isin(checksums, held_checksums)
     return DistillationData(
-        training, held, tuple(map(checksum, training.waves)), tuple(map(checksum, held.waves))
+        training.subset(new), held, tuple(checksums[new].tolist()), held_checksums
     )
 
 

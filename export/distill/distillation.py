@@ -19,6 +19,7 @@ from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ..checkpoint.calibration import write_calibration
+from ..checkpoint.config import read_config
 from ..checkpoint.folder import WEIGHTS, write_checkpoint
 from ..checkpoint.labels import PLUS_TOKENS, parse_label
 from ..finetune.embeddings import logits_of
@@ -77,13 +78,15 @@ def distill(
     device = _device(settings.device)
     if not (settings.output / STATE).is_file():
         check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
+    document = new_document(settings.shape)
+    check_frames(settings.shape, contract_of(read_config(document)))
     teachers = _teachers(settings, device)
     tokens = _tokens(settings, teachers)
     labels = [parse_label(token).id for token in tokens]
     if settings.labels_from == "teacher":
         clips = without_unknown_labels(clips, labels)
+    source = _label_source(settings, teachers, clips)
     data = load_data(clips, labels, settings.validation, progress, tell)
-    source = _label_source(settings, teachers, data)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
     recipe = _recipe(settings, teachers, data, source)
@@ -92,7 +95,6 @@ def distill(
     if not len(data.labelled) and answers is not None:
         data = dataclasses.replace(data, validation=answered(data.validation, answers))
     with reported(settings.output):
-        document = new_document(settings.shape)
         run = _run(settings, document, recipe, data, lessons, len(tokens), device)
 
         def on_report(report: Report) -> None:
@@ -153,11 +155,11 @@ def _tokens(settings: DistillationSettings, teachers: Sequence[Teacher]) -> tupl
 
 
 def _label_source(
-    settings: DistillationSettings, teachers: Sequence[Teacher], data: DistillationData
+    settings: DistillationSettings, teachers: Sequence[Teacher], clips: Sequence[LabelledClip]
 ) -> LabelSource:
     """The source of the emotions, as far as there is one."""
     answers = settings.tune_teacher or any(teacher.labels for teacher in teachers)
-    labels = len(data.labelled) > 0
+    labels = any(clip.label for clip in clips)
     wanted = settings.labels_from
     if not labels and settings.tune_teacher:
         raise OptionError("--tune-teacher needs labelled speech; no clip of --data has a label")
@@ -285,7 +287,6 @@ def _run(
     # Everything that is created from here on, the readers too, depends on the seed alone.
     torch.manual_seed(recipe.seed)
     model = new_model(document, labels, recipe.seed)
-    check_frames(settings.shape, contract_of(model.config))
     student = Student(model, labels, recipe, [lesson.teacher for lesson in lessons]).to(device)
     batches = DistillationBatches(data.training, data.checksums, lessons, recipe, labels, device)
     return Run(settings.output, recipe, student, batches, data.validation, logits_of)

@@ -28,6 +28,8 @@ class DistillationRecipe(Recipe):
     """Speeds at which the teacher heard each clip, and the student hears it."""
     unlabelled_share: float = 0.5
     """Share of the clips of a step that have no label, where there are both."""
+    corpus_power: float = 0.3
+    """Labelled corpora weigh their number of clips to this power."""
     teachers: tuple[str, ...] = ()
     """Keys of the teachers' rows."""
     data: str = ""

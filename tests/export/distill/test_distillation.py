@@ -78,7 +78,7 @@ def test_a_distillation_that_was_stopped_goes_on_to_the_same_bits(
     with pytest.raises(OptionError, match="of a run with another temperature"):
         distill(settings(teacher, name="parts", temperature=3.0), clips)
     with pytest.raises(OptionError, match="of a run with another data"):
-        distill(settings(teacher, name="parts"), clips[:-1])
+        distill(settings(teacher, name="parts"), clips[1:])
     parts = distill(settings(teacher, name="parts"), clips)
     weights = [load_checkpoint(tmp_path / name).model.state_dict() for name in ("whole", "parts")]
     for name, value in weights[0].items():
@@ -89,7 +89,7 @@ def test_a_distillation_that_was_stopped_goes_on_to_the_same_bits(
     assert not (tmp_path / "parts" / STATE).exists()
     card = (tmp_path / "whole" / "README.md").read_text()
     assert "teacher: large (final frames, sha256 " in card
-    assert "63 clips" in card
+    assert "54 clips" in card  # those of the held-out speaker are not heard without labels either
     parts_of_loss = TrainingLog(tmp_path / "whole").reports()[-1].parts
     assert parts_of_loss.keys() == {"frames", "mel", "answers", "labels"}
 

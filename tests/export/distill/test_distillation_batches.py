@@ -105,10 +105,10 @@ def test_a_clip_shorter_than_a_crop_is_whole(smooth, tmp_path):
 
 def test_the_share_of_clips_without_a_label():
     waves = [np.zeros(size, np.int16) for size in (10, 10, 30, 10)]
-    weights = draw_weights(speech_of(waves, [0, 1, -1, -1]), 0.4)
+    weights = draw_weights(speech_of(waves, [0, 1, -1, -1]), 0.4, 0.3)
     np.testing.assert_allclose(weights, [0.3, 0.3, 0.3, 0.1])
-    np.testing.assert_allclose(draw_weights(speech_of(waves, [0, 1, 0, 1]), 0.4).sum(), 1)
-    alone = draw_weights(speech_of(waves, [-1] * 4), 0.4)
+    np.testing.assert_allclose(draw_weights(speech_of(waves, [0, 1, 0, 1]), 0.4, 0.3).sum(), 1)
+    alone = draw_weights(speech_of(waves, [-1] * 4), 0.4, 0.3)
     np.testing.assert_allclose(alone, [1 / 6, 1 / 6, 1 / 2, 1 / 6])
 
 
