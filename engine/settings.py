@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from .errors import OptionError
 
-Precision = Literal["fp32", "int8", "fp16"]
+Precision = Literal["fp32", "int8", "fp16", "int8-static"]
 """Number format of the weights; the name of a bundle's variant."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

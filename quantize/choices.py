@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Quantized = Literal["int8", "fp16"]
+Quantized = Literal["int8", "fp16", "int8-static"]
 """Precision of a variant that is made from fp32."""
 
 Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]

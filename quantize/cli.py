@@ -1,4 +1,4 @@
-"""``e2v quantize``: a bundle gets an INT8 or FP16 variant, behind the gate."""
+"""``e2v quantize``: a bundle gets an INT8, FP16 or static INT8 variant, behind the gate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.Choice(QUANTIZED),
     multiple=True,
     required=True,
-    help="int8 for CPUs, fp16 for NVIDIA GPUs; may be given twice.",
+    help="int8 for CPUs, fp16 for NVIDIA GPUs, int8-static for OpenVINO; may be repeated.",
 )
 @click.option(
     "--target",
@@ -86,7 +86,7 @@ def quantize(
         from .calibration import load_calibration
         from .gate import Limits
         from .int8 import Int8Settings
-        from .quantizer import add_fp16, add_int8
+        from .quantizer import add_fp16, add_int8, add_int8_static
     except ImportError as error:
         raise MissingExtraError(
             f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
@@ -102,6 +102,10 @@ def quantize(
             if name == "int8":
                 variant = add_int8(
                     bundle, speech, settings, limits, search=search, progress=progress
+                )
+            elif name == "int8-static":
+                variant = add_int8_static(
+                    bundle, speech, settings.keep_float, limits, search=search, progress=progress
                 )
             else:
                 variant = add_fp16(bundle, speech, progress=progress)

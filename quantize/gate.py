@@ -130,12 +130,16 @@ class QualityGate:
             return Comparison(len(clips), *[math.nan] * 4)
         return compare(ours, self.fp32.every(step), clips, self.labels)
 
+    def model(self) -> SequentialModel:
+        """The fp32 variant on the CPU."""
+        return _open_model(self.bundle.graphs("fp32"), self.bundle)
+
     def failures(self, comparison: Comparison) -> list[str]:
         """The limits that a comparison does not keep, in words."""
         return comparison.failures(self.limits)
 
 
-def _open_model(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> Model:
+def _open_model(graphs: Mapping[str, Path | bytes], bundle: Bundle) -> SequentialModel:
     manifest = bundle.manifest
     chunking = Chunking(block=manifest.architecture.block_seconds)
     sessions = CPU.open_sessions(graphs, SessionConfig(usable_threads()))

@@ -25,6 +25,8 @@ Graphs: TypeAlias = Mapping[str, onnx.ModelProto]
 CONTRIB = "com.microsoft"
 """Domain of the operators that ONNX Runtime adds to the standard."""
 
+QUANTIZING = ("DynamicQuantizeLinear", "QuantizeLinear")
+
 MOVES = ("Concat", "Reshape", "Slice")
 """Operators that only move values, so that they commute with quantization."""
 
@@ -70,6 +72,11 @@ def layers(model: onnx.ModelProto) -> list[str]:
         for node in model.graph.node
         if node.op_type == "MatMul" and node.input[1] in constants
     ]
+
+
+def convolutions(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions, in order."""
+    return [node.name for node in model.graph.node if node.op_type == "Conv"]
 
 
 def operators(model: onnx.ModelProto) -> dict[str, int]:
@@ -156,22 +163,23 @@ def quantize_before_moves(model: onnx.ModelProto) -> int:
     """Quantize before windows are gathered, so that uint8 is gathered instead of floats.
 
     ``x → moves → DynamicQuantizeLinear`` becomes ``x → DynamicQuantizeLinear → moves``: a quarter
-    of the bytes are moved, and each sample is rounded once instead of once a window.
+    of the bytes are moved, and each sample is rounded once instead of once a window. So it is for
+    QuantizeLinear, whose scale is fixed.
 
     Returns:
         the number of quantizations that moved.
     """
     graph = Graph(model)
     moved = 0
-    for node in [n for n in graph.nodes if n.op_type == "DynamicQuantizeLinear"]:
+    for node in [n for n in graph.nodes if n.op_type in QUANTIZING]:
         path, root = _moves_above(graph, node.input[0])
         if not path:
             continue
-        quantized, scale, zero = (f"{node.output[0]}_of_root", node.output[1], node.output[2])
+        inputs, outputs = [root, *node.input[1:]], [f"{node.output[0]}_of_root", *node.output[1:]]
         position = list(graph.nodes).index(node)
         graph.nodes.remove(node)
-        rename = {root: quantized}
-        new = [helper.make_node(node.op_type, [root], [quantized, scale, zero], name=node.name)]
+        rename = {root: outputs[0]}
+        new = [helper.make_node(node.op_type, inputs, outputs, name=node.name)]
         for move in path:
             copy = NodeProto()
             copy.CopyFrom(move)

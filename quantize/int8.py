@@ -26,6 +26,10 @@ from .graph import Graphs, fuse_attention, fuse_offline, layers, operators, quan
 QUANTIZED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 """Operators that ONNX Runtime fuses a quantized product into."""
 
+KEEP_FLOAT = ("frontend/convs.0",)
+"""Layers that stay in float32 by default. The first one reads the raw waveform: eight bits are too
+coarse for its ten samples a window, and it costs little."""
+
 
 @dataclass(frozen=True)
 class Int8Settings:
@@ -33,9 +37,8 @@ class Int8Settings:
 
     target: Target = "auto"
     """Instruction set of the processors that the variant is for."""
-    keep_float: Collection[str] = ("frontend/convs.0",)
-    """Layers that stay in float32, as ``graph/name``. The first one reads the raw waveform: eight
-    bits are too coarse for its ten samples a window, and it costs little."""
+    keep_float: Collection[str] = KEEP_FLOAT
+    """Layers that stay in float32, as ``graph/name``."""
 
     @property
     def reduce_range(self) -> bool:
@@ -63,6 +66,16 @@ def all_layers(graphs: Graphs) -> list[str]:
     return [f"{graph}/{name}" for graph in GRAPHS for name in layers(graphs[graph])]
 
 
+def require_layers(named: Collection[str], layers: Collection[str]) -> None:
+    """Check that layers exist.
+
+    Raises:
+        OptionError: some do not.
+    """
+    if unknown := sorted(set(named) - set(layers)):
+        raise OptionError(f"no layer {', '.join(unknown)}; choose from {', '.join(layers)}")
+
+
 def quantize_graphs(
     graphs: Graphs, settings: Int8Settings, heads: int
 ) -> dict[str, onnx.ModelProto]:
@@ -72,11 +85,7 @@ def quantize_graphs(
         OptionError: ``keep_float`` names a layer that does not exist.
         ModelError: a layer was not quantized, or not fused.
     """
-    unknown = set(settings.keep_float) - set(all_layers(graphs))
-    if unknown:
-        raise OptionError(
-            f"no layer {', '.join(sorted(unknown))}; choose from {', '.join(all_layers(graphs))}"
-        )
+    require_layers(settings.keep_float, all_layers(graphs))
     quantized = {}
     for graph in GRAPHS:
         keep = [name.partition("/")[2] for name in settings.keep_float if name.startswith(graph)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from emotion2vec_edge.engine.bundle.manifest import Variant
 from emotion2vec_edge.engine.errors import GateError
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import cpu_features
-from emotion2vec_edge.engine.runtime.providers import CPU
+from emotion2vec_edge.engine.runtime.providers import CPU, OPENVINO
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .calibration import Calibration
+from .choices import Quantized
 from .fp16 import convert_graphs
 from .gate import Comparison, Limits, QualityGate
 from .graph import Graphs, load_graph, operators
-from .int8 import Int8Settings, all_layers, quantize_graphs
+from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
 from .search import Ranked, rank_layers, smallest_exclusion
+from .static import CALIBRATION_CLIPS, StaticQuantizer, static_layers
 from .variants import NewVariant, add_variant
 
 FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.999, ua_loss=0.003)
@@ -65,20 +67,13 @@ def add_int8(
     bundle, graphs = _fp32(folder)
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
-    trials = _Int8Trials(graphs, settings, bundle.manifest.architecture.heads, gate, progress)
-    progress("quantizing")
-    trial = trials.run(tuple(settings.keep_float))
-    if failures := gate.failures(trial.comparison):
-        ranked = trials.ranked(trial.keep_float)
-        if not search:
-            raise GateError(_refusal(failures, ranked, folder))
-        better = trials.searched(trial.keep_float, ranked)
-        if better is None:
-            raise GateError(
-                f"int8 lost too much ({'; '.join(failures)}), and no set of layers in float mends "
-                f"it; {folder} is as it was"
-            )
-        trial = better
+    heads = bundle.manifest.architecture.heads
+
+    def quantized(keep_float: tuple[str, ...]) -> Graphs:
+        return quantize_graphs(graphs, dataclasses.replace(settings, keep_float=keep_float), heads)
+
+    trials = _Trials("int8", all_layers(graphs), quantized, gate, progress)
+    trial = trials.passing(tuple(settings.keep_float), search=search)
     recipe = {
         "quantization": "dynamic; weights int8 per channel, activations uint8 per tensor",
         "target": settings.resolved,
@@ -87,6 +82,51 @@ def add_int8(
     }
     evidence = _evidence(gate, trial.comparison, trial.graphs)
     return add_variant(bundle, NewVariant("int8", trial.graphs, (CPU.name,), recipe, evidence))
+
+
+def add_int8_static(
+    folder: Path,
+    calibration: Calibration,
+    keep_float: Collection[str] = KEEP_FLOAT,
+    limits: Limits | None = None,
+    *,
+    search: bool = False,
+    progress: Progress = no_progress,
+) -> Variant:
+    """Add the static INT8 variant, for OpenVINO, to a bundle.
+
+    The gate runs it on the CPU provider. Its scales are found on the speech that the gate compares
+    on.
+
+    Args:
+        folder: the bundle; it needs its fp32 variant.
+        calibration: speech to find the scales on, and to compare on.
+        keep_float: layers that stay in float.
+        limits: largest loss that is accepted.
+        search: find the layers that must stay in float instead of refusing.
+        progress: receives each step.
+
+    Raises:
+        GateError, VariantNotFoundError, ModelError, OptionError, OutputError: as :func:`add_int8`.
+    """
+    bundle, graphs = _fp32(folder)
+    layers = static_layers(graphs)
+    require_layers(keep_float, layers)
+    progress("fp32 on the calibration speech")
+    gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
+    clips = calibration.clips[:: max(1, len(calibration.clips) // CALIBRATION_CLIPS)]
+    quantizer = StaticQuantizer.on_speech(graphs, gate.model(), clips)
+    trials = _Trials("int8-static", layers, quantizer.quantized, gate, progress)
+    trial = trials.passing(tuple(keep_float), search=search)
+    recipe = {
+        "quantization": "static; weights int8 per channel, activations uint8 per tensor, QDQ",
+        "scales": f"smallest and largest value on {len(clips)} clips",
+        "keep_float": list(trial.keep_float),
+    }
+    evidence = _evidence(gate, trial.comparison, trial.graphs)
+    return add_variant(
+        bundle, NewVariant("int8-static", trial.graphs, (OPENVINO.name,), recipe, evidence)
+    )
 
 
 def add_fp16(
@@ -122,18 +162,39 @@ class _Trial:
 
 
 @dataclass(frozen=True)
-class _Int8Trials:
+class _Trials:
     """Quantizations of one model with different layers in float."""
 
-    fp32: Graphs
-    settings: Int8Settings
-    heads: int
+    precision: Quantized
+    layers: Sequence[str]
+    """All layers that can be quantized."""
+    quantized: Callable[[tuple[str, ...]], Graphs]
+    """Layers that stay in float → quantized graphs."""
     gate: QualityGate
     progress: Progress
 
-    def quantized(self, keep_float: tuple[str, ...]) -> Graphs:
-        settings = dataclasses.replace(self.settings, keep_float=keep_float)
-        return quantize_graphs(self.fp32, settings, self.heads)
+    def passing(self, keep_float: tuple[str, ...], *, search: bool) -> _Trial:
+        """The quantization with these layers in float or, if the search may, more of them.
+
+        Raises:
+            GateError: it lost too much.
+        """
+        self.progress("quantizing")
+        trial = self.run(keep_float)
+        failures = self.gate.failures(trial.comparison)
+        if not failures:
+            return trial
+        ranked = self.ranked(keep_float)
+        folder = self.gate.bundle.folder
+        if not search:
+            raise GateError(_refusal(self.precision, failures, ranked, folder))
+        better = self.searched(keep_float, ranked)
+        if better is None:
+            raise GateError(
+                f"{self.precision} lost too much ({'; '.join(failures)}), and no set of layers in "
+                f"float mends it; {folder} is as it was"
+            )
+        return better
 
     def run(self, keep_float: tuple[str, ...]) -> _Trial:
         """Quantize all layers but those to keep, and compare on all clips."""
@@ -142,13 +203,12 @@ class _Int8Trials:
 
     def ranked(self, keep_float: tuple[str, ...]) -> list[Ranked]:
         """Each layer that was quantized, by its loss when it alone is."""
-        layers = all_layers(self.fp32)
 
         def alone(layer: str) -> Comparison:
-            others = tuple(name for name in layers if name != layer)
+            others = tuple(name for name in self.layers if name != layer)
             return self.gate.compare(self.quantized(others), SEARCH_CLIPS)
 
-        candidates = [name for name in layers if name not in keep_float]
+        candidates = [name for name in self.layers if name not in keep_float]
         return rank_layers(candidates, alone, self.progress)
 
     def searched(self, keep_float: tuple[str, ...], ranked: Sequence[Ranked]) -> _Trial | None:
@@ -161,10 +221,12 @@ class _Int8Trials:
         return None if more is None else self.run((*keep_float, *more))
 
 
-def _refusal(failures: Sequence[str], ranked: Sequence[Ranked], folder: Path) -> str:
+def _refusal(
+    precision: Quantized, failures: Sequence[str], ranked: Sequence[Ranked], folder: Path
+) -> str:
     worst = ", ".join(f"{layer.name} ({layer.loss:.4f})" for layer in ranked[:CULPRITS])
     return (
-        f"int8 lost too much: {'; '.join(failures)}. By themselves these layers shift the "
+        f"{precision} lost too much: {'; '.join(failures)}. By themselves these layers shift the "
         f"probabilities or embeddings most: {worst}. Keep them in float (--keep-float), or let "
         f"--search find the least that must be; {folder} is as it was"
     )

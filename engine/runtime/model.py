@@ -87,12 +87,20 @@ class Model(ABC):
             samples: float32 [samples], mono, at the model's rate, at least one receptive field;
                 not normalised.
         """
-        if self.audio.normalize:
-            mean = float(samples.mean(dtype=np.float64))
-            variance = float(np.square(samples - mean, dtype=np.float64).mean())
-            samples = normalized(samples, mean, variance)
-        _, frames, logits = zip(*self.pieces_of([[samples]]), strict=True)
+        _, frames, logits = zip(*self.pieces_of([[self.waveform(samples)]]), strict=True)
         return np.concatenate(frames), None if logits[0] is None else np.concatenate(logits)
+
+    def waveform(self, samples: Samples) -> Samples:
+        """A clip as the front-end takes it: normalised where the model wants that.
+
+        Args:
+            samples: float32 [samples], not normalised.
+        """
+        if not self.audio.normalize:
+            return samples
+        mean = float(samples.mean(dtype=np.float64))
+        variance = float(np.square(samples - mean, dtype=np.float64).mean())
+        return normalized(samples, mean, variance)
 
     def warm_up(self) -> list[tuple[int, float, float]]:
         """Encode noise of each of :meth:`lengths` twice.

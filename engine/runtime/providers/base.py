@@ -115,6 +115,12 @@ class Provider:
                 "Runtime's CPU kernels (CUDA has none for DynamicQuantizeLinear, TensorRT refuses "
                 f"it); take {' or '.join(self.precisions)}, or the provider cpu"
             )
+        if precision == "int8-static" and precision not in self.precisions:
+            raise ProviderError(
+                f"{self.name}: int8-static is for openvino: CUDA has no kernels for it, and "
+                "TensorRT wants scales around zero, which its activations do not have; take "
+                f"{' or '.join(self.precisions)}"
+            )
 
     def suits(self, variant: Variant) -> bool:  # noqa: ARG002
         """True if a variant of a precision that runs here also runs well."""

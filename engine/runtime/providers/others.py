@@ -8,17 +8,6 @@ from __future__ import annotations
 from .base import Provider
 
 
-class OpenVinoProvider(Provider):
-    """Intel's OpenVINO."""
-
-    name = "openvino"
-    ort_name = "OpenVINOExecutionProvider"
-    install = (
-        "pip uninstall onnxruntime; pip install onnxruntime-openvino, and emotion2vec-edge without "
-        "an extra"
-    )
-
-
 class CoreMlProvider(Provider):
     """Apple's Core ML."""
 
