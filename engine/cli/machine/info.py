@@ -70,9 +70,17 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
             f"{audio.sample_rate} Hz mono, a frame of {audio.receptive_field} samples "
             f"every {audio.hop}",
         ),
+        ("space", _space(manifest)),
         ("created", f"{manifest.created}, ONNX opset {manifest.opset}, "
                  + ", ".join(f"{name} {version}" for name, version in manifest.tools.items())),
     ]  # fmt: skip
+
+
+def _space(manifest: Manifest) -> str:
+    record = manifest.space
+    if record is None:
+        return "none: embeddings are compared as they are"
+    return f"{record.method}, fitted on {record.fitted_on or 'speech'}, {size(record.file.bytes)}"
 
 
 def _flat(evidence: Any, prefix: str = "") -> list[str]:
