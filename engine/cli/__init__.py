@@ -42,6 +42,10 @@ VERBS = {
     ),
     "fuse": ("emotion2vec_edge.engine.cli.fuse", "Fuse the scores of speech, face and text."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
+    "triton": (
+        "emotion2vec_edge.export.triton.cli",
+        "Write a bundle as a model repository of Triton.",
+    ),
     "quantize": (
         "emotion2vec_edge.quantize.cli",
         "Add a small and fast variant to a bundle.",
