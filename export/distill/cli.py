@@ -184,6 +184,7 @@ def distill(
     student = evidence.student
     agreement = "" if evidence.agreement is None else f"{evidence.agreement:.1%} as the teacher; "
     click.echo(
-        f"{output}: mean UA {student.ua:.3f} on {student.held_out_clips} held-out clips; "
+        f"{output}: mean UA {student.ua:.3f} against {evidence.truth} of {student.held_out_clips} "
+        "held-out clips; "
         f"{agreement}next: e2v export {output} -o BUNDLE --precision int8"
     )

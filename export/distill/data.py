@@ -105,11 +105,16 @@ def unlabelled_clips(inputs: Sequence[str]) -> list[LabelledClip]:
 
 
 def without_unknown_labels(
-    clips: Sequence[LabelledClip], labels: Sequence[str]
+    clips: Sequence[LabelledClip], labels: Sequence[str], tell: Callable[[str], object]
 ) -> list[LabelledClip]:
-    """The clips; without any label if one of them is not among ``labels``."""
-    if {clip.label for clip in clips if clip.label} <= set(labels):
+    """The clips; without any label if one of them is not among ``labels``, which is told."""
+    unknown = sorted({clip.label for clip in clips if clip.label} - set(labels))
+    if not unknown:
         return list(clips)
+    tell(
+        f"the teacher has no label {unknown[0]}: the labels of the data are not used, and the "
+        "student is measured against the teacher's answers"
+    )
     return [replace(clip, label=None) for clip in clips]
 
 

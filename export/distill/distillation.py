@@ -84,7 +84,7 @@ def distill(
     tokens = _tokens(settings, teachers)
     labels = [parse_label(token).id for token in tokens]
     if settings.labels_from == "teacher":
-        clips = without_unknown_labels(clips, labels)
+        clips = without_unknown_labels(clips, labels, tell)
     source = _label_source(settings, teachers, clips)
     data = load_data(clips, labels, settings.validation, progress, tell)
     if settings.tune_teacher:

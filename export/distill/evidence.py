@@ -24,11 +24,15 @@ class DistillationEvidence:
     agreement: float | None
     """Share of the held-out clips with the teachers' answer; None for teachers without answers."""
 
+    @property
+    def truth(self) -> str:
+        """The answers that the student was measured against."""
+        return "labels" if self.labelled_clips else "the teacher's answers"
+
 
 def student_card(name: str, evidence: DistillationEvidence, licence: str) -> str:
     """The card of a student."""
     student = evidence.student
-    truth = "labels" if evidence.labelled_clips else "the teacher's answers"
     corpora = ", ".join(f"{corpus} {ua:.3f}" for corpus, ua in student.corpora.items())
     lines = [f"- licence: {licence}"]
     lines += [f"- teacher: {teacher}" for teacher in evidence.teachers]
@@ -36,8 +40,8 @@ def student_card(name: str, evidence: DistillationEvidence, licence: str) -> str
         f"- learned from {student.clips} clips ({student.hours:.1f} h), {evidence.labelled_clips} "
         f"of them with labels, {student.steps} steps; emotions from {evidence.labels_from}",
         f"- measured on {student.held_out_clips} clips of {student.held_out_speakers} "
-        f"{student.held_out_by} that were held out: mean UA {student.ua:.3f} against {truth} "
-        f"({corpora})",
+        f"{student.held_out_by} that were held out: mean UA {student.ua:.3f} against "
+        f"{evidence.truth} ({corpora})",
     ]
     if evidence.agreement is not None:
         lines.append(f"- the teacher's answer on {evidence.agreement:.1%} of those clips")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.files import printable
+from emotion2vec_edge.engine.files import is_empty_folder, printable
 from emotion2vec_edge.engine.progress import Progress, no_progress
 
 from ..finetune.embeddings import padded
@@ -102,6 +102,10 @@ def tune(
     """
     name = f"{teacher.name}, fine-tuned"
     if not (folder / CONFIG).is_file():
+        if folder.exists() and not is_empty_folder(folder) and not (folder / STATE).is_file():
+            raise OptionError(
+                f"{printable(str(folder))} holds no teacher, which is to be kept there; move it"
+            )
         model = _with_head(teacher, len(tokens), recipe.seed).to(device)
         learner = TeacherLearner(model, recipe)
         batches = Batches(speech[0], recipe, len(tokens), device)

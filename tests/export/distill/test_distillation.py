@@ -160,8 +160,10 @@ def test_labels_that_the_teacher_does_not_have(corpus, teacher, settings, tmp_pa
     write_checkpoint(tmp_path / "narrow", tokens=["angry", "happy"])
     with pytest.raises(OptionError, match="labels that the model does not have"):
         distill(settings(tmp_path / "narrow"), clips)
-    evidence = distill(settings(tmp_path / "narrow", labels_from="teacher"), clips)
-    assert evidence.labelled_clips == 0
+    told = []
+    made = settings(tmp_path / "narrow", labels_from="teacher")
+    assert distill(made, clips, tell=told.append).labelled_clips == 0
+    assert "the teacher has no label sad: the labels of the data are not used" in told[0]
 
 
 def test_what_cannot_be_used(corpus, teacher, settings, tmp_path):

@@ -86,3 +86,11 @@ def test_lower_layers_take_smaller_steps(whisper):
     assert scales == [0.75**2, 0.75, 1.0, 1.0, 15.0]
     learned = {id(p) for group in groups for p in group["params"]}
     assert id(whisper.model.encoder.embed_positions.weight) not in learned
+
+
+def test_a_folder_of_something_else_is_left_alone(whisper, speech, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(OptionError, match="holds no teacher, which is to be kept there; move it"):
+        tuned(whisper, tmp_path / "t", speech)
+    assert [path.name for path in (tmp_path / "t").iterdir()] == ["thesis.txt"]

@@ -43,3 +43,24 @@ def test_without_speakers_recordings_are_held_out(corpus):
     held = held_out_speakers(speech, 0.25)
     assert held.sum() == 9
     assert len(set(speech.speakers)) == 36
+
+
+def test_long_clips_are_cut_and_bad_ones_may_be_left_out(corpus, tmp_path):
+    clips = read_corpus(corpus, "train")
+    (tmp_path / "a.wav").write_text("text")
+    unlabelled = dataclasses.replace(clips[0], label=None)
+    bad = dataclasses.replace(clips[1], path=tmp_path / "a.wav")
+    told = []
+    speech = load_speech(
+        [unlabelled, bad, clips[2]], ["angry"], longest=0.3, on_problems=told.append
+    )
+    assert "a.wav" in told[0]
+    whole = load_speech([unlabelled, clips[2]], ["angry"])
+    assert whole.labels.tolist() == [-1, 0]
+    assert speech.seconds() == whole.seconds()
+    assert max(map(len, speech.waves)) <= 0.3 * 16_000
+    own = [wave for wave, clip in zip(speech.waves, speech.clips, strict=True) if clip.label]
+    np.testing.assert_array_equal(np.concatenate(own), whole.waves[1])
+    both = speech + whole
+    assert len(both) == len(speech) + 2
+    assert both.labels.tolist()[-2:] == [-1, 0]
