@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from .audio.types import SAMPLE_RATE
 from .corpora.labelled import LabelledClip
 from .embeddings.fitting import FitSpeech
 from .embeddings.store import StoredClip
-from .errors import AudioError, OptionError
+from .errors import AudioError, E2VError, OptionError
 from .files import printable
 from .progress import Progress, no_progress
 from .recognizer import Recognizer
@@ -45,21 +46,40 @@ class EmbedUnit:
     """Seconds between the starts of two windows; None takes the window's length."""
 
 
-def embed_recording(
-    recognizer: Recognizer, file: str, unit: EmbedUnit, intake: IntakeSettings
-) -> list[Embedded]:
-    """Embeddings of one recording, in order of time.
+def embed_recordings(
+    recognizer: Recognizer, files: Sequence[str], unit: EmbedUnit, intake: IntakeSettings
+) -> Generator[list[Embedded] | E2VError, None, None]:
+    """Embeddings of each recording in order of time, or the error that it cannot be used for.
+
+    Whole recordings are decoded ahead, and a GPU encodes several together.
 
     Args:
         recognizer: the model.
-        file: path of the recording.
+        files: paths of the recordings.
         unit: the stretches that get an embedding each.
-        intake: the part of the recording that is used.
-
-    Raises:
-        AudioError: the recording cannot be used.
-        OptionError: turns or windows that cannot be used.
+        intake: the part of a recording that is used.
     """
+    if unit != EmbedUnit():
+        for file in files:
+            try:
+                yield _parts(recognizer, file, unit, intake)
+            except E2VError as error:
+                yield error
+        return
+    with contextlib.closing(
+        recognizer.encode_many(files, errors="return", **asdict(intake))
+    ) as results:
+        for file, result in zip(files, results, strict=True):
+            if isinstance(result, E2VError):
+                yield result
+            else:
+                yield [_whole(StoredClip(printable(file)), result)]
+
+
+def _parts(
+    recognizer: Recognizer, file: str, unit: EmbedUnit, intake: IntakeSettings
+) -> list[Embedded]:
+    """Embeddings of the turns or windows of a recording."""
     name = printable(file)
     if unit.turns is not None:
         given = None if unit.turns in TURN_DETECTIONS else unit.turns
@@ -79,17 +99,16 @@ def embed_recording(
             for turn in conversation
             if turn.embedding is not None
         ]  # fmt: skip
-    encoding = recognizer.encode(file, frames=unit.window is not None, **asdict(intake))
-    if unit.window is not None:
-        return list(_windows(name, encoding, unit.window, unit.hop or unit.window))
-    return [_whole(StoredClip(name), encoding)]
+    encoding = recognizer.encode(file, frames=True, **asdict(intake))
+    window = unit.window or encoding.seconds
+    return list(_windows(name, encoding, window, unit.hop or window))
 
 
 def embed_clips(
     recognizer: Recognizer,
     clips: Sequence[LabelledClip],
     progress: Progress = no_progress,
-    on_failure: Callable[[AudioError], object] | None = None,
+    on_failure: Callable[[E2VError], object] | None = None,
 ) -> Iterator[Embedded]:
     """Embeddings of the clips of a corpus, in order.
 
@@ -100,22 +119,35 @@ def embed_clips(
         on_failure: receives the error of each clip that cannot be used; None raises it.
 
     Raises:
-        AudioError: a clip cannot be used, and nothing receives the error.
+        E2VError: a clip cannot be used, and nothing receives the error.
     """
-    for number, clip in enumerate(clips, 1):
-        try:
-            encoding = recognizer.encode(clip.samples(), SAMPLE_RATE)
-        except AudioError as error:
+    for number, (clip, result) in enumerate(_encoded(recognizer, clips), 1):
+        progress("clips", number, len(clips))
+        if isinstance(result, E2VError):
             if on_failure is None:
-                raise
-            on_failure(error)
+                raise result
+            on_failure(result)
             continue
-        finally:
-            progress("clips", number, len(clips))
         stored = StoredClip(
             printable(str(clip.path)), clip.start, clip.end, clip.label, clip.speaker, clip.corpus
         )
-        yield _whole(stored, encoding)
+        yield _whole(stored, result)
+
+
+def _encoded(
+    recognizer: Recognizer, clips: Sequence[LabelledClip]
+) -> Iterator[tuple[LabelledClip, Encoding | E2VError]]:
+    """Each clip with its encoding, or its error; whole files are decoded ahead."""
+    if all(clip.start is None and clip.end is None for clip in clips):
+        paths = [clip.path for clip in clips]
+        with contextlib.closing(recognizer.encode_many(paths, errors="return")) as results:
+            yield from zip(clips, results, strict=True)
+        return
+    for clip in clips:
+        try:
+            yield clip, recognizer.encode(clip.samples(), SAMPLE_RATE)
+        except AudioError as error:
+            yield clip, error
 
 
 def fit_speech(embedded: Sequence[Embedded]) -> FitSpeech:

@@ -17,7 +17,7 @@ from emotion2vec_edge.engine.embeddings.fitting import FitSpeech
 from emotion2vec_edge.engine.embeddings.retrieval import measure_retrieval, sampled_pairs
 from emotion2vec_edge.engine.embeddings.search import Index
 from emotion2vec_edge.engine.embeddings.space import Space
-from emotion2vec_edge.engine.errors import AudioError, NoSpaceError, OptionError
+from emotion2vec_edge.engine.errors import E2VError, NoSpaceError, OptionError
 from emotion2vec_edge.engine.metrics import calibration_error
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.settings import SpaceName
@@ -66,7 +66,7 @@ def measure(settings: EmbeddingSettings, progress: Progress = no_progress) -> Do
     tables = []
     if settings.corpora:
         clips = [c for path in settings.corpora for c in read_corpus(path, settings.split)]
-        left_out: list[AudioError] = []
+        left_out: list[E2VError] = []
         labelled = [clip for clip in clips if clip.label is not None and clip.speaker]
         if not labelled:
             raise OptionError("no clip has a label and a speaker, which neighbours are judged by")
@@ -75,6 +75,8 @@ def measure(settings: EmbeddingSettings, progress: Progress = no_progress) -> Do
         record = recognizer.bundle.manifest.space
         known = frozenset() if record is None else frozenset(record.corpora)
         tables = [_retrieval(speech, spaces, known), _probabilities(speech, spaces, known)]
+        if left_out:
+            tables[0].note += f" {len(left_out)} clips could not be used."
     if settings.speed:
         tables.append(_speed(recognizer.bundle.manifest.architecture.embed_dim, progress))
     used = {"corpora": [path.name for path in settings.corpora], "split": settings.split}

@@ -18,7 +18,7 @@ from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.embedder import embed_clips
 from emotion2vec_edge.engine.embeddings.store import StoredClip
-from emotion2vec_edge.engine.errors import AudioError, OptionError
+from emotion2vec_edge.engine.errors import E2VError, OptionError
 from emotion2vec_edge.engine.fusion.alignment import AlignedScores
 from emotion2vec_edge.engine.fusion.alignment import align as align_scores
 from emotion2vec_edge.engine.fusion.modality import ScoredSpan
@@ -103,10 +103,12 @@ def measure(settings: FusionSettings, progress: Progress = no_progress) -> Docum
     used = [clip for clip in clips if clip.label in labels and clip.speaker]
     if not used:
         raise OptionError("no clip has a speaker and a label that the model has")
-    left_out: list[AudioError] = []
+    left_out: list[E2VError] = []
     heard = [item.clip for item in embed_clips(recognizer, used, progress, left_out.append)]
     truth = np.array([labels.index(clip.label or "") for clip in heard])
     table = _compared(heard, truth, labels)
+    if left_out:
+        table.note += f" {len(left_out)} clips could not be used."
     names = {"corpora": [path.name for path in settings.corpora], "split": settings.split}
     return Document("fusion", names, [model_line(recognizer)], describe(), [table])
 

@@ -185,8 +185,7 @@ def _centre_speakers(centred: NDArray[np.float32], speakers: Sequence[str | None
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vectors [count, size] scaled to length 1."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = (vectors / np.maximum(norms, LEAST_NORM)).astype(np.float32)
-    return scaled
+    return np.asarray(vectors / np.maximum(norms, LEAST_NORM), np.float32)
 
 
 def checked_vectors(vectors: NDArray[np.float32], dim: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import click
 
 from ...errors import AudioError, E2VError
 from ...files import printable
+from ...settings import TURN_DETECTIONS
 from .. import fail
 from ..options import intake_options, model_options
 from ..progress import TerminalProgress
@@ -139,10 +141,12 @@ class _Run:
         from ...embeddings.store import BLOCK
 
         corpora, items = _sources(audio, split)
+        if self.unit.turns not in (None, *TURN_DETECTIONS) and len(items) + len(corpora) > 1:
+            raise click.UsageError(f"--turns {self.unit.turns} is of one recording")
         try:
             with self.progress:
                 for embedded in chain(self._clips(corpora), self._recordings(items)):
-                    self.pending.append(embedded)
+                    self.pending += embedded  # all of a recording, or nothing, is in a block
                     if len(self.pending) >= BLOCK:
                         self._flush()
         finally:  # also when interrupted: what is done is kept
@@ -163,7 +167,7 @@ class _Run:
             self.added += len(self.pending)
             self.pending.clear()
 
-    def _clips(self, corpora: Sequence[LabelledClip]) -> Iterator[Embedded]:
+    def _clips(self, corpora: Sequence[LabelledClip]) -> Iterator[list[Embedded]]:
         from ...embedder import embed_clips
 
         new = [
@@ -172,22 +176,27 @@ class _Run:
             if (printable(str(clip.path)), clip.start, clip.end) not in self.clips
         ]
         self.skipped += len(corpora) - len(new)
-        return embed_clips(self.recognizer, new, self.progress, self._fail)
+        for embedded in embed_clips(self.recognizer, new, self.progress, self._fail):
+            yield [embedded]
 
-    def _recordings(self, items: Sequence[InputFile]) -> Iterator[Embedded]:
-        from ...embedder import embed_recording
+    def _recordings(self, items: Sequence[InputFile]) -> Iterator[list[Embedded]]:
+        from ...embedder import embed_recordings
 
-        for number, item in enumerate(items, 1):
-            self.progress("recordings", number, len(items))
-            if item.file in self.files:
-                self.skipped += 1
-                continue
-            try:
-                if item.problem is not None:
-                    raise AudioError(f"{item.file}: {item.problem}")
-                yield from embed_recording(self.recognizer, item.path, self.unit, self.intake)
-            except E2VError as error:
-                self._fail(error)
+        new = [item for item in items if item.file not in self.files]
+        self.skipped += len(items) - len(new)
+        for item in new:
+            if item.problem is not None:
+                self._fail(AudioError(f"{item.file}: {item.problem}"))
+        paths = [item.path for item in new if item.problem is None]
+        with contextlib.closing(
+            embed_recordings(self.recognizer, paths, self.unit, self.intake)
+        ) as results:
+            for number, result in enumerate(results, 1):
+                self.progress("recordings", number, len(paths))
+                if isinstance(result, E2VError):
+                    self._fail(result)
+                else:
+                    yield result
 
     def _fail(self, error: E2VError) -> None:
         self.progress.close()

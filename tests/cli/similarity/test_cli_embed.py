@@ -69,6 +69,11 @@ def test_bad_input_is_named(store, tmp_path):
         (("embed", "-o", tmp_path / "s"), 2, b"no audio"),
         (("embed", query, "-o", tmp_path / "s", "--hop", 1), 2, b"give --window"),
         (("embed", query, "-o", tmp_path / "s", "--fit"), 2, b"--fit writes into the bundle"),
+        (
+            ("embed", query, example_recordings()[1], "-o", tmp_path / "s", "--turns", query),
+            2,
+            b"is of one recording",
+        ),
         (("similar", query, tmp_path / "gone.wav"), 3, b"gone.wav"),
     ]
     for args, code, text in cases:
