@@ -78,6 +78,9 @@ class _Answers:
     def accuracy(self, way: str) -> float:
         return unweighted_accuracy(np.array(self.truth), np.array(self.found[way]))
 
+    def share_right(self, way: str) -> float:
+        return float((np.array(self.found[way]) == np.array(self.truth)).mean())
+
     def agreement(self, way: str, other: str) -> float:
         return float((np.array(self.found[way]) == np.array(self.found[other])).mean())
 
@@ -141,16 +144,17 @@ def _accuracy(
         Column("UA clip alone", ".3f", "higher"), Column("UA turn alone", ".3f", "higher"),
         Column("UA by voice activity", ".3f", "higher"),
         Column("UA with wide padding", ".3f", "higher"), Column("UA one pass", ".3f", "higher"),
-        Column("UA with baseline", ".3f", "higher"), Column("turn as clip", ".1%", "higher"),
+        Column("UA with baseline", ".3f", "higher"), Column("right, turn alone", ".1%", "higher"),
+        Column("right, with baseline", ".1%", "higher"), Column("turn as clip", ".1%", "higher"),
         Column("voice as clip", ".1%", "higher"), Column("wide as clip", ".1%", "higher"),
         Column("one pass as clip", ".1%"),
     ]  # fmt: skip
     note = (
-        "UA: mean recall of the labels that occur. Clip alone: before it was put into the "
-        "conversation. Turn alone: cut out at the times of its clip. One pass: pooled over these "
-        f"times from one pass over the conversation. Wide padding: {WIDE.padding:g} s. … as clip: "
-        "the same emotion as the clip alone. A turn that voice activity divides is answered by its "
-        "longest part."
+        "UA: mean recall of the labels that occur; right: share of all turns. Clip alone: before "
+        "it was put into the conversation. Turn alone: cut out at the times of its clip. One pass: "
+        f"pooled over these times from one pass over the whole. Wide padding: {WIDE.padding:g} s. "
+        "… as clip: the same emotion as the clip alone. A turn that voice activity divides is "
+        "answered by its longest part."
     )
     table = Table("Emotions of turns, by how they are encoded", columns, note=note)
     for name, snr in (("none", None), (f"{settings.snr:g} dB", settings.snr)):
@@ -167,10 +171,11 @@ def _accuracy(
         for corpus, own in {**by_corpus, ALL: total}.items():
             ways = ("clip", "turn", "voice", "wide", "pass", "baseline")
             scores: list[Value] = [own.accuracy(way) for way in ways]
+            right: list[Value] = [own.share_right(way) for way in ("turn", "baseline")]
             same: list[Value] = [
                 own.agreement(way, "clip") for way in ("turn", "voice", "wide", "pass")
             ]
-            table.rows.append([name, corpus, len(own.truth), *scores, *same])
+            table.rows.append([name, corpus, len(own.truth), *scores, *right, *same])
     return table
 
 

@@ -35,7 +35,7 @@ def test_turns_of_a_small_corpus(e2v_bench, tmp_path):
         assert all(0 <= value <= 1 for value in row[3:])
     quiet = emotions.rows[0]
     assert quiet[3] == quiet[4]  # a turn that is cut out is the clip alone
-    assert quiet[9] == 1
+    assert quiet[11] == 1
     assert all(0 <= value <= 1 for row in boundaries.rows for value in row[3:7])
     figures = {(row[0], row[2]): row[1] for row in memory.rows}
     assert figures["2 min", "MiB peak"] > 20
