@@ -26,7 +26,8 @@ PAGE = Path(__file__).with_name("map.html")
 DATA = "/*DATA*/null"
 """Place in the page that the points are written to."""
 
-LEAST_CLIPS = 3
+LEAST_CLIPS, MOST_CLIPS = 3, 200_000
+"""Points of a map; a browser would not draw more of them smoothly."""
 MOST_EMBEDDED_BYTES = 200 << 20
 """Bytes of sound that a page holds at most."""
 GRID = 100_000
@@ -92,8 +93,11 @@ def placed(
         MissingExtraError: a package is not installed.
         StoreError, OutputError: the file of the plane.
     """
-    if len(vectors) < LEAST_CLIPS:
-        raise OptionError(f"{len(vectors)} embeddings; a map needs at least {LEAST_CLIPS}")
+    if not LEAST_CLIPS <= len(vectors) <= MOST_CLIPS:
+        raise OptionError(
+            f"{len(vectors)} embeddings; a map has {LEAST_CLIPS} to {MOST_CLIPS:,}: embed another "
+            "number of recordings"
+        )
     if method == "pca":
         if plane_file is not None and plane_file.is_file():
             return Plane.read(plane_file, vectors.shape[1]).place(vectors)

@@ -95,9 +95,13 @@ def nearest_clips(
     if count < 1:
         raise OptionError(f"count is {count}; give at least 1")
     wanted = checked_vectors(query[None], space.dim)
-    vectors = space.transform(np.concatenate([content.vectors, wanted]), speakers)
+    if speakers is None:
+        vectors, (own,) = space.transform(content.vectors), space.transform(wanted)
+    else:
+        together = space.transform(np.concatenate([content.vectors, wanted]), speakers)
+        vectors, own = together[:-1], together[-1]
     allowed = None if keep is None else np.array([keep(clip) for clip in content.clips], bool)
-    numbers, cosines = Index(vectors[:-1]).nearest(vectors[-1], count, allowed)
+    numbers, cosines = Index(vectors).nearest(own, count, allowed)
     return [
         Found(number, cosine, content.clips[number], space.same_emotion(cosine))
         for number, cosine in zip(numbers.tolist(), cosines.tolist(), strict=True)

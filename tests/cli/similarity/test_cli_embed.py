@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from commands import e2v
 
-from emotion2vec_edge.engine import example_recordings, open_bundle
+from emotion2vec_edge.engine import embedder, example_recordings, open_bundle
 from emotion2vec_edge.engine.bundle import locate
-from emotion2vec_edge.engine.embeddings.store import Store
+from emotion2vec_edge.engine.cli.similarity import embed
+from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.settings import IntakeSettings
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,21 @@ def test_a_space_is_fitted_into_the_bundle(tmp_path):
     assert space.labels == ("happy", "sad")
     done = e2v("similar", example, example, "--model", model)
     assert b"fitted   cosine +1.000" in done.stdout
+
+
+def test_an_interrupted_run_keeps_what_is_done(tmp_path, monkeypatch, recognizer):
+    def interrupted(_recognizer, files, _unit, _intake):
+        vector = np.ones(recognizer.bundle.manifest.architecture.embed_dim, np.float32)
+        yield [embedder.Embedded(StoredClip(files[0]), vector)]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedder, "embed_recordings", interrupted)
+    store = Store.open(tmp_path / "store", recognizer.bundle.manifest)
+    run = embed._Run(store, recognizer, embedder.EmbedUnit(), IntakeSettings())
+    with pytest.raises(KeyboardInterrupt):
+        run.add([str(path) for path in example_recordings()], None)
+    assert [clip.path for clip in store.clips()] == [str(example_recordings()[0])]
+    monkeypatch.undo()
+    again = embed._Run(store, recognizer, embedder.EmbedUnit(), IntakeSettings())
+    assert again.add([str(path) for path in example_recordings()], None) == 0
+    assert (again.added, again.skipped) == (2, 1)
