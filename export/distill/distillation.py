@@ -86,7 +86,8 @@ def distill(
     if settings.labels_from == "teacher":
         clips = without_unknown_labels(clips, labels, tell)
     source = _label_source(settings, teachers, clips)
-    data = load_data(clips, labels, settings.validation, progress, tell)
+    folder = settings.cache or cache_folder() / CACHES
+    data = load_data(clips, labels, settings.validation, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
     recipe = _recipe(settings, teachers, data, source)

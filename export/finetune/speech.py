@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +18,60 @@ from emotion2vec_edge.engine import AudioError
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
 from emotion2vec_edge.engine.errors import OptionError
+from emotion2vec_edge.engine.files import reported
 from emotion2vec_edge.engine.progress import Progress, no_progress
 
 from .checks import listed
 
 SHORTEST = 0.2
 """Seconds of the shortest clip to learn from."""
+
+
+class SoundFile:
+    """Clips on disk instead of in memory: a nameless file, gone with its last clip.
+
+    A context manager: clips are added inside, and live on outside.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin the file.
+
+        Args:
+            folder: where it lies; it is made if it is not there.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        self.folder, self._sizes = folder, [0]
+        with reported(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - __exit__ closes it
+
+    def __enter__(self) -> SoundFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()  # maps of it stay
+
+    def add(self, wave: NDArray[np.int16]) -> None:
+        """Append a clip, int16 [samples].
+
+        Raises:
+            OutputError: the disk fails.
+        """
+        with reported(self.folder):
+            self._file.write(wave.tobytes())
+        self._sizes.append(len(wave))
+
+    def waves(self) -> tuple[NDArray[np.int16], ...]:
+        """All clips so far, memory-mapped."""
+        with reported(self.folder):
+            self._file.flush()
+        starts = np.cumsum(self._sizes)
+        if not starts[-1]:
+            return ()
+        sound = np.memmap(self._file, np.int16, "r")
+        return tuple(sound[a:b] for a, b in itertools.pairwise(starts))
 
 
 @dataclass(frozen=True)
@@ -85,6 +136,7 @@ def load_speech(
     progress: Progress = no_progress,
     *,
     longest: float | None = None,
+    sound: SoundFile | None = None,
     on_problems: Callable[[str], object] | None = None,
 ) -> Speech:
     """Decode clips.
@@ -94,13 +146,15 @@ def load_speech(
         labels: the labels, in the order of the model's outputs.
         progress: receives the number of clips that are done.
         longest: seconds of the longest clip; longer ones are cut into equal parts.
+        sound: file that holds the clips; None keeps them in memory.
         on_problems: receives a list of the recordings that cannot be used, which are left out;
             without it they are refused.
 
     Raises:
         OptionError: recordings that cannot be used, all of them by name.
     """
-    waves, kept, problems = [], [], []
+    waves: list[NDArray[np.int16]] = []
+    kept, problems = [], []
     for number, clip in enumerate(clips, 1):
         try:
             samples = clip.samples()
@@ -113,7 +167,8 @@ def load_speech(
         peak = float(np.abs(samples).max(initial=0)) or 1.0
         wave = (samples * (32767 / peak)).round().astype(np.int16)
         parts = 1 if longest is None else math.ceil(len(wave) / (longest * SAMPLE_RATE))
-        waves += np.array_split(wave, parts)
+        for part in np.array_split(wave, parts):
+            waves.append(part) if sound is None else sound.add(part)
         kept += [clip] * parts
         progress("reading", number, len(clips))
     if problems:
@@ -123,7 +178,8 @@ def load_speech(
         on_problems(text)
     index = {label: i for i, label in enumerate(labels)}
     found = [index[clip.label] if clip.label else -1 for clip in kept]
-    return Speech(tuple(kept), tuple(waves), np.array(found, np.int64))
+    held = tuple(waves) if sound is None else sound.waves()
+    return Speech(tuple(kept), held, np.array(found, np.int64))
 
 
 def split_speech(speech: Speech, share: float) -> tuple[Speech, Speech]:

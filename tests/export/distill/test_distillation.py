@@ -191,6 +191,16 @@ def test_a_device_that_is_not_there(corpus, teacher, settings):
         distill(settings(teacher, device="cuda"), read_corpus(corpus, "train"))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="SKIPPED LOUDLY: no CUDA device")
+def test_everything_runs_on_a_gpu(corpus, whisper_folder, settings, tmp_path):
+    clips = read_corpus(corpus, "train") + recordings(corpus)
+    made = settings(whisper_folder, tune_teacher=True, tune_steps=3, steps=12, device="cuda")
+    evidence = distill(made, clips)
+    assert evidence.labels_from == "both"
+    values = load_checkpoint(tmp_path / "student").model.state_dict().values()
+    assert all(value.isfinite().all() for value in values)
+
+
 def test_recordings_that_cannot_be_read_are_left_out(corpus, teacher, settings, tmp_path):
     (tmp_path / "text.wav").write_text("text")
     lines = []

@@ -14,11 +14,17 @@ from emotion2vec_edge.export.distill.data import load_data, unlabelled_clips
 LABELS = ["angry", "happy", "sad"]
 
 
-def loaded(clips, tell=print, validation=0.25):
-    return load_data(clips, LABELS, validation, no_progress, tell)
+@pytest.fixture
+def loaded(tmp_path):
+    """Loads clips of three labels."""
+
+    def load(clips, tell=print):
+        return load_data(clips, LABELS, 0.25, tmp_path / "cache", no_progress, tell)
+
+    return load
 
 
-def test_speakers_are_held_out_of_both_kinds(corpus):
+def test_speakers_are_held_out_of_both_kinds(corpus, loaded):
     labelled = read_corpus(corpus, "train")
     data = loaded(labelled + unlabelled_clips([str(corpus.parent / "calls")]))
     assert (len(data.validation), len(data.labelled), len(data.training)) == (9, 27, 54)
@@ -26,7 +32,7 @@ def test_speakers_are_held_out_of_both_kinds(corpus):
     assert set(data.validation.speakers) & set(data.labelled.speakers) == set()
 
 
-def test_the_checksum_is_of_sound_and_labels(corpus):
+def test_the_checksum_is_of_sound_and_labels(corpus, loaded):
     clips = read_corpus(corpus, "train")
     first = loaded(clips).checksum()
     assert loaded(clips).checksum() == first
@@ -36,7 +42,7 @@ def test_the_checksum_is_of_sound_and_labels(corpus):
     assert loaded(clips[:-1]).checksum() != first
 
 
-def test_long_recordings_are_cut_and_bad_ones_named(tmp_path, rng):
+def test_long_recordings_are_cut_and_bad_ones_named(tmp_path, rng, loaded):
     folder = tmp_path / "calls"
     folder.mkdir()
     for name, seconds in (("long", 50), ("a", 1), ("b", 1), ("short", 0.1)):
@@ -50,11 +56,12 @@ def test_long_recordings_are_cut_and_bad_ones_named(tmp_path, rng):
     assert max(parts) <= 20 * 16_000
     assert sum(parts) == 50 * 16_000
     assert (data.training.labels == -1).all()
+    assert not list((tmp_path / "cache").iterdir())  # the file of their sound has no name
     assert "text.wav" in lines[0]
     assert "short.wav: under 0.2 s" in lines[0]
 
 
-def test_nothing_to_learn_from(tmp_path):
+def test_nothing_to_learn_from(tmp_path, loaded):
     (tmp_path / "text.wav").write_text("text")
     with pytest.raises(OptionError, match="no recording can be learned from"):
         loaded(unlabelled_clips([str(tmp_path / "text.wav")]))
@@ -62,7 +69,7 @@ def test_nothing_to_learn_from(tmp_path):
         loaded([LabelledClip(tmp_path / f"{i}.wav", "sad", "c") for i in range(9)])
 
 
-def test_silence_is_speech_without_a_label(corpus, tmp_path):
+def test_silence_is_speech_without_a_label(corpus, tmp_path, loaded):
     soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
     data = loaded(read_corpus(corpus, "train") + unlabelled_clips([str(tmp_path / "silence.wav")]))
     assert (data.training.labels == -1).sum() == 1

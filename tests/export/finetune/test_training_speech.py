@@ -8,7 +8,7 @@ import pytest
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.export.finetune.bundle_head import finetune_bundle
-from emotion2vec_edge.export.finetune.speech import held_out_speakers, load_speech
+from emotion2vec_edge.export.finetune.speech import SoundFile, held_out_speakers, load_speech
 
 
 def test_recordings_that_cannot_be_decoded_are_all_named(corpus, tmp_path):
@@ -61,6 +61,10 @@ def test_long_clips_are_cut_and_bad_ones_may_be_left_out(corpus, tmp_path):
     assert max(map(len, speech.waves)) <= 0.3 * 16_000
     own = [wave for wave, clip in zip(speech.waves, speech.clips, strict=True) if clip.label]
     np.testing.assert_array_equal(np.concatenate(own), whole.waves[1])
+    with SoundFile(tmp_path / "sound") as sound:
+        mapped = load_speech([unlabelled, clips[2]], ["angry"], sound=sound)
+    for ours, theirs in zip(mapped.waves, whole.waves, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     both = speech + whole
     assert len(both) == len(speech) + 2
     assert both.labels.tolist()[-2:] == [-1, 0]
