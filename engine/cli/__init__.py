@@ -43,7 +43,7 @@ VERBS = {
     "fuse": ("emotion2vec_edge.engine.cli.fuse", "Fuse the scores of speech, face and text."),
     "export": ("emotion2vec_edge.export.cli", "Export a FunASR checkpoint to an ONNX bundle."),
     "triton": (
-        "emotion2vec_edge.export.triton.cli",
+        "emotion2vec_edge.export.model_repository.cli",
         "Write a bundle as a model repository of Triton.",
     ),
     "quantize": (

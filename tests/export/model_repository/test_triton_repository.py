@@ -20,9 +20,9 @@ from emotion2vec_edge.engine.errors import (
     ParityError,
     VariantNotFoundError,
 )
-from emotion2vec_edge.export.triton import repository as module
-from emotion2vec_edge.export.triton.models import RepositorySettings
-from emotion2vec_edge.export.triton.repository import write_repository
+from emotion2vec_edge.export.model_repository import repository as module
+from emotion2vec_edge.export.model_repository.models import RepositorySettings
+from emotion2vec_edge.export.model_repository.repository import write_repository
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "triton_repository.py"
 
