@@ -29,7 +29,7 @@ LAYERS = (
     },
     {"embeddings": "spaces, stores, search, maps", "fusion": "several senses together"},
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
-    {"fields": "", "settings": ""},
+    {"fields": "", "objects": "", "settings": ""},
     {"files": "", "metrics": ""},
     {"display": "", "errors": "", "progress": "", "systemd": "", "telemetry": "", "version": ""},
 )

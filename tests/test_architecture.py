@@ -21,7 +21,7 @@ TOP = {
 """Top folder → the top folders that it may import."""
 
 GROUND = {
-    "display", "errors", "fields", "files", "metrics", "progress", "settings", "systemd", "telemetry",
+    "display", "errors", "fields", "files", "metrics", "objects", "progress", "settings", "systemd", "telemetry",
     "version",
 }  # fmt: skip
 SOUND_AND_MODEL = GROUND | {"audio", "bundle"}
@@ -38,6 +38,7 @@ ENGINE = {
     "settings": {"errors"},
     "metrics": {"errors"},
     "files": {"errors"},
+    "objects": {"errors", "files"},
     "audio": GROUND,
     "bundle": GROUND,
     "voice": GROUND | {"audio"},

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from ..errors import AudioNotFoundError, AudioReadError, InvalidSamplesError
 from ..files import printable
+from ..objects import fetch, is_url
 from .ffmpeg_worker import SeekableFile
 from .riff import read_exactly
 
@@ -72,7 +73,8 @@ def open_source(source: Any) -> Source:
     """Open what a user gave.
 
     Args:
-        source: bytes, a path, or an open binary file, which stays the caller's to close.
+        source: bytes, a path, the URL of an object in a store, or an open binary file, which stays
+            the caller's to close.
 
     Raises:
         AudioNotFoundError: there is no such file, it may not be read, or it is a folder or device.
@@ -81,6 +83,9 @@ def open_source(source: Any) -> Source:
     """
     if isinstance(source, bytes | bytearray):
         return Source("<bytes>", _in_memory(source))
+    if isinstance(source, str) and is_url(source):
+        with _naming(printable(source)):
+            return Source(printable(source), fetch(source))
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(os.fsdecode(source)))
     name = getattr(source, "name", None)

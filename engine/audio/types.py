@@ -12,7 +12,7 @@ Samples: TypeAlias = NDArray[np.float32]
 """float32 [samples], mono, 16 kHz unless a rate says otherwise; full scale is ±1."""
 
 AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ArrayLike"
-"""A path, the bytes of a file, an open binary file, or samples."""
+"""A path, the URL of an object in a store, the bytes of a file, an open binary file, or samples."""
 
 DecoderName = Literal["libsndfile", "ffmpeg", "array"]
 """The library that decoded a recording; ``array`` for samples in memory."""

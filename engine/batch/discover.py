@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import IO
 from ..audio.types import AUDIO_SUFFIXES
 from ..errors import OptionError
 from ..files import printable
+from ..objects import check_client, find, is_prefix, is_url, read_text
 from ..results.writers.registry import SEGMENT_WRITERS
 
 LIST_SUFFIXES = frozenset([".list", ".lst", ".txt"])
@@ -59,7 +61,8 @@ def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
         inputs: folders (searched with all folders below for the usual endings, without hidden
             files), glob patterns, lists of paths (``.txt``, ``.lst``, ``.list``), Kaldi's
             ``wav.scp`` (``.scp``), recordings, and ``-``: a list on stdin. A relative path in a
-            list starts from the current folder, else from that of the list.
+            list starts from the current folder, else from that of the list. All but ``-`` may be
+            URLs of a store, and so may paths in lists.
         stdin: the list for ``-``.
 
     Raises:
@@ -70,13 +73,20 @@ def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
         seen = False
         for item in _items(name, stdin):
             seen = True
-            items.setdefault(os.path.abspath(item.path), _checked(item))
+            items.setdefault(_identity(item.path), _checked(item))
         if not seen:
             raise OptionError(f"{printable(name)}: no recordings {_where(name)}")
     return _placed(items.values())
 
 
+def _identity(path: str) -> str:
+    """One text for all names of a file."""
+    return path if is_url(path) else os.path.abspath(path)
+
+
 def _where(name: str) -> str:
+    if is_url(name):
+        return f"there; endings looked for: {' '.join(sorted(AUDIO_SUFFIXES))}"
     if os.path.isdir(name):
         return f"in this folder; endings looked for: {' '.join(sorted(AUDIO_SUFFIXES))}"
     return "in this list" if name == "-" or os.path.isfile(name) else "match this pattern"
@@ -84,7 +94,9 @@ def _where(name: str) -> str:
 
 def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
     suffix = os.path.splitext(name)[1].lower()
-    if name == "-":
+    if is_url(name):
+        yield from _stored(name, suffix)
+    elif name == "-":
         try:
             yield from _listed(stdin, None)
         except OSError as error:
@@ -107,6 +119,32 @@ def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
         yield InputFile(name, name)
 
 
+def _stored(url: str, suffix: str) -> Iterator[InputFile]:
+    """The recordings that a URL names: a prefix, a pattern, a list or an object."""
+    try:
+        if suffix in LIST_SUFFIXES or suffix == KALDI_SUFFIX:
+            lines = io.StringIO(read_text(url))
+            yield from _kaldi(lines) if suffix == KALDI_SUFFIX else _listed(lines, url)
+        elif any(sign in url for sign in "*?["):
+            yield from (InputFile(found, _store_place(found)) for found in find(url))
+        elif is_prefix(url):
+            base = url.rstrip("/").rpartition("/")[0] + "/"
+            for found in find(url):
+                name = found.rpartition("/")[2]
+                if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and name[0] != ".":
+                    place = found.removeprefix(base)
+                    yield InputFile(found, _store_place(place))
+        else:
+            yield InputFile(url, _store_place(url))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OptionError(f"{printable(url)}: cannot be read: {reason}") from None
+
+
+def _store_place(url: str) -> str:
+    return url.partition("://")[2] or url
+
+
 def _walked(folder: str) -> Iterator[InputFile]:
     problems: list[OSError] = []
     base = os.path.dirname(os.path.abspath(folder))
@@ -125,6 +163,13 @@ def _listed(lines: Iterable[str], folder: str | None) -> Iterator[InputFile]:
     for line in lines:
         path = line.strip("\r\n")
         if not path.strip() or path.startswith("#"):
+            continue
+        if is_url(path):
+            yield InputFile(path, _store_place(path))
+            continue
+        if folder is not None and is_url(folder):  # the list lies in a store
+            url = f"{folder.rpartition('/')[0]}/{path}"
+            yield InputFile(url, path)
             continue
         here = folder is None or os.path.exists(path)
         yield InputFile(path if here else os.path.join(folder or "", path), path)
@@ -145,6 +190,9 @@ def _kaldi(lines: Iterable[str]) -> Iterator[InputFile]:
 
 def _checked(item: InputFile) -> InputFile:
     """The item, with the problem that it is no regular file."""
+    if is_url(item.path):
+        check_client(item.path)  # or each recording would fail without it
+        return item
     try:
         mode = os.stat(item.path).st_mode
     except (OSError, ValueError):  # said when it is opened
@@ -164,7 +212,7 @@ def _placed(items: Iterable[InputFile]) -> list[InputFile]:
     for item in items:
         place = item.place
         if place.casefold() in taken:  # some file systems know no case
-            place = f"{place}~{_digest(os.path.abspath(item.path))}"
+            place = f"{place}~{_digest(_identity(item.path))}"
         taken.add(place.casefold())
         placed.append(replace(item, place=place))
     return placed

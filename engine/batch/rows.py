@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from ..objects import is_url, object_state
+
 MOST_SECONDS = 1e9
 """Longest recording that a row may state: 31 years."""
 
@@ -41,6 +43,12 @@ class FileState:
     @classmethod
     def of(cls, path: str) -> FileState | None:
         """State of a file; None if there is none."""
+        if is_url(path):
+            try:
+                found = object_state(path)
+            except OSError:
+                return None
+            return cls(found.bytes, found.mtime_ns)
         try:
             status = os.stat(path)  # noqa: PTH116 - paths stay text here
         except (OSError, ValueError):

@@ -107,8 +107,9 @@ def batch(
     """Recognize all recordings in INPUTS.
 
     INPUTS are folders, glob patterns, lists of paths (.txt, .lst, .list), Kaldi's wav.scp,
-    recordings, or -, a list on stdin. The same command with the same -o goes on where an earlier
-    run stopped: what is done is skipped, what failed is tried again.
+    recordings, or -, a list on stdin; also by URL, such as s3://bucket/prefix. The same command
+    with the same -o goes on where an earlier run stopped: what is done is skipped, what failed is
+    tried again.
     """
     from ..batch.discover import collect
     from ..batch.folder import OutputFolder

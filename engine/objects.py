@@ -1,0 +1,193 @@
+"""Objects in stores that fsspec opens: recordings by URL, whole prefixes of them, and their state.
+
+fsspec is imported when a URL is used. Credentials are the stores' own: environment variables and
+configuration files of their clients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+import io
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .errors import MissingExtraError
+from .files import printable
+
+T = TypeVar("T")
+
+SCHEMES = ("abfs", "abfss", "az", "file", "gcs", "gs", "hdfs", "memory", "s3", "s3a")
+"""Schemes of the stores that are opened; any other text is a path."""
+
+BLOCK_BYTES = 8 << 20
+"""Bytes that are asked for at once."""
+
+ATTEMPTS = 6
+"""Times that a request is made before its failure counts."""
+
+FIRST_WAIT = 0.1
+"""Seconds before the second attempt; they double with each."""
+
+_URL = re.compile(rf"(?:{'|'.join(SCHEMES)})://")
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError)
+"""Failures that another attempt does not change."""
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """Size and time of an object."""
+
+    bytes: int
+    mtime_ns: int
+    """Nanoseconds since 1970; 0 for a store that tells no time."""
+
+
+def is_url(text: object) -> bool:
+    """True for the URL of an object or of a prefix."""
+    return isinstance(text, str) and _URL.match(text) is not None
+
+
+def check_client(url: str) -> None:
+    """Refuse the URL of a store whose client is not installed.
+
+    Raises:
+        MissingExtraError: it is not.
+        OSError: it cannot be set up.
+    """
+    _opened(url)
+
+
+def object_state(url: str) -> ObjectState:
+    """State of an object.
+
+    Raises:
+        OSError: there is none, or the store does not answer.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    found = _tried(lambda: store.info(path))
+    return ObjectState(int(found.get("size") or 0), _time_ns(found))
+
+
+def fetch(url: str) -> io.FileIO:
+    """Copy an object, block by block, into a file without a name on the disk.
+
+    Raises:
+        OSError: there is none, the store does not answer, or the disk is full.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    size = int(_tried(lambda: store.info(path)).get("size") or 0)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        for start in range(0, size, BLOCK_BYTES):
+            end = min(size, start + BLOCK_BYTES)
+            block = _tried(lambda: _block(store, path, start, end))  # noqa: B023 - called at once
+            rest = memoryview(block)
+            while rest:
+                rest = rest[file.write(rest) :]
+        file.seek(0)
+        # Another descriptor: this one is closed at the end of the block.
+        return io.FileIO(os.dup(file.fileno()), "rb")
+
+
+def read_text(url: str) -> str:
+    """The whole of a small object as text; bytes that are no UTF-8 are kept as surrogates."""
+    with fetch(url) as file:
+        return file.readall().decode("utf-8", "surrogateescape")
+
+
+def find(url: str) -> list[str]:
+    """URLs of the objects below a prefix, or of those that match a pattern, in order.
+
+    Raises:
+        OSError: the store does not answer.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    if any(sign in path for sign in "*?["):
+        found = _tried(lambda: store.glob(path, detail=True))
+    else:
+        found = _tried(lambda: store.find(path, detail=True))
+    names = sorted(name for name, facts in found.items() if facts.get("type") != "directory")
+    scheme = url.partition("://")[0]
+    return [f"{scheme}://{name.lstrip('/') if scheme != 'file' else name}" for name in names]
+
+
+def is_prefix(url: str) -> bool:
+    """True if there are objects below it, and it is none itself.
+
+    Raises:
+        OSError: the store does not answer.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    return bool(_tried(lambda: store.isdir(path)))
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """The store of a URL, and the path in it."""
+    try:
+        core: Any = importlib.import_module("fsspec.core")
+        store, path = core.url_to_fs(url)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{printable(url)}: {error}; pip install 'emotion2vec-edge[cloud]', and gcsfs for "
+            "gs://, adlfs for abfs://"
+        ) from None
+    except Exception as error:
+        raise _as_os_error(error) from error
+    return store, str(path)
+
+
+def _block(store: Any, path: str, start: int, end: int) -> bytes:
+    block: bytes = store.cat_file(path, start=start, end=end)
+    if len(block) != end - start:
+        raise OSError(f"{len(block)} bytes came instead of {end - start}; it may have changed")
+    return block
+
+
+def _tried(request: Callable[[], T]) -> T:
+    """The answer to a request, which is made again if it fails.
+
+    Raises:
+        OSError: it failed each time.
+    """
+    for attempt in range(ATTEMPTS):
+        if attempt:  # at times of their own, so that many processes do not ask at once
+            time.sleep(FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311
+        try:
+            return request()
+        except _FINAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - each client has its own
+            failure = error
+    raise _as_os_error(failure) from failure
+
+
+def _as_os_error(error: Exception) -> Exception:
+    """An error of a store's client as one of the system."""
+    if isinstance(error, OSError):
+        return error
+    name = type(error).__name__
+    if "Credential" in name or "Auth" in name:
+        return PermissionError(f"no credentials for this store: {error}")
+    return OSError(f"the store does not answer: {str(error) or name}")
+
+
+def _time_ns(found: Any) -> int:
+    keys = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
+    value = next((found[key] for key in keys if found.get(key)), 0)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if isinstance(value, datetime.datetime):
+        value = value.timestamp()
+    return int(value * 1_000_000_000) if isinstance(value, int | float) else 0
