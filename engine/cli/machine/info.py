@@ -80,7 +80,7 @@ def _space(manifest: Manifest) -> str:
     record = manifest.space
     if record is None:
         return "none: embeddings are compared as they are"
-    return f"{record.method}, fitted on {record.fitted_on or 'speech'}, {size(record.file.bytes)}"
+    return f"{record.method}, fitted on {record.fitted_on or 'speech'}"
 
 
 def _flat(evidence: Any, prefix: str = "") -> list[str]:

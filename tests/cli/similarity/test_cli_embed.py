@@ -61,6 +61,7 @@ def test_two_recordings_are_compared(tmp_path):
     assert b"raw      cosine +1.000" in table.stdout
 
 
+@pytest.mark.slow
 def test_bad_input_is_named(store, tmp_path):
     query = example_recordings()[0]
     cases = [

@@ -31,6 +31,7 @@ def stores(tmp_path_factory):
     return filled(folder / "before", 0, 0.0), filled(folder / "after", 1, 0.3)
 
 
+@pytest.mark.slow
 def test_clusters_are_told_and_drawn(stores, tmp_path):
     pytest.importorskip("sklearn", reason="SKIPPED LOUDLY: scikit-learn is not installed")
     clusters = tmp_path / "clusters.jsonl"
