@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import FiniteFloat, TypeAdapter
+
 from ..errors import E2VError, OutputError, OverloadedError, UnknownResourceError
-from ..files import write_file
+from ..files import open_regular, write_file
 from .answers.emotions import Answer
 from .answers.problems import problem
 from .bodies.spool import SpooledFile
@@ -41,7 +43,7 @@ class Outcome:
     """Time, ISO 8601, UTC."""
     format: str
     state: State
-    done: float
+    done: FiniteFloat
     """Seconds of audio."""
     text: str = ""
     """Text of the answer."""
@@ -203,6 +205,8 @@ class JobStore:
         except OutputError as error:
             LOGGER.error("result kept in memory", exc_info=error)
             return
+        if job.work.withdrawn:  # while it was written
+            path.unlink(missing_ok=True)
         with self._lock:
             self._jobs.pop(job.outcome.id, None)
 
@@ -212,8 +216,9 @@ class JobStore:
         if path is None:
             return None
         try:
-            outcome = Outcome(**json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError):  # none, or somebody else's
+            with open_regular(path, follow=False) as file:
+                outcome = TypeAdapter(Outcome).validate_json(file.read(), strict=True)
+        except (OSError, ValueError):  # none, or somebody else's
             return None
         return Job(outcome, [], Work(Priority.JOB), ended=0.0)
 

@@ -52,16 +52,16 @@ class MqttBroker:
     ) -> None:
         url = settings.mqtt or ""
         self.name = redacted(url)
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or PORTS.get(parts.scheme)
-        except ValueError:  # a port that is no number
-            port = None
-        host, unquoted = parts.hostname, re.search(r"[?#\s]", url)
+        except ValueError:  # a port that is no number, or a bracket that is not closed
+            parts, port = urlsplit(""), None
+        host, unquoted = parts.hostname, re.search(r"[?#]|[^!-~]", url)
         if parts.scheme not in PORTS or port is None or not host or unquoted:
             raise OptionError(
                 "a broker's address is mqtt://[user:password@]host[:port][/topic], or mqtts://…, "
-                f"with other characters in percent-encoding; found {self.name}"
+                "with other characters in percent-encoding"
             )
         self.topic = unquote(parts.path).strip("/") or f"e2v/{slug(source)}"
         if re.search(r"[#+\x00]", self.topic):

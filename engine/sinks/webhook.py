@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
 import time
 import uuid
@@ -38,6 +39,16 @@ def signature(secret: bytes, timestamp: int, body: bytes) -> str:
     return hmac.new(secret, b"%d." % timestamp + body, hashlib.sha256).hexdigest()
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port that is no number, or a bracket that is not closed
+        return False
+    known = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    return known and "@" not in parts.netloc and not re.search("[^!-~]", url)
+
+
 class Webhook:
     """Sends messages to one address.
 
@@ -53,11 +64,10 @@ class Webhook:
 
     def __init__(self, url: str, secret: bytes, *, windows: bool, tell: Tell) -> None:
         self.name = redacted(url)
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        if not _is_address(url):
             raise OptionError(
-                f"a web hook's address is http:// or https://, a host and a path, without user and "
-                f"password; found {self.name}"
+                "a web hook's address is http:// or https://, a host and a path, without user and "
+                "password, with other characters in percent-encoding"
             )
         if len(secret) < LEAST_SECRET:
             raise OptionError(

@@ -1,12 +1,18 @@
 """Jobs: progress, results that are kept for a while, and cancelling."""
 
 import json
+import os
 import time
 
 import pytest
 from serving import busy, serving, until
 
+from emotion2vec_edge.engine.errors import UnknownResourceError
+from emotion2vec_edge.engine.files import write_file
+from emotion2vec_edge.engine.serve.answers.emotions import Answer
 from emotion2vec_edge.engine.serve.jobs import JobStore
+from emotion2vec_edge.engine.serve.monitoring import Metrics
+from emotion2vec_edge.engine.serve.settings import ServeSettings
 
 JOBS = "/v1/jobs"
 
@@ -134,12 +140,59 @@ def test_a_file_of_somebody_else_is_no_job(tmp_path):
             assert running.http.get(f"{JOBS}/{'a' * 32}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"text": 5}, {"done": "1"}, {"done": float("nan")}, {"error": 1}, {"state": "lost"},
+        {"text": "\ud800"},
+    ],
+)  # fmt: skip
+def test_a_damaged_result_is_no_job(tmp_path, changed):
+    outcome = {"id": "a", "created": "", "format": "json", "state": "done", "done": 1.0}
+    store = JobStore(ServeSettings(jobs_folder=tmp_path), Metrics())
+    path = tmp_path / f"{'a' * 32}.json"
+    path.write_text(json.dumps(outcome))
+    assert store.get("a" * 32).outcome.state == "done"
+    path.write_text(json.dumps({**outcome, **changed}))
+    with pytest.raises(UnknownResourceError):
+        store.get("a" * 32)
+    store.close()
+
+
+def test_only_files_of_its_own_are_jobs(tmp_path):
+    outcome = {"id": "a", "created": "", "format": "json", "state": "done", "done": 1.0}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(json.dumps(outcome))
+    store = JobStore(ServeSettings(jobs_folder=tmp_path), Metrics())
+    names = ["a" * 32, "b" * 32, "c" * 32, "d" * 32]
+    link, pipe, folder, nested = (tmp_path / f"{name}.json" for name in names)
+    link.symlink_to(elsewhere)
+    os.mkfifo(pipe)
+    folder.mkdir()
+    nested.write_text("[" * 100_000)
+    for name in names:
+        with pytest.raises(UnknownResourceError):
+            store.get(name)
+    store.close()
+
+
+def test_a_job_that_is_removed_while_its_result_is_written_leaves_none(
+    tmp_path, example, monkeypatch
+):
+    def write(path, content):
+        write_file(path, content)
+        store.remove(path.stem)
+        path.write_bytes(content)  # as if the write had ended after the removal
+
+    monkeypatch.setattr("emotion2vec_edge.engine.serve.jobs.write_file", write)
+    store = JobStore(ServeSettings(jobs_folder=tmp_path), Metrics())
+    job = store.add([], "json", lambda _: Answer("{}", "application/json", ()))
+    job.running.result()
+    store.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_old_results_leave_the_disk(tmp_path):
-    import os
-
-    from emotion2vec_edge.engine.serve.monitoring import Metrics
-    from emotion2vec_edge.engine.serve.settings import ServeSettings
-
     store = JobStore(ServeSettings(jobs_folder=tmp_path, keep_minutes=1), Metrics())
     old, new, other = (
         tmp_path / f"{'a' * 32}.json",

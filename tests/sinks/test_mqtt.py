@@ -185,6 +185,9 @@ def test_a_wrong_password_and_a_broker_that_is_not_there(broker):
         ("mqtt://u:s3cret@host/a/#", "broker's address"),
         ("mqtt://u:s3#cret@host/a", "broker's address"),
         ("mqtt://u:s3cret@host:door/a", "broker's address"),
+        ("mqtt://u:s3cret@[::1/a", "broker's address"),
+        ("mqtt://u:s3cret℀@host/a", "broker's address"),
+        ("mqtt://u:a s3cret@host/a", "broker's address"),
         ("mqtt://u:s3cret@host/a%23", "has no # and no"),
     ],
 )

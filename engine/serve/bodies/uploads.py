@@ -60,11 +60,6 @@ async def received(
         check_size(_promised(request), settings.upload_bytes)
         if kind == b"multipart/form-data":
             await _multipart(request, options.get(b"boundary", b""), settings, spool, upload)
-        elif kind == b"application/x-www-form-urlencoded":
-            raise MalformedRequestError(
-                "the body is a form without files; send the recording itself with its own content "
-                "type, or multipart/form-data"
-            )
         else:
             await _raw(request, settings, spool, upload)
         if not upload.files:

@@ -23,6 +23,7 @@ def router(service: Service) -> APIRouter:
     """The addresses."""
     routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
     store = service.jobs
+    # A function that is not async runs in a thread, where a slow disk holds up nobody else.
 
     @routes.post(
         "",
@@ -51,12 +52,12 @@ def router(service: Service) -> APIRouter:
         return Response(_document(job), 202, headers, "application/json")
 
     @routes.get("/{job}", response_class=Response, responses={200: {"model": JobOut}, **NOT_FOUND})
-    async def state(job: str) -> Response:
+    def state(job: str) -> Response:
         """Tell how far a job is and, when it is done, its result if that is JSON."""
         return Response(_document(store.get(job)), media_type="application/json")
 
     @routes.get("/{job}/result", response_class=Response, responses={**NOT_FOUND, **PROBLEMS})
-    async def result(job: str) -> Response:
+    def result(job: str) -> Response:
         """Give the result of a job in its own format, or the error that ended it."""
         outcome = store.get(job).outcome
         if outcome.error is not None:
@@ -67,7 +68,7 @@ def router(service: Service) -> APIRouter:
         return Response(outcome.text, media_type=outcome.media_type)
 
     @routes.delete("/{job}", status_code=204, response_class=Response, responses=NOT_FOUND)
-    async def remove(job: str) -> Response:
+    def remove(job: str) -> Response:
         """Cancel a job, and forget its result."""
         store.remove(job)
         return Response(status_code=204)
