@@ -27,7 +27,7 @@ def test_a_new_model_hears_frequencies_before_it_has_learned():
 
 
 def test_shapes_that_are_none(tmp_path):
-    with pytest.raises(OptionError, match="no such shape; give small"):
+    with pytest.raises(OptionError, match="no such shape; give tiny, small, medium"):
         new_document("enormous")
     (tmp_path / "c.yaml").write_text("model: Other")
     with pytest.raises(CheckpointError):
