@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import MissingExtraError
@@ -96,6 +97,17 @@ def fetch(url: str) -> io.FileIO:
         file.seek(0)
         # Another descriptor: this one is closed at the end of the block.
         return io.FileIO(os.dup(file.fileno()), "rb")
+
+
+def put(file: Path, url: str) -> None:
+    """Copy a file to an object.
+
+    Raises:
+        OSError: the file cannot be read, or the store does not take it.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    _tried(lambda: store.put_file(str(file), path))
 
 
 def read_text(url: str) -> str:

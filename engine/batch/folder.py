@@ -32,6 +32,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import OutputError
 from ..files import printable, reported, write_file
+from .outcome import Executor
 from .rows import FailureRow, ResultRow, Row, RowError, parse_line, row_line
 
 WORK = ".work"
@@ -116,6 +117,21 @@ class Log(Generic[R]):
                 raise
         self._note(row, self._size, len(line))
         self._size += len(line)
+
+    def adopt(self, lines: Iterable[bytes]) -> None:
+        """Add the rows among some lines, for recordings that have none here.
+
+        Raises:
+            OutputError: one cannot be written.
+        """
+        last: dict[str, R] = {}
+        for line in lines:
+            with contextlib.suppress(RowError):
+                row = self._parse(parse_line(line))
+                if row.file not in self._spans:
+                    last[row.file] = row
+        for row in last.values():
+            self.append(row)
 
     def rows(self) -> Iterator[R]:
         """The last row of each recording, in the order of their files."""
@@ -250,6 +266,8 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.elsewhere: frozenset[str] = frozenset()
+        """Places of reports that are kept, and not in the folder itself."""
         self.work = path / WORK
         with contextlib.ExitStack() as opened, reported(path):
             self.work.mkdir(parents=True, exist_ok=True)
@@ -274,6 +292,14 @@ class OutputFolder:
             self.failures = Log(path / "failures.jsonl", FailureRow.from_dict)
             opened.callback(self.failures.close)
             self._opened = opened.pop_all()
+
+    def keeping(self, executor: Executor) -> Executor:
+        """The executor, whose results are kept before their outcomes are told."""
+        return executor
+
+    def has(self, place: str) -> bool:
+        """True if a report is kept, at its path relative to the folder."""
+        return (self.path / place).is_file() or place in self.elsewhere
 
     def write(self, place: str, content: Iterable[bytes]) -> None:
         """Write a file whole or not at all.

@@ -54,7 +54,7 @@ def _is_current(row: ResultRow, item: InputFile, run: str, folder: OutputFolder)
         and row.source is not None
         and row.source == FileState.of(item.path)
         and row.result == result_place(item)
-        and (folder.path / row.result).is_file()
+        and folder.has(row.result)
     )
 
 
@@ -123,7 +123,7 @@ class BatchRun:
             if item.problem is not None:
                 yield failure(item, AudioError(f"{item.file}: {item.problem}"))
         usable = [item for item in self.todo if item.problem is None]
-        with contextlib.closing(executor.work(usable)) as outcomes:
+        with contextlib.closing(self.folder.keeping(executor).work(usable)) as outcomes:
             yield from outcomes
 
     def _finish(self, state: State) -> None:

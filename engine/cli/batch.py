@@ -8,7 +8,6 @@ import io
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -49,8 +48,8 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Folder of the results; outputs/batch_DATE_TIME by default. Given again, a run goes on.",
+    help="Folder of the results, or the URL of a prefix; outputs/batch_DATE_TIME by default. Given "
+    "again, a run goes on.",
 )
 @click.option(
     "--turns",
@@ -98,7 +97,7 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def batch(
-    inputs: tuple[str, ...], output: Path | None, turns: TurnDetection | None,
+    inputs: tuple[str, ...], output: str | None, turns: TurnDetection | None,
     baseline: bool, speech_only: bool, segment_settings: SegmentSettings,
     report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
     confident: float, jobs: int, batch_size: int | None,
@@ -112,7 +111,7 @@ def batch(
     tried again.
     """
     from ..batch.discover import collect
-    from ..batch.folder import OutputFolder
+    from ..batch.prefix import open_output
     from ..batch.processes import Workers
     from ..batch.run import BatchRun, run_digest
     from ..batch.settings import BatchSettings
@@ -132,8 +131,8 @@ def batch(
     recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
     _check_batch_size(batch_size, recognizer, jobs)
     run = run_digest(recognizer, settings)
-    output = output or Path("outputs") / time.strftime("batch_%Y%m%d_%H%M%S")
-    with OutputFolder(output) as folder:
+    output = output or time.strftime("outputs/batch_%Y%m%d_%H%M%S")
+    with open_output(output) as folder:
         _tell_foreign(folder)
         batch_run = BatchRun(folder, items, run, confident)
         executor: Executor
@@ -150,7 +149,7 @@ def batch(
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:
                 _follow(outcomes, batch_run.progress)
         except (E2VError, KeyboardInterrupt):
-            place = printable(str(output))
+            place = printable(output)
             click.echo(f"e2v: what is done is in {place}; the same -o goes on there", err=True)
             raise
     if batch_run.summary is not None:
@@ -210,9 +209,9 @@ def _tell_foreign(folder: OutputFolder) -> None:
             click.echo(f"e2v: {place}: {lines} not of a batch, moved to {target}", err=True)
 
 
-def _tell(summary: Summary, output: Path) -> None:
+def _tell(summary: Summary, output: str) -> None:
     run = summary.this_run
-    line = f"{printable(str(output))}: {summary.recognized} recognized, {summary.failures} failed"
+    line = f"{printable(output)}: {summary.recognized} recognized, {summary.failures} failed"
     if summary.turns is not None:
         line += f"; {summary.turns} turn{'' if summary.turns == 1 else 's'}"
     if run.skipped:
