@@ -7,14 +7,11 @@ the manifest does not name are removed by the next run.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,7 +23,12 @@ from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.bundle.manifest import MANIFEST, BundleFile, Manifest, Variant
 from emotion2vec_edge.engine.bundle.schema import read_manifest
 from emotion2vec_edge.engine.errors import BundleTamperedError
-from emotion2vec_edge.engine.files import reported, temporary_folder, write_file
+from emotion2vec_edge.engine.files import (
+    locked_folder,
+    reported,
+    temporary_folder,
+    write_file,
+)
 
 from .choices import Quantized
 from .graph import Graphs
@@ -52,7 +54,7 @@ def add_variant(bundle: Bundle, new: NewVariant) -> Variant:
         OutputError: the variant cannot be written; the bundle is as it was.
     """
     folder = bundle.folder
-    with reported(folder / new.precision), _locked(folder):
+    with reported(folder / new.precision), locked_folder(folder):
         manifest = read_manifest(folder / MANIFEST)
         if manifest.variants.get("fp32") != bundle.manifest.variants["fp32"]:
             raise BundleTamperedError(f"{folder}: fp32 has changed meanwhile; quantize it again")
@@ -118,15 +120,3 @@ def _remove_leftovers(folder: Path, manifest: Manifest, precision: Quantized) ->
     for path in folder.iterdir():
         if path.name not in named and leftover.fullmatch(path.name) and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing variants of the same bundle at the same time."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # some network disks know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

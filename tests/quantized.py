@@ -8,6 +8,7 @@ import onnx
 from folders import snapshot
 
 from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.bundle.hub import bundle_files
 from emotion2vec_edge.quantize.variants import NewVariant, add_variant
 
 
@@ -53,8 +54,8 @@ def check_whole(folder, allowed):
 def check_nothing_else(folder):
     """The folder holds the files that the manifest names and no others."""
     manifest = open_bundle(folder).manifest
-    named = {Path(file.path) for variant in manifest.variants.values() for file in variant.files}
+    named = {Path(file.path) for file in bundle_files(manifest)}
     assert set(snapshot(folder)) == {Path("bundle.json"), Path("README.md"), *named}
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {
-        path.parts[0] for path in named
+        path.parts[0] for path in named if len(path.parts) > 1
     }

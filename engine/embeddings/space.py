@@ -6,14 +6,10 @@ and a few directions that have little to do with emotion.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import io
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -25,7 +21,7 @@ from ..bundle.manifest import MANIFEST, BundleFile, SameEmotion, SpaceRecord, en
 from ..bundle.npy import read_arrays
 from ..bundle.schema import read_manifest
 from ..errors import NoSpaceError, OptionError
-from ..files import reported, write_file
+from ..files import locked_folder, reported, write_file
 from ..metrics import softmax
 from ..settings import SAME_PRIOR, SpaceChoice, SpaceName, check_probability
 
@@ -245,7 +241,7 @@ def add_space(
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     file = BundleFile(f"space-{digest[:8]}.npz", content.tell(), digest)
     folder = bundle.folder
-    with reported(folder / file.path), _locked(folder):
+    with reported(folder / file.path), locked_folder(folder):
         manifest = read_manifest(folder / MANIFEST)
         if encoder_id(manifest) != encoder_id(bundle.manifest):
             raise OptionError(f"{folder}: the model has changed meanwhile; fit the space again")
@@ -257,15 +253,3 @@ def add_space(
             if left.name != file.path:
                 left.unlink(missing_ok=True)
     return written
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from changing the same bundle at the same time."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # some network disks know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ class AlignedScores:
     """[spans, modalities]: share of the span that the modality has scores for, 0 to 1."""
     spans: tuple[ScoredSpan, ...]
     """The stretches of time, with the first modality's own scores."""
+
+    def some(self, rows: NDArray[np.int64]) -> AlignedScores:
+        """Those spans alone."""
+        return replace(
+            self,
+            evidence=self.evidence[rows],
+            coverage=self.coverage[rows],
+            spans=tuple(self.spans[row] for row in rows.tolist()),
+        )
 
 
 def align(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +95,5 @@ def match_truth(aligned: AlignedScores, true: Sequence[TrueSpan]) -> LabelledSco
                 truth.append(index[span.label])
                 speakers.append(span.speaker)
                 break
-    chosen = np.array(rows, np.int64)
-    part = replace(
-        aligned,
-        evidence=aligned.evidence[chosen],
-        coverage=aligned.coverage[chosen],
-        spans=tuple(aligned.spans[row] for row in rows),
-    )
+    part = aligned.some(np.array(rows, np.int64))
     return LabelledScores(part, np.array(truth, np.int64), tuple(speakers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +59,8 @@ def fit_weights(
     for number in range(int(fold.max()) + 1):
         held = fold == number
         own = _likeliest(aligned, truth, ~held)
-        logits[held] = fused_logits(_some(aligned, held), own)
-        learned = fused_logits(_some(aligned, ~held), own)
+        logits[held] = fused_logits(aligned.some(np.flatnonzero(held)), own)
+        learned = fused_logits(aligned.some(np.flatnonzero(~held)), own)
         temperature[held] = fit_temperature(learned, truth[~held])
     scores = softmax(logits / temperature[:, None])
     found = scores.argmax(axis=1)
@@ -72,16 +72,6 @@ def fit_weights(
     )
     error = calibration_error(found == truth, scores.max(axis=1))
     return FusionFit(fitted, unweighted_accuracy(truth, found), error, scores)
-
-
-def _some(aligned: AlignedScores, chosen: NDArray[np.bool_]) -> AlignedScores:
-    rows = np.flatnonzero(chosen)
-    return replace(
-        aligned,
-        evidence=aligned.evidence[rows],
-        coverage=aligned.coverage[rows],
-        spans=tuple(aligned.spans[row] for row in rows.tolist()) if aligned.spans else (),
-    )
 
 
 def _likeliest(
