@@ -70,10 +70,10 @@ CHANGES = {
     "labels should be a list of 0 to 1000": lambda d: d.update(labels={"id": "angry"}),
     "tools.torch should be text, found 2": lambda d: d["tools"].update(torch=2),
     "opset should be an integer": lambda d: d.update(opset="18"),
-    "variants should be a mapping of 1 to 3": lambda d: d.update(variants={}),
-    "variants should be of the precisions fp32, int8, fp16, found": lambda d: d["variants"].update(
-        int4=d["variants"].pop("int8")
-    ),
+    "variants should be a mapping of 1 to 4": lambda d: d.update(variants={}),
+    "variants should be of the precisions fp32, int8, fp16, int8-static, found": lambda d: d[
+        "variants"
+    ].update(int4=d["variants"].pop("int8")),
     "variants.fp32.files is missing": lambda d: d["variants"]["fp32"].pop("files"),
     r"files should be a list with one frontend\.onnx": lambda d: d["variants"]["fp32"].update(
         files=[first_file(d)]
