@@ -118,6 +118,12 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     help="Share of the clips, as whole speakers, that is held out.",
 )
 @click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="CORPUS",
+    help="Also hold out a whole corpus of the labelled speech. May be given more than once.",
+)
+@click.option(
     "--device",
     type=click.Choice(DEVICES),
     default="cpu",
@@ -147,8 +153,8 @@ def distill(
     teacher_layers: tuple[int, ...] | None, teacher_licence: str | None, cache: Path | None,
     speeds: tuple[float, ...] | None, unlabelled_share: float | None, temperature: float | None,
     split: str, steps: int | None, learning_rate: float | None, batch_seconds: float | None,
-    validation: float, device: Device, hub: Hub, offline: bool, seed: int, licence: str | None,
-    overwrite: bool,
+    validation: float, leave_out: tuple[str, ...], device: Device, hub: Hub, offline: bool,
+    seed: int, licence: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Teach a small model what TEACHER hears.
 
@@ -173,7 +179,8 @@ def distill(
     settings = DistillationSettings(
         output=output, teachers=teachers, shape=shape, labels_from=labels_from,
         tune_teacher=tune_teacher, tune_steps=tune_steps, teacher_layers=teacher_layers,
-        teacher_licence=teacher_licence, cache=cache, validation=validation, licence=licence,
+        teacher_licence=teacher_licence, cache=cache, validation=validation,
+        leave_out=leave_out, licence=licence,
         device=device, hub=hub, offline=offline, overwrite=overwrite, seed=seed, steps=steps,
         learning_rate=learning_rate, batch_seconds=batch_seconds, temperature=temperature,
         unlabelled_share=unlabelled_share, speeds=speeds,

@@ -45,7 +45,7 @@ class DistillationData:
         """Checksum of all sound and labels."""
         speech = self.training + self.validation
         names = zip(self.checksums + self.validation_checksums, speech.labels, strict=True)
-        text = "\n".join(f"{name} {label}" for name, label in names)
+        text = "\n".join(f"{name} {label}" for name, label in names) + f" {len(self.training)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -53,6 +53,7 @@ def load_data(
     clips: Sequence[LabelledClip],
     labels: Sequence[str],
     validation: float,
+    left_out: Sequence[str],
     folder: Path,
     progress: Progress,
     tell: Callable[[str], object],
@@ -64,6 +65,7 @@ def load_data(
         labels: the labels of the student.
         validation: share of the labelled clips that is held out, as whole speakers; of all clips
             where none has a label.
+        left_out: corpora that are held out whole, besides those speakers.
         folder: holds the sound of clips without a label while they are used.
         progress: receives the clips that are read.
         tell: receives a line about recordings that are left out.
@@ -76,6 +78,7 @@ def load_data(
     others = [clip for clip in clips if not clip.label]
     if named:
         check_clips(named, labels)
+    _check_left_out(named, left_out)
     labelled = load_speech(named, labels, progress, longest=LONGEST)
     with SoundFile(folder) as sound:
         unlabelled = load_speech(
@@ -83,7 +86,10 @@ def load_data(
         )
     if not len(labelled) + len(unlabelled):
         raise OptionError("no recording can be learned from; give --data or --unlabelled")
-    training, held = split_speech(labelled if len(labelled) else unlabelled, validation)
+    foreign = np.isin(labelled.corpora, left_out)
+    split = labelled.subset(~foreign) if len(labelled) else unlabelled
+    training, held = split_speech(split, validation)
+    held = held + labelled.subset(foreign)
     if len(labelled):
         training = training + unlabelled
     held_checksums = tuple(map(checksum, held.waves))
@@ -93,6 +99,18 @@ def load_data(
     return DistillationData(
         training.subset(new), held, tuple(checksums[new].tolist()), held_checksums
     )
+
+
+def _check_left_out(clips: Sequence[LabelledClip], left_out: Sequence[str]) -> None:
+    corpora = sorted({clip.corpus for clip in clips})
+    for name in left_out:
+        if name not in corpora:
+            raise OptionError(
+                f"--leave-out {name}: no labelled clip is of that corpus; there are "
+                f"{', '.join(corpora) or 'none'}"
+            )
+    if corpora and set(corpora) <= set(left_out):
+        raise OptionError("--leave-out names every corpus; none is left to learn from")
 
 
 def unlabelled_clips(inputs: Sequence[str]) -> list[LabelledClip]:

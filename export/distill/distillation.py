@@ -87,7 +87,7 @@ def distill(
         clips = without_unknown_labels(clips, labels, tell)
     source = _label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
-    data = load_data(clips, labels, settings.validation, folder, progress, tell)
+    data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
     recipe = _recipe(settings, teachers, data, source)

@@ -39,6 +39,8 @@ class DistillationSettings:
     """Folder of the teachers' rows; None takes one in the cache folder."""
     validation: float = 0.08
     """Share of the clips that is held out, as whole speakers."""
+    leave_out: tuple[str, ...] = ()
+    """Corpora that are held out whole, besides."""
     licence: str | None = None
     """Licence of the student."""
     device: Device = "cpu"

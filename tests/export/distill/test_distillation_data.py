@@ -18,8 +18,9 @@ LABELS = ["angry", "happy", "sad"]
 def loaded(tmp_path):
     """Loads clips of three labels."""
 
-    def load(clips, tell=print):
-        return load_data(clips, LABELS, 0.25, tmp_path / "cache", no_progress, tell)
+    def load(clips, tell=print, left_out=()):
+        folder = tmp_path / "cache"
+        return load_data(clips, LABELS, 0.25, left_out, folder, no_progress, tell)
 
     return load
 
@@ -73,3 +74,18 @@ def test_silence_is_speech_without_a_label(corpus, tmp_path, loaded):
     soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
     data = loaded(read_corpus(corpus, "train") + unlabelled_clips([str(tmp_path / "silence.wav")]))
     assert (data.training.labels == -1).sum() == 1
+
+
+def test_a_corpus_is_left_out_whole(corpus, loaded):
+    clips = read_corpus(corpus, "train")
+    # Sound that differs, as another corpus's does.
+    foreign = [dataclasses.replace(clip, corpus="abroad", start=0.1) for clip in clips]
+    data = loaded(clips + foreign, left_out=["abroad"])
+    assert set(data.training.corpora) == {"calls"}
+    assert (data.validation.corpora == "abroad").sum() == len(foreign)
+    assert (data.validation.corpora == "calls").sum() == 9
+    assert data.checksum() != loaded(clips + foreign).checksum()
+    with pytest.raises(OptionError, match="no labelled clip is of that corpus; there are calls"):
+        loaded(clips, left_out=["abroad"])
+    with pytest.raises(OptionError, match="names every corpus"):
+        loaded(clips, left_out=["calls"])
