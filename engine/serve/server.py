@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import OptionError, OutputError
 from .app import make_app
@@ -28,7 +29,8 @@ MOST_FRAME = 16 << 20
 """Bytes of one message of a WebSocket that are read; a larger one cuts the connection."""
 
 KEEP_ALIVE_SECONDS = 30
-"""Seconds that a connection may stay open between two requests."""
+"""Seconds that a connection may stay open before a request, or between two, until the head of the
+next one has come."""
 
 BACKLOG = 256
 
@@ -65,6 +67,38 @@ def address_of(listening: socket.socket, settings: ServeSettings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     scheme = "http" if settings.certificate is None else "https"
     return f"{scheme}://{host}:{listening.getsockname()[1]}/"
+
+
+class Connection(H11Protocol):
+    """Closes if the head of a request does not come in time, also if it comes by the byte.
+
+    uvicorn waits for the first request, and for the rest of a head, without an end; anybody could
+    take up all connections, since no token has been asked for by then.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Await the first request."""
+        super().connection_made(transport)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Await nothing more."""
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Await another request."""
+        self._patience.cancel()
+        self._await_request()
+        super().on_response_complete()
+
+    def _await_request(self) -> None:
+        self._patience = self.loop.call_later(KEEP_ALIVE_SECONDS, self._give_up, self.cycle)
+
+    def _give_up(self, last: object) -> None:
+        """Close, if there was no request since the last one, and no WebSocket."""
+        if self.cycle is last and self.transport.get_protocol() is self:
+            self.timeout_keep_alive_handler()
 
 
 class Server(uvicorn.Server):
@@ -151,7 +185,7 @@ def make_server(service: Service) -> Server:
     settings = service.settings
     config = uvicorn.Config(
         make_app(service),
-        http="h11",  # it reads on, and drops, what comes of a body after an early answer
+        http=Connection,  # h11 reads on, and drops, what comes of a body after an early answer
         ws="websockets-sansio",  # the default of uvicorn's older versions is deprecated
         log_config=None,
         access_log=False,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from commands import E2V, e2v
 from recordings import encoded
-from serving import ServeSettings, httpx, open_socket, until
+from serving import ServeSettings, httpx, open_socket, received, serving, until
 
 EMOTIONS = "/v1/audio/emotions"
 
@@ -211,3 +211,28 @@ def test_jobs_and_sessions_end_with_the_service(tmp_path):
             assert stream.close_code == 1001
         assert running.process.wait(15) == 0
     assert running.events()[-1]["event"] == "ended"
+
+
+def test_a_request_that_does_not_come_is_not_awaited(monkeypatch):
+    monkeypatch.setattr("emotion2vec_edge.engine.serve.server.KEEP_ALIVE_SECONDS", 0.3)
+    whole = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving() as running:
+        for begun in (b"", whole[:-2], whole, whole + whole[:-2]):
+            with socket.create_connection(("127.0.0.1", running.port), timeout=10) as raw:
+                raw.sendall(begun)
+                assert received(raw, b"never").count(b"200 OK") == begun.count(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_a_request_that_takes_long_is_awaited(monkeypatch, example, begun):
+    monkeypatch.setattr("emotion2vec_edge.engine.serve.server.KEEP_ALIVE_SECONDS", 0.2)
+    content = example.read_bytes()
+    head = f"Host: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    with (
+        serving() as running,
+        socket.create_connection(("127.0.0.1", running.port), timeout=10) as raw,
+    ):
+        raw.sendall(begun + b"POST /v1/audio/emotions HTTP/1.1\r\n" + head + content[:100])
+        time.sleep(0.4)
+        raw.sendall(content[100:])
+        assert b'"emotion"' in received(raw, b'"provider"')
