@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,7 @@ def distill(
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
-    recipe = _recipe(settings, teachers, data, source)
+    recipe = _recipe(settings, document, teachers, data, source)
     lessons = _lessons(settings, teachers, data, recipe, device, progress, tell)
     answers = _whole_answers(lessons, data, device)
     if not len(data.labelled) and answers is not None:
@@ -184,6 +186,7 @@ def _label_source(
 
 def _recipe(
     settings: DistillationSettings,
+    document: dict[str, Any],
     teachers: Sequence[Teacher],
     data: DistillationData,
     source: LabelSource,
@@ -197,6 +200,7 @@ def _recipe(
         **{name: value for name, value in given.items() if value is not None},
         teachers=tuple(teacher.key for teacher in teachers),
         data=data.checksum(),
+        shape=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
         bfloat16=_bfloat16(settings, settings.output),
     )
     if 1.0 not in recipe.speeds:

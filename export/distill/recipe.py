@@ -34,6 +34,8 @@ class DistillationRecipe(Recipe):
     """Keys of the teachers' rows."""
     data: str = ""
     """Checksum of the speech and its labels."""
+    shape: str = ""
+    """Checksum of the student's ``config.yaml``."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -77,6 +78,11 @@ def test_a_distillation_that_was_stopped_goes_on_to_the_same_bits(
     assert (tmp_path / "parts" / STATE).exists()
     with pytest.raises(OptionError, match="of a run with another temperature"):
         distill(settings(teacher, name="parts", temperature=3.0), clips)
+    wide = dataclasses.replace(
+        settings(teacher, name="parts"), shape=write_config(tmp_path / "c.yaml", mlp_ratio=3.0)
+    )
+    with pytest.raises(OptionError, match="of a run with another shape"):
+        distill(wide, clips)
     with pytest.raises(OptionError, match="of a run with another data"):
         distill(settings(teacher, name="parts"), clips[1:])
     parts = distill(settings(teacher, name="parts"), clips)
@@ -172,7 +178,7 @@ def test_what_cannot_be_used(corpus, teacher, settings, tmp_path):
     with pytest.raises(OptionError, match=r"c\.yaml: a frame of 240 samples"):
         distill(
             DistillationSettings(
-                tmp_path / "s", (str(teacher),), shape=str(other), validation=0.25,
+                tmp_path / "s", (str(teacher),), shape=other, validation=0.25,
                 cache=tmp_path / "cache", steps=2,
             ),
             clips,
@@ -220,4 +226,4 @@ def test_recordings_that_cannot_be_read_are_left_out(corpus, teacher, settings, 
 
 def write_config(path, **changes):
     path.write_text(json.dumps(document(**changes)))
-    return path
+    return str(path)

@@ -1,10 +1,19 @@
 """Losses of a student."""
 
+import dataclasses
+
+import pytest
 import torch
 
 from emotion2vec_edge.export.distill.batches import DistillationBatch
-from emotion2vec_edge.export.distill.learner import divergence, label_loss, soft_answers
+from emotion2vec_edge.export.distill.learner import (
+    Student,
+    divergence,
+    label_loss,
+    soft_answers,
+)
 from emotion2vec_edge.export.distill.recipe import DistillationRecipe
+from emotion2vec_edge.export.finetune.training.initialization import new_document, new_model
 
 RECIPE = DistillationRecipe()
 
@@ -61,3 +70,25 @@ def test_a_partner_without_a_label_is_noise():
     mixed = label_loss(logits, batch_of(labelled=labelled, share=share), 0.0, RECIPE)
     alone = label_loss(logits, batch_of(labelled=labelled), 0.0, RECIPE)
     torch.testing.assert_close(mixed, alone)
+
+
+@pytest.mark.parametrize("step", [0, 9])
+def test_losses_follow_the_device(tiny, whisper, step):
+    """On the device ``meta`` a tensor that was made elsewhere cannot be used."""
+    model = new_model(new_document(str(tiny)), 3, 0)
+    recipe = DistillationRecipe(frontend_steps=1, labels_weight=0.0)
+    student = Student(model, 3, recipe, [whisper]).to("meta")
+    batch = batch_of(answers=torch.zeros(2, 3))
+    batch = dataclasses.replace(
+        batch, waves=torch.zeros(2, 4_000), taught=(torch.zeros(2, 12, 2, 32),)
+    )
+    moved = {
+        field.name: tuple(part.to("meta") for part in value)
+        if isinstance(value, tuple)
+        else value.to("meta")
+        for field in dataclasses.fields(batch)
+        for value in [getattr(batch, field.name)]
+    }
+    losses = student.losses(DistillationBatch(**moved), step)
+    assert {part.device.type for part in [losses.total, *losses.parts.values()]} == {"meta"}
+    losses.total.backward()

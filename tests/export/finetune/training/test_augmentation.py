@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from emotion2vec_edge.export.finetune.training import augmentation
 from emotion2vec_edge.export.finetune.training.augmentation import (
     Augmentation,
+    Draws,
     augment,
     coded,
     resampled,
@@ -50,6 +52,21 @@ def test_speed_and_codecs(rng):
         assert out.shape == wave.shape
         assert out.dtype == np.float32
         assert 0.05 < np.abs(out[4000:12_000]).max() < 1.1
+
+
+def test_every_effect_follows_the_device(monkeypatch):
+    """On the device ``meta`` a tensor that was made elsewhere cannot be used."""
+    meta = torch.device("meta")
+
+    class MetaDraws(Draws):
+        def __init__(self, batch, generator):
+            super().__init__(batch, generator)
+            self.device = meta
+
+    monkeypatch.setattr(augmentation, "Draws", MetaDraws)
+    waves, lengths = torch.zeros(3, 8_000, device=meta), torch.zeros(3, device=meta)
+    for out in augment(waves, lengths, Augmentation(), torch.Generator()):
+        assert out.device == meta
 
 
 def test_a_seed_gives_the_same_augmentation_as_ever():
