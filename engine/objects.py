@@ -34,6 +34,10 @@ BLOCK_BYTES = 8 << 20
 ATTEMPTS = 6
 """Times that a request is made before its failure counts."""
 
+FIRST_ATTEMPTS = 2
+"""The same for listings, the first requests to a store that may not be there: clients try again by
+themselves."""
+
 FIRST_WAIT = 0.1
 """Seconds before the second attempt; they double with each."""
 
@@ -125,9 +129,9 @@ def find(url: str) -> list[str]:
     """
     store, path = _opened(url)
     if any(sign in path for sign in "*?["):
-        found = _tried(lambda: store.glob(path, detail=True))
+        found = _tried(lambda: store.glob(path, detail=True), FIRST_ATTEMPTS)
     else:
-        found = _tried(lambda: store.find(path, detail=True))
+        found = _tried(lambda: store.find(path, detail=True), FIRST_ATTEMPTS)
     names = sorted(name for name, facts in found.items() if facts.get("type") != "directory")
     scheme = url.partition("://")[0]
     return [f"{scheme}://{name.lstrip('/') if scheme != 'file' else name}" for name in names]
@@ -141,7 +145,7 @@ def is_prefix(url: str) -> bool:
         MissingExtraError: the client of the store is not installed.
     """
     store, path = _opened(url)
-    return bool(_tried(lambda: store.isdir(path)))
+    return bool(_tried(lambda: store.isdir(path), FIRST_ATTEMPTS))
 
 
 def _opened(url: str) -> tuple[Any, str]:
@@ -166,27 +170,28 @@ def _block(store: Any, path: str, start: int, end: int) -> bytes:
     return block
 
 
-def _tried(request: Callable[[], T]) -> T:
+def _tried(request: Callable[[], T], attempts: int = ATTEMPTS) -> T:
     """The answer to a request, which is made again if it fails.
 
     Raises:
         OSError: it failed each time.
     """
-    for attempt in range(ATTEMPTS):
+    failure: Exception = OSError("the store was not asked")
+    for attempt in range(attempts):
         if attempt:  # at times of their own, so that many processes do not ask at once
             time.sleep(FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311
         try:
             return request()
-        except _FINAL:
-            raise
-        except Exception as error:  # noqa: BLE001 - each client has its own
-            failure = error
-    raise _as_os_error(failure) from failure
+        except Exception as error:
+            failure = _as_os_error(error)
+            if isinstance(failure, _FINAL):
+                raise failure from error
+    raise failure
 
 
 def _as_os_error(error: Exception) -> Exception:
     """An error of a store's client as one of the system."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | ImportError):
         return error
     name = type(error).__name__
     if "Credential" in name or "Auth" in name:

@@ -72,6 +72,19 @@ def test_what_is_missing_is_asked_for_once_and_named(store, monkeypatch):
         load_audio("memory://nothing.wav")
 
 
+def test_missing_credentials_are_told_at_once(store, monkeypatch):
+    class NoCredentialsError(Exception):
+        pass
+
+    def refuse(*_args, **_options):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr(objects, "FIRST_WAIT", 60.0)
+    monkeypatch.setattr(type(store), "info", refuse)
+    with pytest.raises(AudioNotFoundError, match="no credentials for this store"):
+        load_audio("memory://a.wav")
+
+
 def test_an_object_that_changes_while_it_is_read_is_an_error(store, monkeypatch):
     store.pipe("/a", b"content")
     monkeypatch.setattr(objects, "FIRST_WAIT", 0.0)

@@ -6,6 +6,7 @@ variables hold: ``HF_HOME``, ``HF_TOKEN``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import sys
@@ -26,6 +27,9 @@ _NAME = re.compile(
     r"hf://(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?",
     re.ASCII,
 )
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NOT_CACHED = "it is not in the local cache; run once without --offline and HF_HUB_OFFLINE"
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,9 @@ def parse_hub_name(text: str) -> HubName:
 def fetch_bundle(name: HubName, *, offline: bool = False, manifest_only: bool = False) -> Path:
     """Fetch a bundle, unless the cache has it.
 
-    All files are of the commit that ``bundle.json`` was read from. Without a connection the cached
-    copy serves. The checksums are compared when a file is used, as those of any bundle.
+    All files are of the commit that ``bundle.json`` was read from. A commit that the cache has is
+    not asked for; of a branch, the cached copy serves when the client has tried in vain. The
+    checksums are compared when a file is used, as those of any bundle.
 
     Args:
         name: its repository.
@@ -78,6 +83,9 @@ def fetch_bundle(name: HubName, *, offline: bool = False, manifest_only: bool = 
     """
     hub = hub_client()
     local = offline or bool(hub.constants.HF_HUB_OFFLINE)
+    if not local and _COMMIT.fullmatch(name.revision or ""):
+        with contextlib.suppress(HubError):
+            return fetch_bundle(name, offline=True, manifest_only=manifest_only)
     try:
         path = Path(
             hub.hf_hub_download(
@@ -88,7 +96,11 @@ def fetch_bundle(name: HubName, *, offline: bool = False, manifest_only: bool = 
         raise _unfetched(hub, name, error, offline=local) from error
     files = [] if manifest_only else [file.path for file in bundle_files(read_manifest(path))]
     # The cache lays a snapshot under its commit: …/snapshots/COMMIT/bundle.json
-    return fetch_snapshot(HubName(name.repository, path.parent.name), [CARD, *files], offline=local)
+    commit = HubName(name.repository, path.parent.name)
+    folder = fetch_snapshot(commit, [CARD, *files], offline=local)
+    if local and not all((folder / file).is_file() for file in files):
+        raise HubError(f"{name}: {_NOT_CACHED}")
+    return folder
 
 
 def fetch_snapshot(name: HubName, files: Iterable[str], *, offline: bool) -> Path:
@@ -214,7 +226,7 @@ def _unfetched(hub: Any, name: HubName, error: Exception, *, offline: bool) -> E
     # Two of the kinds are subclasses of others: the narrow ones come first.
     if isinstance(error, kinds.LocalEntryNotFoundError):
         way_out = (
-            "it is not in the local cache; run once without --offline and HF_HUB_OFFLINE"
+            _NOT_CACHED
             if offline
             else "the hub cannot be reached, and the local cache does not have it"
         )

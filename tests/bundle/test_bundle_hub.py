@@ -86,6 +86,21 @@ def test_offline_takes_the_cache_and_asks_nobody(hub, on_the_hub, monkeypatch):
     assert not hub.requests
 
 
+def test_a_commit_that_is_cached_is_not_asked_for(hub, on_the_hub):
+    commit = hub.repositories["someone/small"]["main"]
+    folder = open_bundle(f"{NAME}@{commit}").folder
+    hub.requests.clear()
+    assert open_bundle(f"{NAME}@{commit}").folder == folder
+    assert not hub.requests
+
+
+def test_a_description_in_the_cache_is_no_model(hub, on_the_hub):
+    open_bundle(NAME, manifest_only=True)
+    assert open_bundle(NAME, offline=True, manifest_only=True).manifest.labels
+    with pytest.raises(HubError, match="not in the local cache"):
+        open_bundle(NAME, offline=True)
+
+
 def test_errors_say_what_to_do(hub, on_the_hub):
     with pytest.raises(HubError, match=r"hf://no/body: .*no such repository.*HF_TOKEN"):
         open_bundle("hf://no/body")
