@@ -20,14 +20,15 @@ def main(folder: Path) -> None:
     # Decodes ahead, and encodes several recordings together where there is a GPU.
     results = recognizer.encode_many(files, errors="return")
     for number, (file, result) in enumerate(zip(files, results, strict=True), 1):
-        print(f"\r{number} of {len(files)}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{number} of {len(files)}", end="\r", file=sys.stderr, flush=True)
         if isinstance(result, E2VError):
             failed += 1
-            print(f"\r{result}", file=sys.stderr)
+            print(result, file=sys.stderr)
         else:
             utterance = result.utterance()
             print(f"{utterance.emotion}\t{utterance.confidence:.2f}\t{file}")
-    print(f"\r{len(files) - failed} recognized, {failed} failed", file=sys.stderr)
+    print(f"{len(files) - failed} recognized, {failed} failed", file=sys.stderr)
 
 
 if __name__ == "__main__":

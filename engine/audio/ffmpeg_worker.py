@@ -295,6 +295,8 @@ def _reason(file: SeekableFile | PipeFile | LiveInput, error: Exception) -> str:
     import av
 
     if not isinstance(file, LiveInput):
+        if isinstance(error, av.error.FFmpegError) and error.strerror:
+            return reason_of(Exception(error.strerror))  # without FFmpeg's number and file name
         return reason_of(error)
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {file.timeout:g} s"

@@ -104,8 +104,11 @@ def _open_path(path: Path) -> Source:
         mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         # Not even opened: to open a device may have effects, or never end.
-        kind = "a folder" if stat.S_ISDIR(mode) else "a device or socket"
-        raise AudioNotFoundError(f"{name}: is {kind}; give audio files")
+        if stat.S_ISDIR(mode):
+            raise AudioNotFoundError(
+                f"{name}: is a folder; give audio files, or take e2v batch for a whole folder"
+            )
+        raise AudioNotFoundError(f"{name}: is a device or socket; give audio files")
     with _naming(name):
         file = io.FileIO(path)
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

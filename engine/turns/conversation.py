@@ -334,7 +334,7 @@ def _channel_turns(read: _Read, settings: SegmentSettings | None) -> Iterator[Tu
     if recording.channels == 1:
         raise InvalidSamplesError(
             f"{recording.name}: has one channel, and turns by channel need a speaker on each of "
-            "several; take turns by voice activity"
+            "several; take the segments of speech (--turns vad)"
         )
     if not recording.rereadable:
         raise AudioReadError(
