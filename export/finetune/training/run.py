@@ -167,7 +167,10 @@ class Run(Generic[ModelT, BatchT]):
         state = load_state(self.folder)
         if state is not None:
             self._check_recipe(state)
-            self.learner.load_state_dict(state.learner)
+            try:
+                self.learner.load_state_dict(state.learner)
+            except RuntimeError:
+                raise self._foreign("model, or with other labels") from None
             self.average.load(state.average)
             self.optimizer.load_state_dict(dict(state.optimizer))
             self.step, self.seconds = state.step, state.seconds
@@ -180,10 +183,13 @@ class Run(Generic[ModelT, BatchT]):
         theirs = json.loads(json.dumps(state.recipe))
         changed = [name for name in ours if ours[name] != theirs.get(name)]
         if changed:
-            raise OptionError(
-                f"{self.folder / STATE} is of a run with another {', '.join(changed)}; continue "
-                "with the same settings, or give another -o"
-            )
+            raise self._foreign(", ".join(changed))
+
+    def _foreign(self, what: str) -> OptionError:
+        return OptionError(
+            f"{self.folder / STATE} is of a run with another {what}; continue with the same "
+            "settings, or give another -o"
+        )
 
 
 def mean_accuracy(accuracies: dict[str, float]) -> float:

@@ -92,6 +92,15 @@ def test_a_new_training_begins_a_new_log(start_run, tmp_path):
     assert [report.step for report in run.log.reports()] == [2]
 
 
+def test_the_state_of_another_model_is_refused(start_run, tmp_path):
+    run = start_run(tmp_path / "run", 2)
+    run.save()
+    wider = start_run(tmp_path / "run", 2)
+    wider.learner.to_mel = torch.nn.Linear(5, 40)
+    with pytest.raises(OptionError, match="of a run with another model, or with other labels"):
+        wider.train()
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut off"])
 def test_a_damaged_state_is_refused(start_run, tmp_path, content):
     (tmp_path / "run").mkdir()
