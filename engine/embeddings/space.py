@@ -228,9 +228,16 @@ def add_space(
         the record as it was written.
 
     Raises:
+        OptionError: the bundle lies in the cache of a hub, or its model has changed meanwhile.
         OutputError: the bundle cannot be written; it is as it was.
     """
     import zipfile
+
+    if (bundle.folder / MANIFEST).is_symlink():  # a hub's client keeps its snapshots so
+        raise OptionError(
+            f"{bundle.folder}: lies in the cache of a hub, which is not changed; copy the bundle "
+            "with 'cp -rL' first"
+        )
 
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:  # dated alike, whenever it is made

@@ -98,6 +98,15 @@ def test_a_bundle_keeps_a_space_and_drops_the_one_before(bundle_copy, fitted):
     assert again == written
 
 
+def test_a_bundle_in_the_cache_of_a_hub_is_not_changed(bundle_copy, fitted):
+    manifest = bundle_copy / "bundle.json"
+    blob = manifest.rename(bundle_copy.parent / "blob")  # as a hub's client keeps it
+    manifest.symlink_to(blob)
+    with pytest.raises(OptionError, match=r"cache of a hub.*cp -rL"):
+        add_space(open_bundle(bundle_copy), fitted.record, fitted.arrays)
+    assert manifest.is_symlink()
+
+
 def test_a_space_that_was_changed_is_refused(bundle_copy):
     (path,) = bundle_copy.glob("space-*.npz")
     content = bytearray(path.read_bytes())
