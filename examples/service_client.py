@@ -48,4 +48,6 @@ def main(url: str, paths: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     sys.exit(1 if main(sys.argv[1], sys.argv[2:]) else 0)
