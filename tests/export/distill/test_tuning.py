@@ -73,6 +73,7 @@ def test_a_tuned_teacher_is_taken_as_it_is(whisper, whisper_folder, speech, tmp_
         tuned(other, tmp_path / "t", speech)
 
 
+@pytest.mark.slow
 def test_a_teacher_learns(whisper, speech, tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=60, average_decay=0.9, learning_rate=2e-3)
     teacher = tuned(whisper, tmp_path / "t", speech, recipe)
