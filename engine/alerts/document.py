@@ -18,6 +18,9 @@ MOST_RULES = 100
 MOST_NAMES = 100
 """Emotions, or sources, of one rule."""
 
+NAME = r".*\S.*"
+"""Names of rules, which stand in messages of one line."""
+
 T = TypeVar("T")
 
 
@@ -103,7 +106,9 @@ def _rule(fields: Fields, problems: _Problems) -> Rule:
         return problems.take(lambda: fields.texts(key, least=1, most=MOST_NAMES), none)
 
     rule = Rule(
-        name=problems.take(lambda: fields.text("name", most=100), ""),
+        name=problems.take(
+            lambda: fields.text("name", most=100, pattern=NAME, allowed="one line of text"), ""
+        ),
         emotions=tuple(dict.fromkeys(names("emotions"))),
         enter=level("enter", 1.0),
         leave=level("leave", 0.0),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from ..files import read_regular
-from ..settings import ModelSettings, check_seconds
+from ..settings import LEAST_RECORDING, ModelSettings, check_seconds
 
 HOST = "127.0.0.1"
 PORT = 7860
@@ -47,6 +47,12 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+-]{16,512}")
 """Characters that a header and a WebSocket subprotocol may hold."""
+
+HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+"""A name or an address of a host, without a port."""
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d+)?")
+"""An origin as browsers send it."""
 
 MOST_TOKEN_FILE = 4096
 
@@ -152,5 +158,20 @@ class ServeSettings:
             raise OptionError(f"port is {self.port}; give 0 to 65535")
         if self.spool is not None and not os.access(self.spool, os.R_OK | os.W_OK | os.X_OK):
             raise OptionError(f"{self.spool}: recordings cannot wait there; give a folder of yours")
+        self._check_names()
+        if self.max_seconds is not None:
+            check_seconds("max-seconds", self.max_seconds, LEAST_RECORDING)
         check_seconds("a grace period", self.grace, 0)
         check_seconds("keep-minutes", self.keep_minutes, 0)
+
+    def _check_names(self) -> None:
+        """Refuse a host or an origin that no browser sends, and that would allow nothing."""
+        for name in self.allow_hosts:
+            if not HOST_NAME.fullmatch(name):
+                raise OptionError(f"allow-host is {name!r}; give a name alone: box.example")
+        for origin in self.allow_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise OptionError(
+                    f"allow-origin is {origin!r}; give scheme, host and port, if it has one, in "
+                    "small letters and without a path: https://example.org"
+                )

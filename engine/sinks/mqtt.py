@@ -64,8 +64,10 @@ class MqttBroker:
                 "with other characters in percent-encoding"
             )
         self.topic = unquote(parts.path).strip("/") or f"e2v/{slug(source)}"
-        if re.search(r"[#+\x00]", self.topic):
-            raise OptionError(f"{self.name}: a topic to publish to has no # and no +")
+        if re.search(r"[#+\x00]", self.topic + (settings.discovery or "")):
+            raise OptionError(
+                f"{self.name}: a topic to publish to, or a prefix of one, has no # and no +"
+            )
         self._qos = settings.mqtt_qos
         self._tell = tell
         self._alerts = {rule.name: "OFF" for rule in rules}

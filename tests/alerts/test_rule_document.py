@@ -124,3 +124,10 @@ def test_any_change_gives_rules_or_an_error(tmp_path_factory, start, length, new
         assert read_rules(path)
     except RuleFileError as refused:
         assert "changed.toml" in str(refused)
+
+
+@pytest.mark.parametrize("name", ["a\\nb", "  ", "\\t"])
+def test_a_name_is_one_line(rules_of, name):
+    text = f'[[rule]]\nname = "{name}"\nemotions = ["sad"]\nenter = 0.5\nleave = 0.4\n'
+    with pytest.raises(RuleFileError, match=r"rule\[0\]\.name should be one line of text"):
+        rules_of(text)

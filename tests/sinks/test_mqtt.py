@@ -197,6 +197,11 @@ def test_addresses_that_are_not_taken(url, message):
     assert "s3cret" not in str(refused.value)
 
 
+def test_a_prefix_that_is_not_taken():
+    with pytest.raises(OptionError, match="has no # and no"):
+        MqttBroker(SinkSettings(mqtt="mqtt://host", discovery="home/#"), "door", [], print)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
