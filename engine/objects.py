@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import importlib
 import io
 import os
@@ -191,6 +192,8 @@ def _tried(request: Callable[[], T], attempts: int = ATTEMPTS) -> T:
 
 def _as_os_error(error: Exception) -> Exception:
     """An error of a store's client as one of the system."""
+    if isinstance(error, FileNotFoundError) and not error.strerror:  # with the path alone
+        return FileNotFoundError(errno.ENOENT, "there is no such object")
     if isinstance(error, OSError | ImportError):
         return error
     name = type(error).__name__

@@ -68,7 +68,7 @@ def test_failing_requests_are_made_again(store, monkeypatch):
 
 def test_what_is_missing_is_asked_for_once_and_named(store, monkeypatch):
     monkeypatch.setattr(objects, "FIRST_WAIT", 60.0)
-    with pytest.raises(AudioNotFoundError, match="memory://nothing.wav"):
+    with pytest.raises(AudioNotFoundError, match=r"memory://nothing\.wav: there is no such object"):
         load_audio("memory://nothing.wav")
 
 
