@@ -49,6 +49,7 @@ def test_the_help_names_every_verb():
         (["recognize", "--examples", "--provider", "cuda"], 5, "CUDAExecutionProvider"),
         (["info", "gone"], 4, "not a model bundle"),
         (["sing"], 2, "No such command"),
+        (["recognise"], 2, "Did you mean 'recognize'?"),
     ],
 )
 def test_exit_codes(args, code, message):
