@@ -48,7 +48,10 @@ def s3_server(monkeypatch, bucket, share=0.0):
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir(bucket)
+    store = s3fs.S3FileSystem()
+    if store.exists(bucket):  # moto keeps what an earlier server of this process had
+        store.rm(bucket, recursive=True)
+    store.mkdir(bucket)
     flaky.share = share
     try:
         yield flaky
