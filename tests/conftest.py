@@ -19,8 +19,9 @@ from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, 
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-# A job in the background of a shell ignores Ctrl-C, which some tests send.
+# A job in the background of a shell ignores Ctrl-C, and one under nohup SIGHUP; some tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))

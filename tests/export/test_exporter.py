@@ -174,8 +174,9 @@ def test_the_weights_of_a_single_file_belong_to_it(checkpoint, tmp_path, monkeyp
     assert onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(signal.SIGTERM, 0.3), (signal.SIGINT, 1.0), (signal.SIGTERM, 2.0)]
+)
 def test_a_signal_leaves_nothing(checkpoint, tmp_path, number, seconds):
     """Also where torch swallows the exception."""
     process = subprocess.Popen(

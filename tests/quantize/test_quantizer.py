@@ -132,7 +132,17 @@ def outliers(small_checkpoint, tmp_path_factory):
     return folder / "bundle"
 
 
-def test_outlier_channels_are_refused_and_found(outliers, speech, example, small_bundle):
+def test_outlier_channels_are_refused_and_found(
+    outliers, speech, example, small_bundle, monkeypatch
+):
+    # Four layers of about thirty show the same in a fraction of the time.
+    few = ["frontend/project", "frontend/convs.1", "encoder/prenet.0.mlp.fc1", "encoder/head"]
+    rank = quantizer.rank_layers
+    monkeypatch.setattr(
+        quantizer,
+        "rank_layers",
+        lambda names, *rest: rank([name for name in names if name in few], *rest),
+    )
     exact = Recognizer.load(outliers, precision="fp32").recognize(example)
     plain = Recognizer.load(small_bundle, precision="fp32").recognize(example)
     assert exact.scores == pytest.approx(plain.scores, abs=1e-3)

@@ -210,7 +210,7 @@ def test_a_batch_of_files_with_damaged_ones_between(recognizer, batched, tmp_pat
         False
     ] * 3 + [True]
     alone = recognizer.recognize(paths[0])
-    assert outcomes[0].row.scores == pytest.approx(alone.scores, abs=1e-4)
+    assert outcomes[0].row.report["scores"] == pytest.approx(alone.scores, abs=1e-4)
     written = json.loads((tmp_path / "out" / "results" / "place4.json").read_text())
     assert written["emotion"] == recognizer.recognize(paths[4]).emotion
 
