@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import onnx
 
-from emotion2vec_edge.engine.errors import ModelError
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .graph import Graph, Graphs
+from .graph import Graph, Graphs, onnxruntime_tool
 
 FLOAT32_OPERATORS = ("LayerNormalization", "Softmax", "Range", "Cast", "Pad")
 """Sums of a thousand values, exponentials, and positions, which float16 counts up to 2048 only."""
@@ -30,15 +29,13 @@ def _convert(source: onnx.ModelProto) -> onnx.ModelProto:
     model.CopyFrom(source)
     for index, node in enumerate(model.graph.node):  # nodes stay in float32 by their names
         node.name = node.name or f"node_{index}"
-    try:
+    with onnxruntime_tool("convert the graph"):
         converted: onnx.ModelProto = convert_float_to_float16(
             model,
             keep_io_types=True,
             op_block_list=list(FLOAT32_OPERATORS),
             node_block_list=sorted(_alibi_nodes(model)),
         )
-    except Exception as error:  # its exceptions have no common base but Exception
-        raise ModelError(f"onnxruntime cannot convert the graph: {error!r}"[:500]) from error
     _drop_detours(converted)
     return converted
 

@@ -6,9 +6,11 @@ need no fusion that they lack.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +31,24 @@ QUANTIZING = ("DynamicQuantizeLinear", "QuantizeLinear")
 
 MOVES = ("Concat", "Reshape", "Slice")
 """Operators that only move values, so that they commute with quantization."""
+
+
+@contextmanager
+def onnxruntime_tool(task: str) -> Iterator[None]:
+    """Turn a failure of ONNX Runtime's own tools in the block into a ModelError.
+
+    Args:
+        task: the work that they then could not do, for the message.
+    """
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # they advise a pre-processing that the graph has had
+    try:
+        yield
+    except Exception as error:  # their exceptions have no common base but Exception
+        raise ModelError(f"onnxruntime cannot {task}: {error!r}"[:500]) from error
+    finally:
+        logger.setLevel(level)
 
 
 def load_graph(path: Path) -> onnx.ModelProto:

@@ -6,7 +6,6 @@ each call. Convolutions and everything else stay in float32.
 
 from __future__ import annotations
 
-import logging
 import platform
 import tempfile
 from collections.abc import Collection
@@ -21,7 +20,15 @@ from emotion2vec_edge.engine.runtime.hardware import cpu_flags, sums_int8_exactl
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .choices import Target
-from .graph import Graphs, fuse_attention, fuse_offline, layers, operators, quantize_before_moves
+from .graph import (
+    Graphs,
+    fuse_attention,
+    fuse_offline,
+    layers,
+    onnxruntime_tool,
+    operators,
+    quantize_before_moves,
+)
 
 QUANTIZED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 """Operators that ONNX Runtime fuses a quantized product into."""
@@ -119,24 +126,16 @@ def _quantize_dynamic(
     import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it advises a pre-processing that the graph has had
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder, "quantized.onnx")
-            quantize_dynamic(
-                model,
-                target,
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                reduce_range=reduce_range,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=keep,
-                extra_options={"MatMulConstBOnly": True},
-            )
-            return onnx.load(target)
-    except Exception as error:  # its exceptions have no common base but Exception
-        raise ModelError(f"onnxruntime cannot quantize the graph: {error!r}"[:500]) from error
-    finally:
-        logger.setLevel(level)
+    with onnxruntime_tool("quantize the graph"), tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "quantized.onnx")
+        quantize_dynamic(
+            model,
+            target,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=reduce_range,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=keep,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        return onnx.load(target)

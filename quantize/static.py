@@ -7,10 +7,8 @@ standard operators alone; a provider that knows them computes in eight bits betw
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,12 +18,11 @@ import onnx
 from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.bundle.manifest import GRAPHS
-from emotion2vec_edge.engine.errors import ModelError
 from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .calibration import Clip
-from .graph import Graphs, convolutions, layers, quantize_before_moves
+from .graph import Graphs, convolutions, layers, onnxruntime_tool, quantize_before_moves
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
 """Inputs of one run of a graph, by name."""
@@ -123,7 +120,7 @@ def _ranges(model: onnx.ModelProto, feeds: list[Feeds]) -> Any:
         def get_next(self) -> Feeds | None:
             return next(self._feeds, None)
 
-    with _failures("run the graph on speech"), tempfile.TemporaryDirectory() as folder:
+    with onnxruntime_tool("run the graph on speech"), tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.onnx")
         onnx.save_model(model, source)
         calibrator = create_calibrator(
@@ -144,7 +141,7 @@ def _quantize(model: onnx.ModelProto, nodes: list[str], ranges: Any) -> onnx.Mod
         save_and_reload_model_with_shape_infer,
     )
 
-    with _failures("quantize the graph"):
+    with onnxruntime_tool("quantize the graph"):
         quantizer = QDQQuantizer(
             save_and_reload_model_with_shape_infer(model),
             per_channel=True,
@@ -162,21 +159,3 @@ def _quantize(model: onnx.ModelProto, nodes: list[str], ranges: Any) -> onnx.Mod
         quantizer.model.topological_sort()
         quantized: onnx.ModelProto = quantizer.model.model
         return quantized
-
-
-@contextmanager
-def _failures(task: str) -> Iterator[None]:
-    """Turn a failure of ONNX Runtime's tools in the block into a ModelError, without their advice.
-
-    Args:
-        task: what they cannot do then.
-    """
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # they advise a pre-processing that the graph has had
-    try:
-        yield
-    except Exception as error:  # their exceptions have no common base but Exception
-        raise ModelError(f"onnxruntime cannot {task}: {error!r}"[:500]) from error
-    finally:
-        logger.setLevel(level)

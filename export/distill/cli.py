@@ -12,6 +12,7 @@ from emotion2vec_edge.engine.errors import MissingExtraError
 
 from ..finetune.cli import TRAINING_EXTRAS
 from ..finetune.memory import keep_freed_memory
+from ..finetune.options import batch_seconds_option, validation_option
 from ..hub import Hub
 from .settings import DEVICES, LABEL_SOURCES, Device, DistillationSettings, LabelSource
 
@@ -109,14 +110,8 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 )
 @click.option("--steps", type=click.IntRange(1), help="Training steps of the student.")
 @click.option("--learning-rate", type=float, help="Highest learning rate of the student.")
-@click.option("--batch-seconds", type=click.FloatRange(2), help="Seconds of audio in one step.")
-@click.option(
-    "--validation",
-    type=click.FloatRange(0.01, 0.5),
-    default=0.08,
-    show_default=True,
-    help="Share of the clips, as whole speakers, that is held out.",
-)
+@batch_seconds_option
+@validation_option
 @click.option(
     "--leave-out",
     multiple=True,

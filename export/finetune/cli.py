@@ -12,6 +12,7 @@ from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.errors import MissingExtraError
 
 from .memory import keep_freed_memory
+from .options import batch_seconds_option, validation_option
 
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.corpora.labelled import LabelledClip
@@ -51,14 +52,8 @@ TRAINING_EXTRAS = "pip install 'emotion2vec-edge[cpu,export,finetune]'"
 )
 @click.option("--steps", type=click.IntRange(1), help="Training steps, with --all or --new.")
 @click.option("--learning-rate", type=float, help="Highest learning rate.")
-@click.option("--batch-seconds", type=click.FloatRange(2), help="Seconds of audio in one step.")
-@click.option(
-    "--validation",
-    type=click.FloatRange(0.01, 0.5),
-    default=0.08,
-    show_default=True,
-    help="Share of the clips, as whole speakers, that is held out.",
-)
+@batch_seconds_option
+@validation_option
 @click.option(
     "--seed",
     type=int,
