@@ -10,7 +10,7 @@ import soundfile
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.batch.discover import collect
-from emotion2vec_edge.engine.batch.folder import OutputFolder
+from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker

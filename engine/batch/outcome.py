@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..errors import E2VError
 from .discover import InputFile
-from .rows import FailureRow, ResultRow
+from .output.rows import FailureRow, ResultRow
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from ..settings import (
 )
 from .discover import InputFile
 from .outcome import Outcome, failure_row
-from .rows import FailureRow, ResultRow
+from .output.rows import FailureRow, ResultRow
 from .settings import BatchSettings
 from .worker import Worker
 

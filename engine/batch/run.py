@@ -14,12 +14,12 @@ from ..errors import AudioError, OutputError
 from ..recognizer import Recognizer
 from ..settings import CONFIDENT
 from .discover import InputFile
-from .folder import OutputFolder
 from .outcome import Executor, Outcome, failure
-from .rows import FailureRow, FileState, ResultRow
+from .output.folder import OutputFolder
+from .output.rows import FailureRow, FileState, ResultRow
+from .output.summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
+from .recognition import result_place
 from .settings import BatchSettings
-from .summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
-from .worker import result_place
 
 
 def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:

@@ -29,9 +29,9 @@ from .options import (
 from .progress import TerminalProgress
 
 if TYPE_CHECKING:
-    from ..batch.folder import OutputFolder
     from ..batch.outcome import Executor, Outcome
-    from ..batch.summary import RunProgress, Summary
+    from ..batch.output.folder import OutputFolder
+    from ..batch.output.summary import RunProgress, Summary
     from ..recognizer import Recognizer
     from ..results.writers.formats import SegmentFormat
     from ..settings import (
@@ -111,7 +111,7 @@ def batch(
     tried again.
     """
     from ..batch.discover import collect
-    from ..batch.prefix import open_output
+    from ..batch.output.prefix import open_output
     from ..batch.processes import Workers
     from ..batch.run import BatchRun, run_digest
     from ..batch.settings import BatchSettings
@@ -186,7 +186,7 @@ def _check_batch_size(batch_size: int | None, recognizer: Recognizer, jobs: int)
 
 def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
     """Show a bar on a terminal, and each failure as it comes."""
-    from ..batch.rows import FailureRow
+    from ..batch.output.rows import FailureRow
 
     def speed() -> str:
         times = progress.audio_seconds / max(progress.seconds, 1e-9)

@@ -18,9 +18,10 @@ import pytest
 import soundfile
 from batches import E2V, answers, e2v, everything_is_whole, one_run, rows
 
-from emotion2vec_edge.engine.batch import folder, run, worker
+from emotion2vec_edge.engine.batch import run, worker
 from emotion2vec_edge.engine.batch.discover import collect
-from emotion2vec_edge.engine.batch.folder import OutputFolder
+from emotion2vec_edge.engine.batch.output import folder
+from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker

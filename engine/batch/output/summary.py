@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ..results.writers.base import csv_row
-from ..version import __version__
-from .outcome import Outcome
+from ...results.writers.base import csv_row
+from ...version import __version__
+from ..outcome import Outcome
 from .rows import Answer, FailureRow, ResultRow
 
 State: TypeAlias = Literal["finished", "interrupted", "stopped"]

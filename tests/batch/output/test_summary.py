@@ -7,8 +7,13 @@ import pytest
 
 from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.outcome import Outcome
-from emotion2vec_edge.engine.batch.rows import FailureRow, FileState, ResultRow
-from emotion2vec_edge.engine.batch.summary import RunProgress, Tally, csv_lines, turn_csv_lines
+from emotion2vec_edge.engine.batch.output.rows import FailureRow, FileState, ResultRow
+from emotion2vec_edge.engine.batch.output.summary import (
+    RunProgress,
+    Tally,
+    csv_lines,
+    turn_csv_lines,
+)
 from emotion2vec_edge.engine.version import __version__
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from ..objects import is_url, object_state
+from ...objects import is_url, object_state
 
 MOST_SECONDS = 1e9
 """Longest recording that a row may state: 31 years."""

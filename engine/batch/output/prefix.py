@@ -17,12 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..errors import E2VError, OutputError
-from ..files import cache_folder, printable
-from ..objects import check_client, fetch, find, is_url, put
-from .discover import RESULT_SUFFIXES, InputFile
+from ...errors import E2VError, OutputError
+from ...files import cache_folder, printable
+from ...objects import check_client, fetch, find, is_url, put
+from ..discover import RESULT_SUFFIXES, InputFile
+from ..outcome import Executor, Outcome
 from .folder import Log, OutputFolder
-from .outcome import Executor, Outcome
 from .rows import FailureRow
 
 LOGS = ("results.jsonl", "failures.jsonl")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from emotion2vec_edge.engine.batch import folder as folder_room
-from emotion2vec_edge.engine.batch.folder import Log, OutputFolder
-from emotion2vec_edge.engine.batch.rows import FailureRow
+from emotion2vec_edge.engine.batch.output import folder as folder_room
+from emotion2vec_edge.engine.batch.output.folder import Log, OutputFolder
+from emotion2vec_edge.engine.batch.output.rows import FailureRow
 from emotion2vec_edge.engine.errors import OutputError
 
 

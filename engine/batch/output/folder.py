@@ -30,9 +30,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import OutputError
-from ..files import printable, reported, write_file
-from .outcome import Executor
+from ...errors import OutputError
+from ...files import printable, reported, write_file
+from ..outcome import Executor
 from .rows import FailureRow, ResultRow, Row, RowError, parse_line, row_line
 
 WORK = ".work"

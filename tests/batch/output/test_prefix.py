@@ -9,10 +9,10 @@ import pytest
 from batches import e2v, make_calls, one_run
 
 from emotion2vec_edge.engine import objects
-from emotion2vec_edge.engine.batch import prefix
 from emotion2vec_edge.engine.batch.discover import collect
-from emotion2vec_edge.engine.batch.folder import OutputFolder
-from emotion2vec_edge.engine.batch.prefix import PrefixFolder, open_output
+from emotion2vec_edge.engine.batch.output import prefix
+from emotion2vec_edge.engine.batch.output.folder import OutputFolder
+from emotion2vec_edge.engine.batch.output.prefix import PrefixFolder, open_output
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker

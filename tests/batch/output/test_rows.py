@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.batch.rows import (
+from emotion2vec_edge.engine.batch.output.rows import (
     FailureRow,
     FileState,
     ResultRow,
