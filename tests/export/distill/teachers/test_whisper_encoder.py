@@ -18,9 +18,10 @@ def test_filters_are_those_of_librosa(bands):
     torch.testing.assert_close(mel_filters(bands), torch.from_numpy(expected), atol=1e-6, rtol=1e-4)
 
 
-def test_a_layer_is_a_pre_norm_transformer_layer():
+@pytest.mark.parametrize("training", [True, False])
+def test_a_layer_is_a_pre_norm_transformer_layer(training):
     torch.manual_seed(0)
-    ours = EncoderLayer(CONFIG)
+    ours = EncoderLayer(CONFIG).train(training)
     theirs = torch.nn.TransformerEncoderLayer(
         32, 2, 64, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     )
