@@ -21,7 +21,6 @@ from .progress import Progress, no_progress
 from .results.encoding import Encoding
 from .results.types import Utterance
 from .runtime.chunking import Chunking
-from .runtime.hardware import checked_threads
 from .runtime.model import Model, SelectedVariant
 from .runtime.opening import Opening, open_model, provider_named
 from .runtime.providers.base import ProviderName
@@ -85,7 +84,7 @@ class Recognizer:
                 ``cuda``, ``cpu``, ``openvino``, ``coreml``, ``xnnpack``.
             precision: ``fp32``, ``int8``, ``fp16``, or ``auto``: the best one in the bundle that
                 suits the provider.
-            threads: number of processors to use; None takes all that this process may use.
+            threads: processors to use; None takes all, less those that other processes keep busy.
             chunk_seconds: length of the longest stretch that the encoder sees at once.
             context_seconds: context on each side of a chunk of longer audio.
             reject_below: confidence under which the answer is ``unknown``.
@@ -106,7 +105,7 @@ class Recognizer:
         """
         check_probability("reject_below", reject_below)
         options = {key: str(value) for key, value in (provider_options or {}).items()}
-        config = SessionConfig(checked_threads(threads), options)
+        config = SessionConfig.of(threads, options)
         chunking = Chunking(chunk_seconds, context_seconds)
         bundle = open_bundle(model, offline=offline)
         chunking = replace(chunking, block=bundle.manifest.architecture.block_seconds)

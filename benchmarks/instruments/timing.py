@@ -16,6 +16,10 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.05
 """Pause before each run, because threads of the run before may spin for a while."""
 
+ADAPTING_SECONDS = 0.6
+"""Pause before and after a run that does not count, after each change of the surroundings: the
+engine looks twice per second for processors that others keep busy."""
+
 
 def in_turns(
     tasks: Sequence[Callable[[T], object]],
@@ -37,6 +41,8 @@ def in_turns(
         runs = iter(seconds)
         for surrounding in surroundings:
             with surrounding():
+                if len(surroundings) > 1:
+                    _adapt(tasks, given)
                 for task in tasks:
                     time.sleep(PAUSE_SECONDS)
                     started = time.perf_counter()
@@ -44,6 +50,13 @@ def in_turns(
                     taken = time.perf_counter() - started
                     next(runs).extend([taken] if number else [])
     return seconds
+
+
+def _adapt(tasks: Sequence[Callable[[T], object]], given: T) -> None:
+    time.sleep(ADAPTING_SECONDS)
+    for task in tasks:
+        task(given)
+    time.sleep(ADAPTING_SECONDS)
 
 
 def interleaved(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:

@@ -159,7 +159,8 @@ def _warm(
         [Column("audio"), Column("runner"), Column("quiet p50 ms", ".1f", "lower"),
          Column("busy p50 ms", ".1f", "lower"), Column("busy p90 ms", ".1f"),
          Column("times quiet [quartiles]")],
-        note="Quiet and busy rounds in turns; the times quiet are taken round by round.",
+        note="Quiet and busy rounds in turns, each after a run that does not count; the times "
+        "quiet are taken round by round.",
     )  # fmt: skip
     for audio, clips in settings.clips(speech):
         progress(f"{audio} of audio")

@@ -99,7 +99,7 @@ model_options = grouped(
         show_default=True,
         help="Number format of the weights; auto takes the best one that suits the provider.",
     ),
-    click.option("--threads", type=int, help="Processors to use; all by default."),
+    click.option("--threads", type=int, help="Processors to use; by default all that are free."),
     click.option(
         "--chunk-seconds",
         type=float,

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import OptionError
+
+STATISTICS = Path("/proc/stat")
+"""Linux's times of the processors since the start of the machine."""
+READING_SECONDS = 0.5
+"""Seconds between two readings of the processors' busy time, which Linux counts in 10 ms."""
+FIRST_READING_SECONDS = 0.1
+"""The same for the first two, which a command has while it starts."""
 
 
 def pinned_processors(threads: int) -> str:
@@ -48,6 +56,52 @@ def checked_threads(threads: int | None) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
         raise OptionError(f"threads is {threads!r}; give 1 to 1024")
     return threads
+
+
+class OtherWork:
+    """Counts the processors that other processes keep busy, among those that this one may use.
+
+    Linux tells the busy time of each processor since the start of the machine; this process's own
+    is taken off. On other systems no processor counts as busy.
+    """
+
+    def __init__(self) -> None:
+        self._own_is_low = hasattr(os, "getpriority") and os.getpriority(os.PRIO_PROCESS, 0) > 0
+        self._last = (time.monotonic(), *self._times())
+        self._wait = FIRST_READING_SECONDS
+        self._busy = 0
+
+    def busy(self) -> int:
+        """Processors that were busy between the last two readings, which are half a second apart.
+
+        A processor that others use for a tenth of the time is free for this process, and one that
+        a thread of this process shares with one of theirs shows no more than half of the time as
+        theirs: so it counts as busy from 40 %, and then until it is below 25 %.
+        """
+        now, (then, others, own) = time.monotonic(), self._last
+        if now - then < self._wait:
+            return self._busy
+        self._wait = READING_SECONDS
+        self._last = (now, *self._times())
+        busy = max(0.0, self._last[1] - others - (self._last[2] - own)) / (now - then)
+        self._busy = min(max(self._busy, int(busy + 0.6)), int(busy + 0.75))
+        return self._busy
+
+    def _times(self) -> tuple[float, float]:
+        """Seconds that the processors were busy, and that this process ran on any of them."""
+        try:
+            text = STATISTICS.read_text(encoding="ascii")
+            lines = [line.split() for line in text.splitlines() if line.startswith("cpu")]
+            processors = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+            ticks = 0
+            for name, *counts in lines:
+                if name in processors:
+                    user, low, system, _, _, interrupts, soft, stolen = map(int, counts[:8])
+                    # Processes of low priority give way to this one, unless it is one of them.
+                    ticks += user + system + interrupts + soft + stolen + low * self._own_is_low
+            return ticks / os.sysconf("SC_CLK_TCK"), time.process_time()
+        except (OSError, ValueError, AttributeError):
+            return 0.0, 0.0
 
 
 FEATURES = {

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from .. import telemetry
 from ..errors import BundleFormatError, ProviderError
-from .hardware import pinned_processors
+from .hardware import OtherWork, checked_threads, pinned_processors
 
 Session: TypeAlias = Any
 """``onnxruntime.InferenceSession``, which has no types."""
@@ -45,6 +45,19 @@ class SessionConfig:
     """The user's options of the provider, by ONNX Runtime's names: ``device_id``, …"""
     profile: Path | None = None
     """Prefix of the files that profiles are written to; None for no profiles."""
+    others: OtherWork | None = None
+    """Other processes, to which sessions leave the processors that they keep busy; None takes
+    ``threads`` processors always."""
+
+    @classmethod
+    def of(cls, threads: int | None, options: Mapping[str, str]) -> SessionConfig:
+        """Settings with a number of threads, or with as many as there are free processors.
+
+        Raises:
+            OptionError: a number outside of 1 to 1024.
+        """
+        others = OtherWork() if threads is None else None
+        return cls(checked_threads(threads), options, others=others)
 
 
 def import_onnxruntime() -> Any:

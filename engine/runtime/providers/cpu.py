@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..model import Model, SelectedVariant, noise
 from ..prepared import PreparedEntry, digest, free_space, model_folder
 from ..sequential import SequentialModel
 from ..session import Session, SessionConfig, import_onnxruntime, session_options
+from .adaptive import adaptive_sessions
 from .base import CPU_ORT_NAME, Provider
 
 CHECK_SECONDS = 2.0
@@ -68,10 +70,19 @@ class CpuProvider(Provider):
         return PreparedEntry.of(selected.bundle, selected.precision, self.name, facts)
 
     def open_model(self, selected: SelectedVariant, config: SessionConfig) -> Model:
-        """As :meth:`Provider.open_model`."""
-        sessions = self._prepared_sessions(selected, config)
-        if sessions is None:
-            return super().open_model(selected, config)
+        """As :meth:`Provider.open_model`; with fewer threads while other processes are busy."""
+
+        def open_pair(threads: int) -> tuple[Session, Session]:
+            selected.bundle.verify(selected.precision)  # it may be much later than the first time
+            own = replace(config, threads=threads, others=None)
+            return self._prepared_sessions(selected, own) or self.open_sessions(
+                selected.graphs, own
+            )
+
+        if config.others is None or config.threads == 1:
+            sessions = open_pair(config.threads)
+        else:
+            sessions = adaptive_sessions(open_pair, config.threads, config.others)
         return SequentialModel(*sessions, selected.audio, selected.chunking, selected.head)
 
     def prepare(self, selected: SelectedVariant, config: SessionConfig) -> None:

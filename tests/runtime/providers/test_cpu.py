@@ -19,6 +19,7 @@ from emotion2vec_edge.engine.errors import (
     OutputError,
     ProviderError,
 )
+from emotion2vec_edge.engine.runtime import hardware
 from emotion2vec_edge.engine.runtime.chunking import Chunking
 from emotion2vec_edge.engine.runtime.model import SelectedVariant
 from emotion2vec_edge.engine.runtime.providers import CPU, cpu
@@ -29,6 +30,12 @@ from emotion2vec_edge.engine.runtime.session import SessionConfig
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("E2V_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """No other process is busy, so that no more sessions are opened than the tests count."""
+    monkeypatch.setattr(hardware.OtherWork, "busy", lambda _self: 0)
 
 
 @pytest.fixture
