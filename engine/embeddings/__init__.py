@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .approximate import ApproximateIndex
     from .clusters import Cluster, Clustering, Trial, cluster
     from .drift import Drift, compare_stores
     from .fitting import FitSpeech, FittedSpace, fit_space
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .store import Content, Store, StoredClip
 
 _HOMES = {
+    "ApproximateIndex": "approximate",
     "Cluster": "clusters",
     "Clustering": "clusters",
     "Content": "store",
@@ -35,6 +37,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ApproximateIndex",
     "Cluster",
     "Clustering",
     "Content",

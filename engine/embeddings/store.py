@@ -19,7 +19,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,18 @@ class Content:
     vectors: NDArray[np.float32]
     """float32 [count, dim]."""
     clips: list[StoredClip]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a store, without its content."""
+
+    path: Path
+    """Its ``.npz``."""
+    checksum: int
+    """CRC-32 of its vectors."""
+    count: int
+    """Embeddings that it holds."""
 
 
 class Store:
@@ -201,7 +213,7 @@ class Store:
             StoreError: a block is damaged.
         """
         for block in self._blocks():
-            yield from self._rows(block)
+            yield from self._clips(block, enumerate(self._lines(block), 1))
 
     def read(self) -> Content:
         """Vectors and clips, in order.
@@ -211,33 +223,74 @@ class Store:
         """
         vectors, clips = [np.zeros((0, self.dim), np.float32)], []
         for block in self._blocks():
-            rows = self._rows(block)
-            try:
-                arrays = read_arrays(block, {"vectors": (len(rows), self.dim)}, "a block")
-            except BundleFormatError as error:
-                raise self._damaged(block, str(error).rpartition("not a block: ")[2]) from None
-            vectors.append(arrays["vectors"])
-            clips += rows
+            content = self.read_block(block)
+            vectors.append(content.vectors)
+            clips += content.clips
         return Content(np.concatenate(vectors), clips)
+
+    def blocks(self) -> list[Block]:
+        """Blocks in order, of which no vectors are read.
+
+        Raises:
+            StoreError: a block is damaged.
+        """
+        import zipfile
+
+        blocks = []
+        for path in self._blocks():
+            try:
+                with zipfile.ZipFile(path) as archive, archive.open("vectors.npy") as file:
+                    np.lib.format.read_magic(file)
+                    (count, _), _, _ = np.lib.format.read_array_header_1_0(file)
+                    blocks.append(Block(path, archive.getinfo("vectors.npy").CRC, count))
+            except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+                raise self._damaged(path, str(error)) from None
+        return blocks
+
+    def read_block(self, block: Path, chosen: Sequence[int] | None = None) -> Content:
+        """Vectors and clips of one block.
+
+        Args:
+            block: its ``.npz``.
+            chosen: numbers of those that are wanted, from 0; None for all.
+
+        Raises:
+            StoreError: it is damaged; the message names it, and the way to keep the others.
+        """
+        lines = self._lines(block)
+        try:
+            arrays = read_arrays(block, {"vectors": (len(lines), self.dim)}, "a block")
+        except BundleFormatError as error:
+            raise self._damaged(block, str(error).rpartition("not a block: ")[2]) from None
+        if chosen is None:
+            return Content(arrays["vectors"], self._clips(block, enumerate(lines, 1)))
+        wanted = [(number + 1, lines[number]) for number in chosen]
+        return Content(arrays["vectors"][list(chosen)], self._clips(block, wanted))
 
     def _blocks(self) -> list[Path]:
         return sorted(
             path for path in self.path.glob("*.npz") if re.fullmatch(r"\d{6,9}", path.stem)
         )
 
-    def _rows(self, block: Path) -> list[StoredClip]:
+    def _lines(self, block: Path) -> list[str]:
         path = block.with_suffix(".jsonl")
         try:
-            lines = read_regular(path, MOST_BLOCK_BYTES).decode("utf-8").split("\n")[:-1]
+            return read_regular(path, MOST_BLOCK_BYTES).decode("utf-8").split("\n")[:-1]
+        except (OSError, ValueError) as error:
+            raise self._damaged(path, getattr(error, "strerror", None) or str(error)) from None
+
+    def _clips(self, block: Path, lines: Iterable[tuple[int, str]]) -> list[StoredClip]:
+        """Clips in lines, each with its number from 1."""
+        path = block.with_suffix(".jsonl")
+        try:
             return [
                 _clip(Fields(json.loads(line), f"{_shown(path)}: line {number}", StoreError))
-                for number, line in enumerate(lines, 1)
+                for number, line in lines
             ]
-        except (OSError, ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             if isinstance(error, StoreError):
                 raise
-            reason = getattr(error, "strerror", None) or str(error)
-            raise self._damaged(path, reason) from None
+            raise self._damaged(path, str(error)) from None
 
     def _damaged(self, path: Path, reason: str) -> StoreError:
         return StoreError(

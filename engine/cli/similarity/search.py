@@ -12,6 +12,7 @@ import click
 from ...files import printable
 from ...settings import NEIGHBOURS, SAME_PRIOR, SpaceChoice
 from ..options import intake_options, model_options
+from ..progress import TerminalProgress
 from ..stdio import write_utf8
 from . import stores
 
@@ -41,18 +42,26 @@ if TYPE_CHECKING:
 @click.option("--emotion", help="Find only what the model heard as this emotion.")
 @click.option("--label", help="Find only what is labelled so.")
 @stores.by_speaker
+@click.option(
+    "--approximate",
+    is_flag=True,
+    help="Search an index beside the store, for millions of embeddings (extra search).",
+)
 @stores.format_
 @intake_options
 @model_options
 def search(
     store: Path, query: str, top: int, space: SpaceChoice, speaker: str | None,
     same_speaker: str | None, emotion: str | None, label: str | None, by_speaker: bool,
-    format_: str, intake_settings: IntakeSettings, model_settings: ModelSettings,
+    approximate: bool, format_: str, intake_settings: IntakeSettings, model_settings: ModelSettings,
 ) -> None:  # fmt: skip
     """Find what in STORE sounds like QUERY, a recording.
 
-    The search is exact. QUERY itself, if the store holds it, is not found.
+    The search is exact and reads the whole store. With --approximate it reads an index and what is
+    near; the index is made by the first such search, and what was embedded since is added to it.
+    QUERY itself, if the store holds it, is not found.
     """
+    from ...embeddings.approximate import ApproximateIndex, check_usearch
     from ...embeddings.search import nearest_clips
     from ...embeddings.space import Space
     from ...embeddings.store import Store, StoredClip
@@ -60,11 +69,14 @@ def search(
 
     if same_speaker is not None and speaker is None:
         raise click.UsageError("--same-speaker is about the speaker of QUERY: give --speaker too")
+    if approximate and by_speaker:
+        raise click.UsageError("--approximate: the index knows no speakers; leave --by-speaker out")
+    if approximate:
+        check_usearch()
     opened = Store(store)
     recognizer = Recognizer.load(**asdict(model_settings))
     opened.check_model(recognizer.bundle.manifest)
     compared = Space.of(recognizer.bundle, space)
-    content = opened.read()
     vector = recognizer.encode(query, **asdict(intake_settings)).embedding()
     own = {printable(query), printable(str(Path(query).absolute()))}
 
@@ -76,6 +88,15 @@ def search(
             and (same_speaker is None or (clip.speaker == speaker) == (same_speaker == "yes"))
         )
 
+    if approximate:
+        with TerminalProgress() as progress:
+            index = ApproximateIndex(opened, compared, progress)
+        if index.added:
+            place = printable(str(store))
+            click.echo(f"{place}: {index.added} embeddings added to its index", err=True)
+        _tell_found(index.nearest_clips(vector, top, keep), format_)
+        return
+    content = opened.read()
     speakers = [*(clip.speaker for clip in content.clips), speaker] if by_speaker else None
     _tell_found(nearest_clips(content, vector, compared, top, keep, speakers), format_)
 

@@ -1,5 +1,6 @@
 """`e2v embed`, `search` and `similar`, as a user runs them."""
 
+import importlib.util
 import json
 import shutil
 
@@ -46,6 +47,27 @@ def test_the_nearest_of_a_store_are_found_best_first(store):
     assert 0 < rows[0]["same_emotion"] < 1
     table = e2v("search", store, query, "--space", "raw", "--top", 1)
     assert len(table.stdout.splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("usearch") is None, reason="SKIPPED LOUDLY: usearch is not installed"
+)
+def test_an_approximate_search_finds_the_same(store, tmp_path):
+    copy, query = tmp_path / "copy", example_recordings()[0]
+    shutil.copytree(store, copy)
+    exact = e2v("search", copy, query, "--format", "json")
+    first = e2v("search", copy, query, "--format", "json", "--approximate")
+    assert b"3 embeddings added to its index" in first.stderr
+    again = e2v("search", copy, query, "--format", "json", "--approximate")
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert first.stdout == again.stdout
+    rows, expected = (
+        [json.loads(line) for line in done.stdout.splitlines()] for done in (again, exact)
+    )
+    assert [row["path"] for row in rows] == [row["path"] for row in expected]
+    assert [row["cosine"] for row in rows] == pytest.approx([row["cosine"] for row in expected])
+    refused = e2v("search", copy, query, "--approximate", "--by-speaker")
+    assert (refused.returncode, b"knows no speakers" in refused.stderr) == (2, True)
 
 
 def test_two_recordings_are_compared(tmp_path):
