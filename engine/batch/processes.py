@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +34,8 @@ from ..settings import (
     TurnSettings,
 )
 from .discover import InputFile
-from .outcome import Outcome, failure_row
+from .handout import Handout
+from .outcome import Outcome
 from .output.rows import FailureRow, ResultRow
 from .settings import BatchSettings
 from .worker import Worker
@@ -110,12 +111,12 @@ class Workers:
         Raises:
             E2VError: an error that ended a worker, such as a full disk; or no process starts.
         """
-        pool = _Pool(self.start, deque(items))
+        pool = _Pool(self.start, Handout(items, MOST_DEATHS))
         try:
             pool.start_processes(self.jobs)
-            while pool.left:
+            while pool.handout.left:
                 for outcome in pool.next_outcomes():
-                    pool.left -= 1
+                    pool.handout.left -= 1
                     yield outcome
         finally:
             pool.stop()
@@ -126,25 +127,20 @@ class _Pool:
 
     Args:
         start: first message to each process.
-        todo: the recordings.
+        handout: the recordings.
     """
 
-    def __init__(self, start: Mapping[str, Any], todo: deque[InputFile]) -> None:
+    def __init__(self, start: Mapping[str, Any], handout: Handout) -> None:
         self.start = start
-        self.todo = todo
-        """Recordings that no process has."""
-        self.left = len(todo)
-        """Recordings without an outcome."""
+        self.handout = handout
         self.processes: list[_Process] = []
-        self.deaths: Counter[str] = Counter()
-        """Processes that died over each recording, by its path."""
         self.answers: queue.SimpleQueue[tuple[_Process, Mapping[str, Any] | None]]
         self.answers = queue.SimpleQueue()
         """Messages of the processes; None at the end of one."""
 
     def start_processes(self, jobs: int) -> None:
         """Start them, and share out the first recordings evenly."""
-        for _ in range(min(jobs, self.left)):
+        for _ in range(min(jobs, self.handout.left)):
             self._spawn()
         for most in range(1, GIVEN + 1):
             for process in self.processes:
@@ -156,7 +152,7 @@ class _Pool:
         if answer is None:
             self.processes.remove(process)
             yield from self._after_death(process)
-            if self.todo:
+            if self.handout.todo:
                 self._feed(self._spawn(1 if process.ready else process.start + 1))
         elif "fatal" in answer:
             raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
@@ -193,14 +189,8 @@ class _Pool:
         return process
 
     def _feed(self, process: _Process, most: int = GIVEN) -> None:
-        while self.todo and len(process.items) < most:
-            if self.deaths[self.todo[0].path] and process.items:
-                return  # a recording that may have killed a process is given alone
-            item = self.todo.popleft()
-            process.items.append(item)
+        for item in self.handout.give(process.items, most):
             process.send(asdict(item))
-            if self.deaths[item.path]:
-                return
 
     def _after_death(self, process: _Process) -> Iterator[Outcome]:
         """Queue its recordings again; failures of those that two processes have died over."""
@@ -212,15 +202,10 @@ class _Pool:
                     f"a worker process died before it was ready ({reason}), {MOST_STARTS} times in "
                     "a row; with less --jobs each has more memory"
                 )
-            self.todo.extendleft(reversed(process.items))
+            self.handout.take_back(process.items)
             return
-        for number, item in enumerate(process.items):
-            self.deaths[item.path] += number <= AHEAD  # the others it has not touched
-            if self.deaths[item.path] >= MOST_DEATHS:
-                message = f"{item.file}: a worker process died over it ({reason})"
-                yield Outcome(item, failure_row(item, "WorkerDied", message, 1))
-            else:
-                self.todo.append(item)
+        # The others it has not touched: it decodes AHEAD while it encodes one.
+        yield from self.handout.bury(process.items, AHEAD + 1, reason)
 
 
 def _row(answer: Mapping[str, Any]) -> ResultRow | FailureRow:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import pytest
 from batches import answers, before_path, e2v, rows
 
 from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.handout import Handout
 from emotion2vec_edge.engine.batch.processes import _Pool, _Process
 
 
@@ -93,7 +93,7 @@ def test_all_processes_get_something_to_do(tmp_path):
         self.processes.append(process)
         return process
 
-    pool = _Pool({}, deque(InputFile(f"{i}.wav", f"{i}.wav") for i in range(7)))
+    pool = _Pool({}, Handout((InputFile(f"{i}.wav", f"{i}.wav") for i in range(7)), 2))
     pool._spawn = spawn.__get__(pool)
     pool.start_processes(3)
     assert [len(process.items) for process in pool.processes] == [3, 2, 2]
