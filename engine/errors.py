@@ -34,6 +34,7 @@ what to do; ``exit_code`` is what the ``e2v`` command ends with::
     │   ├── ParityError                         an exported graph differs from its torch model
     │   └── GateError                           a variant lost too much against fp32
     ├── ProviderError                           5   a named execution provider cannot serve
+    ├── ClusterError                            1   a cluster that is not there, full, or unfit
     └── ServiceError                            1   a request that the service does not answer
         ├── UnauthorizedError                       no token, or a wrong one
         ├── ForbiddenError                          from another site, or to another host
@@ -180,6 +181,10 @@ class ProviderError(E2VError):
     """A named execution provider cannot serve."""
 
     exit_code = 5
+
+
+class ClusterError(E2VError):
+    """A cluster does not answer, has no room, or has machines that cannot do the work."""
 
 
 class ServiceError(E2VError):

@@ -155,6 +155,18 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class ClusterSettings:
+    """The cluster that runs a batch."""
+
+    on: str | None = None
+    """``ray`` or ``ray://HOST:PORT``; None for this machine."""
+    workers: int | None = None
+    """Number of workers; None takes as many as the cluster has room for."""
+    gpus_per_worker: float = 0.0
+    """GPUs of each worker, or a part of one."""
+
+
+@dataclass(frozen=True)
 class IntakeSettings:
     """The part of a recording that is used; fields as the arguments of :meth:`Recognizer.encode`.
 

@@ -40,6 +40,14 @@ class Result:
     files: Iterable[tuple[str, Iterable[bytes]]] = ()
     """Place and content of each file, made as they are pulled; the report comes last."""
 
+    def complete(self) -> Result:
+        """The result with the content of its files in memory, to be sent to another machine."""
+        try:
+            files = tuple((place, (b"".join(content),)) for place, content in self.files)
+        except E2VError as error:
+            return _failed(self.item, error)
+        return Result(self.item, self.row, files)
+
 
 class Recognition:
     """Makes the results of recordings: encodes them and reports on them.

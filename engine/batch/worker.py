@@ -6,6 +6,7 @@ import contextlib
 import errno
 from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import E2VError, OutputError
 from ..recognizer import Recognizer
@@ -41,8 +42,42 @@ def written(folder: Path, result: Result) -> Outcome:
     return Outcome(result.item, result.row)
 
 
-class Worker:
-    """Works through recordings in this process: encodes them and writes their files.
+class ResultSource(Protocol):
+    """Makes the results of recordings, in this process or on other machines."""
+
+    def results(self, items: Iterable[InputFile]) -> Generator[Result, None, None]:
+        """The result of each item, when it is there."""
+
+
+class Writing:
+    """The executor that writes, on this machine, the results that a source makes.
+
+    Args:
+        source: makes the results.
+        folder: path of the output folder.
+    """
+
+    def __init__(self, source: ResultSource, folder: Path) -> None:
+        self.source = source
+        self.folder = folder
+
+    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
+        """The outcome of each item, when it is there.
+
+        Args:
+            items: the recordings; may be pulled in another thread, a few ahead.
+
+        Raises:
+            OutputError: results cannot be written.
+            E2VError: no result can be made at all.
+        """
+        with contextlib.closing(self.source.results(items)) as results:
+            for result in results:
+                yield written(self.folder, result)
+
+
+class Worker(Writing):
+    """The executor that makes the results in this process, in order, and writes them.
 
     Args:
         recognizer: the model.
@@ -64,18 +99,4 @@ class Worker:
         run: str,
         batch_size: int | None = None,
     ) -> None:
-        self.folder = folder
-        self.recognition = Recognition(recognizer, settings, run, batch_size)
-
-    def work(self, items: Iterable[InputFile]) -> Generator[Outcome, None, None]:
-        """The outcome of each item, in order.
-
-        Args:
-            items: the recordings; pulled in another thread, a few ahead.
-
-        Raises:
-            OutputError: results cannot be written.
-        """
-        with contextlib.closing(self.recognition.results(items)) as results:
-            for result in results:
-                yield written(self.folder, result)
+        super().__init__(Recognition(recognizer, settings, run, batch_size), folder)

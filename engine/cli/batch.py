@@ -7,8 +7,9 @@ import dataclasses
 import io
 import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,21 +21,25 @@ from ..settings import CONFIDENT, TURN_DETECTIONS, TurnSettings
 from .options import (
     baseline_option,
     check_segments,
+    cluster_options,
     intake_options,
     model_options,
     report_options,
     segment_options,
     speech_only_option,
 )
-from .progress import TerminalProgress
+from .progress import TerminalProgress, shown_seconds
 
 if TYPE_CHECKING:
+    from ..batch.discover import InputFile
     from ..batch.outcome import Executor, Outcome
     from ..batch.output.folder import OutputFolder
     from ..batch.output.summary import RunProgress, Summary
+    from ..batch.settings import BatchSettings
     from ..recognizer import Recognizer
     from ..results.writers.formats import SegmentFormat
     from ..settings import (
+        ClusterSettings,
         IntakeSettings,
         ModelSettings,
         ReportSettings,
@@ -94,6 +99,7 @@ if TYPE_CHECKING:
     help="Number of recordings that a GPU encodes together; 16 by default. The CPU encodes one "
     "after the other, which is as fast.",
 )
+@cluster_options
 @intake_options
 @model_options
 def batch(
@@ -101,7 +107,8 @@ def batch(
     baseline: bool, speech_only: bool, segment_settings: SegmentSettings,
     report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
     confident: float, jobs: int, batch_size: int | None,
-    intake_settings: IntakeSettings, model_settings: ModelSettings,
+    cluster_settings: ClusterSettings, intake_settings: IntakeSettings,
+    model_settings: ModelSettings,
 ) -> int:  # fmt: skip
     """Recognize all recordings in INPUTS.
 
@@ -112,13 +119,10 @@ def batch(
     """
     from ..batch.discover import collect
     from ..batch.output.prefix import open_output
-    from ..batch.processes import Workers
-    from ..batch.run import BatchRun, run_digest
+    from ..batch.run import BatchRun
     from ..batch.settings import BatchSettings
-    from ..batch.worker import Worker
-    from ..recognizer import Recognizer
-    from ..runtime.hardware import checked_threads
 
+    _check_cluster(cluster_settings, jobs)
     check_segments(segment_settings, detected=speech_only or turns is not None)
     settings = BatchSettings(
         intake_settings, report_settings, formats, embeddings,
@@ -128,23 +132,17 @@ def batch(
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     items = collect(inputs, sys.stdin)
-    recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
-    _check_batch_size(batch_size, recognizer, jobs)
-    run = run_digest(recognizer, settings)
     output = output or time.strftime("outputs/batch_%Y%m%d_%H%M%S")
-    with open_output(output) as folder:
-        _tell_foreign(folder)
-        batch_run = BatchRun(folder, items, run, confident)
-        executor: Executor
-        if jobs == 1:
-            executor = Worker(recognizer, folder.path, settings, run, batch_size)
+    with contextlib.ExitStack() as opened:
+        if cluster_settings.on is None:
+            execution = _local_execution(model_settings, settings, jobs, batch_size)
         else:
-            share = max(1, checked_threads(model_settings.threads) // jobs)
-            # By its folder: a branch of a hub could move between two processes.
-            place = str(recognizer.bundle.folder)
-            shared = dataclasses.replace(model_settings, model=place, threads=share)
-            del recognizer
-            executor = Workers(jobs, shared, folder.path, settings, run)
+            on_ray = _ray_execution(cluster_settings, model_settings, settings, batch_size, items)
+            execution = opened.enter_context(on_ray)
+        folder = opened.enter_context(open_output(output))
+        _tell_foreign(folder)
+        batch_run = BatchRun(folder, items, execution.run, confident)
+        executor = execution.executor(folder.path)
         try:
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:
                 _follow(outcomes, batch_run.progress)
@@ -157,10 +155,78 @@ def batch(
     return _exit_code(batch_run.progress)
 
 
+class _Execution(NamedTuple):
+    """The way in which a batch is executed."""
+
+    run: str
+    """Digest of the model and the settings."""
+    executor: Callable[[Path], Executor]
+    """Makes the executor that writes to a folder."""
+
+
+def _local_execution(
+    model_settings: ModelSettings, settings: BatchSettings, jobs: int, batch_size: int | None
+) -> _Execution:
+    """One process on this machine, or several."""
+    from ..batch.processes import Workers
+    from ..batch.run import run_digest
+    from ..batch.worker import Worker
+    from ..recognizer import Recognizer
+    from ..runtime.hardware import checked_threads
+
+    recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
+    _check_batch_size(batch_size, recognizer, jobs)
+    run = run_digest(recognizer, settings)
+    if jobs == 1:
+        return _Execution(run, lambda path: Worker(recognizer, path, settings, run, batch_size))
+    share = max(1, checked_threads(model_settings.threads) // jobs)
+    # By its folder: a branch of a hub could move between two processes.
+    place = str(recognizer.bundle.folder)
+    shared = dataclasses.replace(model_settings, model=place, threads=share)
+    return _Execution(run, lambda path: Workers(jobs, shared, path, settings, run))
+
+
+@contextlib.contextmanager
+def _ray_execution(
+    cluster: ClusterSettings, model_settings: ModelSettings, settings: BatchSettings,
+    batch_size: int | None, items: Sequence[InputFile],
+) -> Iterator[_Execution]:  # fmt: skip
+    """Workers on a Ray cluster, for the block."""
+    from ..batch.ray.actor import Job, probe_of
+    from ..batch.ray.cluster import Share, parse_address
+    from ..batch.ray.pool import RayWorkers
+    from ..batch.ray.shipping import ShippedModel
+    from ..batch.worker import Writing
+    from ..bundle.locate import open_bundle
+
+    address = parse_address(cluster.on or "")
+    bundle = open_bundle(model_settings.model, offline=model_settings.offline)
+    cpus = 1 if model_settings.threads is None else model_settings.threads
+    job = Job(
+        dataclasses.replace(model_settings, threads=cpus),
+        ShippedModel.of(bundle), settings, batch_size, probe_of(items),
+    )  # fmt: skip
+    share = Share(cpus, cluster.gpus_per_worker)
+    with contextlib.ExitStack() as opened:
+        with shown_seconds("starting the workers"):
+            workers = RayWorkers(address, bundle, job, share, cluster.workers)
+        opened.enter_context(workers)
+        yield _Execution(workers.run, lambda path: Writing(workers, path))
+
+
 def _exit_code(progress: RunProgress) -> int:
     if not progress.failed:
         return 0
     return 1 if progress.done or progress.skipped else max(progress.exit_codes)
+
+
+def _check_cluster(cluster: ClusterSettings, jobs: int) -> None:
+    if cluster.on is None and (cluster.workers is not None or cluster.gpus_per_worker):
+        raise click.UsageError(
+            "--workers and --gpus-per-worker are of a cluster; give --on with them, or --jobs"
+        )
+    if cluster.on is not None and jobs > 1:
+        raise click.UsageError("--jobs is of this machine; with --on give --workers")
 
 
 def _turn_settings(
@@ -190,8 +256,9 @@ def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
 
     def speed() -> str:
         times = progress.audio_seconds / max(progress.seconds, 1e-9)
+        files = f"{(progress.done + progress.failed) / max(progress.seconds, 1e-9):.1f} files/s"
         failures = f", {progress.failed} failed" if progress.failed else ""
-        return f"{times:.0f} x real time{failures}"
+        return f"{files}, {times:.0f} x real time{failures}"
 
     with TerminalProgress(speed) as bar:
         for number, outcome in enumerate(outcomes, 1):

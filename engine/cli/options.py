@@ -23,6 +23,7 @@ from ..settings import (
     SPEECH_THRESHOLD,
     TOP,
     WINDOW_SECONDS,
+    ClusterSettings,
     Granularity,
     IntakeSettings,
     ModelSettings,
@@ -143,6 +144,30 @@ intake_options = grouped(
         "--max-seconds", type=float, help="Refuse recordings that are longer, in seconds."
     ),
     click.option("--cut", is_flag=True, help="Take the first --max-seconds of those instead."),
+)
+
+
+cluster_options = grouped(
+    "cluster_settings",
+    ClusterSettings,
+    click.option(
+        "--on",
+        metavar="ray[://HOST:PORT]",
+        help="Work on a Ray cluster: the one that this machine belongs to, or by its head's client "
+        "server.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Number of workers on the cluster; as many as it has room for by default. Each takes "
+        "--threads CPUs, one by default.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0),
+        default=0.0,
+        help="GPUs of each worker; 0.25 lets four share one.",
+    ),
 )
 
 
