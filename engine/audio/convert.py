@@ -44,10 +44,14 @@ class Converter:
                 is as it was before, whatever the length of the block.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the position
-            mono = block.mean(axis=1) if self.channel is None else block[:, self.channel]
-            usable = np.abs(mono) <= LOUDEST
-        if not usable.all():
-            first = int(np.argmin(usable))
+            if self.channel is None and block.shape[1] > 1:
+                mono = block.mean(axis=1)
+            else:
+                mono = block[:, self.channel or 0]
+            levels = np.abs(mono)
+            usable = levels.max(initial=0) <= LOUDEST  # not if it is NaN
+        if not usable:
+            first = int(np.argmin(levels <= LOUDEST))
             seconds = (self._frames + first) / self.rate
             found = "is NaN or infinite"
             if np.isfinite(mono[first]):

@@ -79,8 +79,9 @@ class Meter:
     def add(self, block: Samples) -> None:
         """Take the next block: float32 [samples]."""
         self.count += len(block)
-        self._sum += float(block.sum(dtype=np.float64))
-        self._squares += float(np.square(block, dtype=np.float64).sum())
+        exact = block.astype(np.float64)
+        self._sum += float(exact.sum())
+        self._squares += float(exact @ exact)
         self._count_clipped(block)
         self._add_power(block)
         samples = np.concatenate([self._outline_tail, block])
@@ -191,8 +192,11 @@ class Meter:
             return
         parts = samples[: (count - 1) * POWER_STEP + POWER_WIDTH].reshape(-1, POWER_PART)
         energies = np.einsum("ij,ij->i", parts, parts, dtype=np.float64)
-        windows = np.lib.stride_tricks.sliding_window_view(energies, POWER_WIDTH // POWER_PART)
-        power = windows[:: POWER_STEP // POWER_PART].sum(axis=1) / POWER_WIDTH
+        apart = POWER_STEP // POWER_PART
+        power = np.zeros(count)
+        for part in range(POWER_WIDTH // POWER_PART):
+            power += energies[part : part + (count - 1) * apart + 1 : apart]
+        power /= POWER_WIDTH
         step = (10 * np.log10(power + 1e-30) - POWER_FLOOR_DB) * POWER_BINS_PER_DB
         index = np.clip(step.astype(np.int64), 0, POWER_BINS - 1)
         self._bins[0] += np.bincount(index, minlength=POWER_BINS)

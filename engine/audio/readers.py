@@ -167,6 +167,8 @@ def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:
         InvalidSamplesError: the dtype is not taken.
     """
     scale = _full_scale(samples.dtype)
+    if samples.dtype == np.float32:
+        return samples.astype(np.float32)  # a copy: the caller may use the array again
     offset = 128 if samples.dtype == np.uint8 else 0
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
         return ((samples.astype(np.float64) - offset) / scale).astype(np.float32)

@@ -191,4 +191,6 @@ def _resampled(reader: Reader, channel: int | None) -> Iterator[Samples]:
     converter = Converter(reader.name, reader.rate, channel)
     for block in reader.blocks():
         yield converter.feed(block)
-    yield converter.flush()
+    rest = converter.flush()
+    if len(rest):
+        yield rest

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from recordings import tone
 
-from emotion2vec_edge.engine.audio.recording import load_audio
+from emotion2vec_edge.engine.audio.recording import Recording, load_audio
 from emotion2vec_edge.engine.errors import AudioTooShortError, InvalidSamplesError
 
 
@@ -20,6 +20,15 @@ def test_integer_arrays_are_scaled(dtype, scale, offset, tolerance):
 def test_float64_arrays_and_lists():
     np.testing.assert_array_equal(load_audio(tone().astype(np.float64), 16_000).samples, tone())
     assert load_audio([0.25] * 500, 16_000).samples.tolist() == [0.25] * 500
+
+
+@pytest.mark.parametrize("shape", [(500,), (500, 1)])
+def test_an_array_may_be_used_again_while_a_recording_is_encoded(shape):
+    array = np.full(shape, 0.25, np.float32)
+    samples = load_audio(array, 16_000).samples
+    (block,) = Recording(array, 16_000).blocks()
+    array[:] = 1
+    assert set(samples) == set(block) == {np.float32(0.25)}
 
 
 def test_float64_beyond_float32_is_infinite():
