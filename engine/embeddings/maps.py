@@ -137,6 +137,8 @@ class MapSettings:
     """Folder of the page, which links to recordings are relative to."""
     embed_audio: bool = False
     """True if the page holds the recordings themselves."""
+    trajectory: str | None = None
+    """Recording, as the store names it, whose path is shown at first."""
 
 
 def map_page(
@@ -182,11 +184,40 @@ def map_page(
             "corpus": _coded([clip.corpus for clip in clips]),
         },
         "colours": dict(settings.colours),
+        "trajectory": None if settings.trajectory is None else index[settings.trajectory],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # No text of a store may end the script, or begin a comment in it.
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return PAGE.read_text(encoding="utf-8").replace(DATA, safe, 1).encode()
+
+
+def trajectory_of(clips: Sequence[StoredClip], recording: str) -> list[int]:
+    """Numbers of the turns or windows of one recording, in the order of time.
+
+    Args:
+        clips: the clips of a store.
+        recording: its path as the store names it, or relative to the working folder, or its file
+            name if one recording alone has it.
+
+    Raises:
+        OptionError: the store holds fewer than two parts of it.
+    """
+    parts: dict[str, list[int]] = {}
+    for number, clip in enumerate(clips):
+        if clip.start is not None:
+            parts.setdefault(clip.path, []).append(number)
+    given, absolute = printable(recording), printable(str(Path(recording).absolute()))
+    named = [path for path in parts if Path(path).name == given]
+    path = next((path for path in (given, absolute) if path in parts), None)
+    if path is None and len(named) == 1:
+        path = named[0]
+    if path is None or len(parts[path]) < 2:
+        longest = sorted(parts, key=lambda path: -len(parts[path]))[:3]
+        held = ", ".join(longest) if longest else "none: embed with --turns or --window"
+        why = f"{len(named)} recordings have this name" if len(named) > 1 else "it has no path"
+        raise OptionError(f"trajectory {given}: {why}; recordings in parts are {held}")
+    return sorted(parts[path], key=lambda number: clips[number].start or 0.0)
 
 
 def _coded(values: Sequence[str | None]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from ..files import write_file
 
 
 def draw_map(
-    points: NDArray[np.float32], labels: Sequence[str], colours: Mapping[str, str], path: Path
+    points: NDArray[np.float32],
+    labels: Sequence[str],
+    colours: Mapping[str, str],
+    path: Path,
+    trajectory: Sequence[int] = (),
 ) -> None:
     """Draw points, coloured by their labels, as PNG, SVG or PDF by the ending of the path.
 
@@ -22,6 +27,7 @@ def draw_map(
         labels: label of each; empty for none.
         colours: colour by label.
         path: the picture; matplotlib must be installed.
+        trajectory: numbers of points that arrows join, in their order.
 
     Raises:
         OutputError: the picture cannot be written.
@@ -34,12 +40,27 @@ def draw_map(
     axes = figure.add_subplot()
     own = np.array(labels)
     size = float(np.clip(4e4 / len(labels), 1, 30))
+    strength = 0.25 if trajectory else 0.7
     for label in dict.fromkeys(labels):
         inside = own == label
         axes.scatter(
-            points[inside, 0], points[inside, 1], s=size, linewidths=0, alpha=0.7,
+            points[inside, 0], points[inside, 1], s=size, linewidths=0, alpha=strength,
             color=colours.get(label, "#888888"), label=label or "unknown",
         )  # fmt: skip
+    for number, (one, other) in enumerate(itertools.pairwise(trajectory)):
+        axes.annotate(
+            "", points[other], points[one], arrowprops={"arrowstyle": "-|>", "color": "#222222"}
+        )
+        if number == 0:
+            axes.annotate("start", points[one], xytext=(5, 5), textcoords="offset points")
+    for number in trajectory:
+        axes.scatter(
+            points[number, 0],
+            points[number, 1],
+            s=40,
+            color=colours.get(labels[number], "#888888"),
+            zorder=3,
+        )
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])

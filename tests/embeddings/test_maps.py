@@ -14,6 +14,7 @@ from emotion2vec_edge.engine.embeddings.maps import (
     map_page,
     placed,
     read_clusters,
+    trajectory_of,
 )
 from emotion2vec_edge.engine.embeddings.store import StoredClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError, StoreError
@@ -115,6 +116,20 @@ def test_clusters_are_read_and_checked(tmp_path):
         read_clusters(path, clips)
 
 
+def test_the_parts_of_a_recording_are_in_the_order_of_time():
+    clips = [
+        StoredClip("in/a.wav", start, start + 1) for start in (2.0, 0.0, 1.0)
+    ] + [StoredClip("in/b.wav", 0.0, 1.0), StoredClip("in/b.wav"), StoredClip("on/a.wav", 0.0, 1.0)]  # fmt: skip
+    assert trajectory_of(clips, "in/a.wav") == [1, 2, 0]
+    with pytest.raises(OptionError, match="2 recordings have this name; .* in/a.wav, "):
+        trajectory_of(clips, "a.wav")
+    assert trajectory_of(clips[:3], "a.wav") == [1, 2, 0]
+    with pytest.raises(OptionError, match="trajectory b.wav: it has no path"):
+        trajectory_of(clips, "b.wav")
+    with pytest.raises(OptionError, match="embed with --turns or --window"):
+        trajectory_of([StoredClip("a.wav")], "a.wav")
+
+
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as opened:
@@ -161,3 +176,41 @@ def test_the_page_works_in_a_browser(browser, rng, tmp_path, count):
     assert not [line for line in said if "ERR_FILE_NOT_FOUND" not in line]
     page.close()
     assert not [url for url in asked if not url.startswith("file:")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "scheme"), [(100, "light"), (5_000, "dark")])
+def test_the_path_of_a_recording_is_shown_and_chosen_by_a_click(
+    browser, rng, tmp_path, count, scheme
+):
+    said = []
+    page = browser.new_page(viewport={"width": 1000, "height": 700}, color_scheme=scheme)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    points, clips = made(count, rng)
+    clips.reverse()  # times fall in the store
+    settings = MapSettings("mine", COLOURS, tmp_path, trajectory="calls/call 3.wav")
+    (tmp_path / "map.html").write_bytes(map_page(points, clips, None, settings))
+    page.goto((tmp_path / "map.html").as_uri())
+    assert page.inner_text("#status") == "calls/call 3.wav: 10 parts"
+    assert page.evaluate("steps().map(i => data.start[i])") == list(range(10))
+    listed = page.locator("#list button")
+    assert listed.count() == 10
+    assert listed.first.inner_text().startswith("call 3.wav [0.00–1.00 s]")
+    # A lone point of another recording is clicked.
+    page.evaluate("scale = fitted() * 400; middleX = data.x[7]; middleY = data.y[7]; draw()")
+    x, y = page.evaluate("[screenX(7) / ratio, screenY(7) / ratio]")
+    page.mouse.click(x, y)
+    other = clips[7].path
+    assert page.locator("#path option:checked").inner_text() == f"{other} (10)"
+    assert page.evaluate("new Set(steps().map(fileName)).size") == 1
+    assert listed.first.inner_text().startswith(other.split("/")[1])
+    page.click("#reset")
+    assert page.input_value("#path") == ""
+    assert page.inner_text("#status") == f"{count} embeddings"
+    page.wait_for_timeout(50)
+    plain = page.evaluate("canvas.toDataURL()")
+    page.select_option("#path", index=1)
+    page.wait_for_timeout(50)
+    assert page.evaluate("canvas.toDataURL()") != plain
+    page.close()
+    assert not said

@@ -49,6 +49,24 @@ def test_clusters_are_told_and_drawn(stores, tmp_path):
     assert len(Store(stores[0]).read().clips) == 40  # the plane is no block
 
 
+@pytest.mark.slow
+def test_the_path_of_a_recording_is_drawn(stores, tmp_path):
+    folder = tmp_path / "parts"
+    store = Store.open(folder, open_bundle().manifest)
+    vectors = np.random.default_rng(0).standard_normal((6, store.dim)).astype(np.float32)
+    store.append(
+        vectors, [StoredClip("in/a.wav", float(n), n + 1.0, emotion="sad") for n in range(6)]
+    )
+    done = e2v("map", folder, "--space", "raw", "--trajectory", "a.wav", "-o", tmp_path / "m.html",
+               "--png", tmp_path / "m.png")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b'"trajectory":0' in (tmp_path / "m.html").read_bytes()
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    done = e2v("map", stores[0], "--trajectory", "a.wav", "-o", tmp_path / "n.html")
+    assert (done.returncode, b"embed with --turns or --window" in done.stderr) == (2, True)
+    assert not (tmp_path / "n.html").exists()
+
+
 def test_a_change_is_told(stores):
     done = e2v("drift", *stores)
     assert done.returncode == 0, done.stderr
