@@ -27,7 +27,11 @@ LAYERS = (
         "corpora": "labelled speech, feedback",
         "voice": "speech in audio",
     },
-    {"embeddings": "spaces, stores, search, maps", "fusion": "several senses together"},
+    {
+        "embeddings": "spaces, stores, search, maps",
+        "fusion": "several senses together",
+        "datasets": "shards, tables of audio",
+    },
     {"audio": "any sound → 16 kHz blocks", "bundle": "the model on disk, verified"},
     {"fields": "", "objects": "", "settings": ""},
     {"files": "", "metrics": ""},

@@ -32,6 +32,9 @@ SCHEMES = ("abfs", "abfss", "az", "file", "gcs", "gs", "hdfs", "memory", "s3", "
 BLOCK_BYTES = 8 << 20
 """Bytes that are asked for at once."""
 
+READ_BYTES = 1 << 20
+"""Bytes that are asked for at once of an object that is read in places."""
+
 ATTEMPTS = 6
 """Times that a request is made before its failure counts."""
 
@@ -90,18 +93,88 @@ def fetch(url: str) -> io.FileIO:
         OSError: there is none, the store does not answer, or the disk is full.
         MissingExtraError: the client of the store is not installed.
     """
-    store, path = _opened(url)
-    size = int(_tried(lambda: store.info(path)).get("size") or 0)
-    with tempfile.TemporaryFile(buffering=0) as file:
-        for start in range(0, size, BLOCK_BYTES):
-            end = min(size, start + BLOCK_BYTES)
-            block = _tried(lambda: _block(store, path, start, end))  # noqa: B023 - called at once
-            rest = memoryview(block)
+    size = object_state(url).bytes
+    return _copied(_ObjectFile(url, size), 0, size)
+
+
+def fetch_span(name: str, start: int, size: int) -> io.FileIO:
+    """Copy a part of a file or an object as :func:`fetch` does.
+
+    Args:
+        name: path, or URL of an object.
+        start: first byte of the part.
+        size: number of its bytes.
+
+    Raises:
+        OSError: as :func:`fetch`, or it ends before.
+        MissingExtraError: the client of the store is not installed.
+    """
+    whole = _ObjectFile(name, start + size) if is_url(name) else io.FileIO(name)
+    return _copied(whole, start, size)
+
+
+def _copied(whole: io.RawIOBase, start: int, size: int) -> io.FileIO:
+    with whole, tempfile.TemporaryFile(buffering=0) as file:
+        whole.seek(start)
+        left = size
+        while left:
+            rest = memoryview(whole.read(min(left, BLOCK_BYTES)) or b"")
+            if not rest:
+                raise OSError(f"it ends {left} bytes too early")
+            left -= len(rest)
             while rest:
                 rest = rest[file.write(rest) :]
         file.seek(0)
         # Another descriptor: this one is closed at the end of the block.
         return io.FileIO(os.dup(file.fileno()), "rb")
+
+
+def open_blocks(name: str) -> io.BufferedReader:
+    """Open a file or an object, of which blocks are read as they are needed; it can be sought.
+
+    Args:
+        name: path, or URL of an object.
+
+    Raises:
+        OSError: there is none, or the store does not answer; also while it is read.
+        MissingExtraError: the client of the store is not installed.
+    """
+    raw = _ObjectFile(name, object_state(name).bytes) if is_url(name) else io.FileIO(name)
+    return io.BufferedReader(raw, READ_BYTES)
+
+
+class _ObjectFile(io.RawIOBase):
+    """An object that reads as a file does: a request for each block.
+
+    Args:
+        url: the object.
+        size: bytes of it that may be read, from its start.
+    """
+
+    def __init__(self, url: str, size: int) -> None:
+        self._store, self._path = _opened(url)
+        self._size = size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        start, end = self._place, min(self._size, self._place + len(buffer))
+        if start >= end:
+            return 0
+        block = _tried(lambda: _block(self._store, self._path, start, end))
+        buffer[: len(block)] = block
+        self._place = end
+        return len(block)
 
 
 def put(file: Path, url: str) -> None:

@@ -184,6 +184,19 @@ class IntakeSettings:
 
 
 @dataclass(frozen=True)
+class DatasetSettings:
+    """A dataset of Hugging Face's, and the column of audio in it or in Parquet files."""
+
+    dataset: str | None = None
+    """``owner/name`` on the hub, or a folder; None for no such dataset."""
+    split: str = "train"
+    config: str | None = None
+    revision: str | None = None
+    column: str | None = None
+    """Name of the column; None finds it."""
+
+
+@dataclass(frozen=True)
 class SourceSettings:
     """Live audio and the part of it that is used."""
 

@@ -46,6 +46,7 @@ ENGINE = {
     "results": SOUND_AND_MODEL,
     "turns": READING | {"pipeline"},
     "corpora": SOUND_AND_MODEL,
+    "datasets": GROUND | {"audio"},
     "embeddings": GROUND | {"bundle"},
     "fusion": GROUND,
     "streaming": READING,
@@ -54,13 +55,13 @@ ENGINE = {
     "alerts": READING | {"streaming"},
     "sinks": READING | {"streaming", "alerts"},
     "embedder": READING | {"recognizer", "corpora", "embeddings"},
-    "batch": READING | {"streaming", "recognizer"},
+    "batch": READING | {"streaming", "recognizer", "datasets"},
     "serve": READING
     | {"streaming", "recognizer", "batch", "corpora", "embedder", "embeddings", "fusion"},
     "cli": READING
     | {
-        "streaming", "recognizer", "batch", "corpora", "embedder", "embeddings", "fusion", "serve",
-        "alerts", "sinks",
+        "streaming", "recognizer", "batch", "corpora", "datasets", "embedder", "embeddings", "fusion",
+        "serve", "alerts", "sinks",
     },
 }  # fmt: skip
 """Room of the engine → the rooms that it may import; ``engine/__init__.py`` names them all."""

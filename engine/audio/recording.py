@@ -20,7 +20,7 @@ from .convert import Converter
 from .decoders import open_reader
 from .readers import ArrayReader, Reader, check_header
 from .sources import open_source
-from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, DecoderName, Samples
+from .types import LEAST_SAMPLES, SAMPLE_RATE, AudioSource, DecoderName, Samples, StoredRecording
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Recording:
         """True if :meth:`blocks` may be called again; a long pipe passes only once."""
         self._stack = contextlib.ExitStack()
         self._open: Callable[[], Reader]
-        if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+        files = (str, os.PathLike, bytes, bytearray, StoredRecording)
+        if isinstance(source, files) or hasattr(source, "read"):
             opened = self._stack.enter_context(contextlib.closing(open_source(source)))
             self.rereadable = opened.seekable
             self._open = functools.partial(open_reader, opened)

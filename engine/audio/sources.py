@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import AudioNotFoundError, AudioReadError, InvalidSamplesError
+from ..errors import (
+    AudioNotFoundError,
+    AudioReadError,
+    InvalidSamplesError,
+    UndecodableAudioError,
+)
 from ..files import printable
-from ..objects import fetch, is_url
+from ..objects import fetch, fetch_span, is_url
 from .ffmpeg_worker import SeekableFile
 from .riff import read_exactly
+from .types import StoredRecording
 
 PIPE_BYTES = 16 << 20
 """Bytes of a pipe that are held in memory; a longer one is decoded as it arrives, once."""
@@ -73,16 +79,19 @@ def open_source(source: Any) -> Source:
     """Open what a user gave.
 
     Args:
-        source: bytes, a path, the URL of an object in a store, or an open binary file, which stays
-            the caller's to close.
+        source: bytes, a path, the URL of an object in a store, a recording of a dataset, or an
+            open binary file, which stays the caller's to close.
 
     Raises:
         AudioNotFoundError: there is no such file, it may not be read, or it is a folder or device.
         AudioReadError: the operating system fails to read it.
+        UndecodableAudioError: a recording of a dataset that is known to be damaged.
         InvalidSamplesError: a file that is open as text.
     """
     if isinstance(source, bytes | bytearray):
         return Source("<bytes>", _in_memory(source))
+    if isinstance(source, StoredRecording):
+        return _open_stored(source)
     if isinstance(source, str) and is_url(source):
         with _naming(printable(source)):
             return Source(printable(source), fetch(source))
@@ -96,6 +105,16 @@ def open_source(source: Any) -> Source:
         if isinstance(error, InvalidSamplesError):
             raise
         raise _read_error(name, error) from None
+
+
+def _open_stored(recording: StoredRecording) -> Source:
+    if recording.problem is not None:
+        raise UndecodableAudioError(f"{recording.name}: {recording.problem}")
+    if recording.content is not None:
+        return Source(recording.name, _in_memory(recording.content))
+    with _naming(recording.name):
+        file = fetch_span(recording.archive, recording.start, recording.size)
+    return Source(recording.name, file)
 
 
 def _open_path(path: Path) -> Source:

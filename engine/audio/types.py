@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from typing import IO, Literal, TypeAlias
 
 import numpy as np
@@ -11,8 +12,28 @@ from numpy.typing import ArrayLike, NDArray
 Samples: TypeAlias = NDArray[np.float32]
 """float32 [samples], mono, 16 kHz unless a rate says otherwise; full scale is ±1."""
 
-AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ArrayLike"
-"""A path, the URL of an object in a store, the bytes of a file, an open binary file, or samples."""
+
+@dataclass(frozen=True)
+class StoredRecording:
+    """A recording inside of a larger file, such as an archive; it is read when its turn comes."""
+
+    name: str
+    """Name for messages."""
+    content: bytes | None = field(default=None, repr=False)
+    """Bytes of the recording, if they were read together with others."""
+    archive: str = ""
+    """Path or URL of the file that holds it, if they were not."""
+    start: int = 0
+    """First byte of the recording in the archive."""
+    size: int = 0
+    """Number of its bytes."""
+    problem: str | None = None
+    """Reason why it cannot be read, if that is known already."""
+
+
+AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | StoredRecording | ArrayLike"
+"""A path, the URL of an object in a store, the bytes of a file, an open binary file, a recording of
+a dataset, or samples."""
 
 DecoderName = Literal["libsndfile", "ffmpeg", "array"]
 """The library that decoded a recording; ``array`` for samples in memory."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import glob
 import hashlib
 import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 
-from ..audio.types import AUDIO_SUFFIXES
+from ..audio.types import AUDIO_SUFFIXES, StoredRecording
+from ..datasets.archives import ARCHIVE_SUFFIX
+from ..datasets.members import Dataset
+from ..datasets.tables import TABLE_SUFFIX
 from ..errors import OptionError
 from ..files import printable
 from ..objects import check_client, find, is_prefix, is_url, read_text
 from ..results.writers.registry import SEGMENT_WRITERS
+from .output.rows import FileState
 
 LIST_SUFFIXES = frozenset([".list", ".lst", ".txt"])
 KALDI_SUFFIX = ".scp"
+DATASET_SUFFIXES = frozenset([ARCHIVE_SUFFIX, TABLE_SUFFIX])
 
 RESULT_SUFFIXES = (".json", ".npy", *(writer.suffix for writer in SEGMENT_WRITERS.values()))
 """Endings of the files of one recording, after its place."""
@@ -40,6 +46,43 @@ class InputFile:
     """Utterance id, from a Kaldi list."""
     problem: str | None = None
     """Reason why it cannot be used, if it is known already."""
+    stored: StoredRecording | None = None
+    """The recording, if it is a part of a dataset."""
+    state: FileState | None = None
+    """State of what is read, if it is a part of a dataset."""
+    dataset: Dataset | None = field(default=None, repr=False, compare=False)
+    """The dataset that this is, in place of a recording."""
+
+    @property
+    def source(self) -> StoredRecording | str:
+        """The recording, to be opened."""
+        return self.path if self.stored is None else self.stored
+
+    def current_state(self) -> FileState | None:
+        """State of what is read, now; None if there is nothing."""
+        return FileState.of(self.path) if self.state is None else self.state
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form of a recording."""
+        values = asdict(replace(self, dataset=None))
+        if self.stored is not None and self.stored.content is not None:
+            values["stored"]["content"] = base64.b64encode(self.stored.content).decode()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> InputFile:
+        """The recording that :meth:`to_dict` described."""
+        stored, state = values["stored"], values["state"]
+        if stored is not None:
+            content = stored["content"]
+            stored["content"] = None if content is None else base64.b64decode(content)
+        return cls(
+            **{
+                **values,
+                "stored": stored and StoredRecording(**stored),
+                "state": state and FileState(**state),
+            }
+        )
 
     @property
     def file(self) -> str:
@@ -52,7 +95,7 @@ class InputFile:
         return None if self.id is None else printable(self.id)
 
 
-def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
+def collect(inputs: Sequence[str], stdin: IO[str], *, datasets: bool = False) -> list[InputFile]:
     """Find the recordings that a user named; each once, in order.
 
     Only regular files are read: a pipe may never end. Others are listed with the problem.
@@ -64,18 +107,19 @@ def collect(inputs: Sequence[str], stdin: IO[str]) -> list[InputFile]:
             list starts from the current folder, else from that of the list. All but ``-`` may be
             URLs of a store, and so may paths in lists.
         stdin: the list for ``-``.
+        datasets: take the archives and the tables of a folder or a prefix without recordings.
 
     Raises:
         OptionError: an input that is not there, or holds no recording.
     """
+    searches = (AUDIO_SUFFIXES, DATASET_SUFFIXES) if datasets else (AUDIO_SUFFIXES,)
     items: dict[str, InputFile] = {}
     for name in inputs:
-        seen = False
-        for item in _items(name, stdin):
-            seen = True
+        found = next(filter(None, (list(_items(name, stdin, ends)) for ends in searches)), ())
+        for item in found:
             items.setdefault(_identity(item.path), _checked(item))
-        if not seen:
-            raise OptionError(f"{printable(name)}: no recordings {_where(name)}")
+        if not found:
+            raise OptionError(f"{printable(name)}: no recordings {_where(name, searches)}")
     return _placed(items.values())
 
 
@@ -84,25 +128,25 @@ def _identity(path: str) -> str:
     return path if is_url(path) else os.path.abspath(path)
 
 
-def _where(name: str) -> str:
-    if is_url(name):
-        return f"there; endings looked for: {' '.join(sorted(AUDIO_SUFFIXES))}"
-    if os.path.isdir(name):
-        return f"in this folder; endings looked for: {' '.join(sorted(AUDIO_SUFFIXES))}"
+def _where(name: str, searches: Sequence[frozenset[str]]) -> str:
+    if is_url(name) or os.path.isdir(name):
+        ends = " ".join(" ".join(sorted(ends)) for ends in searches)
+        return f"{'there' if is_url(name) else 'in this folder'}; endings looked for: {ends}"
     return "in this list" if name == "-" or os.path.isfile(name) else "match this pattern"
 
 
-def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
+def _items(name: str, stdin: IO[str], ends: frozenset[str]) -> Iterator[InputFile]:
+    """Files that an input names; of a folder or a prefix, those with these endings."""
     suffix = os.path.splitext(name)[1].lower()
     if is_url(name):
-        yield from _stored(name, suffix)
+        yield from _in_store(name, suffix, ends)
     elif name == "-":
         try:
             yield from _listed(stdin, None)
         except OSError as error:
             raise OptionError(f"stdin: cannot be read: {error.strerror}") from None
     elif os.path.isdir(name):
-        yield from _walked(name)
+        yield from _walked(name, ends)
     elif suffix in LIST_SUFFIXES or suffix == KALDI_SUFFIX:
         try:
             with open(name, encoding="utf-8", errors="surrogateescape") as file:
@@ -119,7 +163,7 @@ def _items(name: str, stdin: IO[str]) -> Iterator[InputFile]:
         yield InputFile(name, name)
 
 
-def _stored(url: str, suffix: str) -> Iterator[InputFile]:
+def _in_store(url: str, suffix: str, ends: frozenset[str]) -> Iterator[InputFile]:
     """The recordings that a URL names: a prefix, a pattern, a list or an object."""
     try:
         if suffix in LIST_SUFFIXES or suffix == KALDI_SUFFIX:
@@ -131,7 +175,7 @@ def _stored(url: str, suffix: str) -> Iterator[InputFile]:
             base = url.rstrip("/").rpartition("/")[0] + "/"
             for found in find(url):
                 name = found.rpartition("/")[2]
-                if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and name[0] != ".":
+                if os.path.splitext(name)[1].lower() in ends and name[0] != ".":
                     place = found.removeprefix(base)
                     yield InputFile(found, _store_place(place))
         else:
@@ -145,14 +189,14 @@ def _store_place(url: str) -> str:
     return url.partition("://")[2] or url
 
 
-def _walked(folder: str) -> Iterator[InputFile]:
+def _walked(folder: str, ends: frozenset[str]) -> Iterator[InputFile]:
     problems: list[OSError] = []
     base = os.path.dirname(os.path.abspath(folder))
     for place, folders, files in os.walk(folder, onerror=problems.append):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and name[0] != ".":
+            if os.path.splitext(name)[1].lower() in ends and name[0] != ".":
                 path = os.path.join(place, name)
                 yield InputFile(path, os.path.relpath(os.path.abspath(path), base))
     for error in problems:
@@ -210,12 +254,23 @@ def _placed(items: Iterable[InputFile]) -> list[InputFile]:
     taken = _folders_as_places(items)
     placed = []
     for item in items:
-        place = item.place
-        if place.casefold() in taken:  # some file systems know no case
-            place = f"{place}~{_digest(_identity(item.path))}"
-        taken.add(place.casefold())
+        place = unique_place(item.place, _identity(item.path), taken)
         placed.append(replace(item, place=place))
     return placed
+
+
+def unique_place(place: str, identity: str, taken: set[str]) -> str:
+    """A place that no other has, which is noted.
+
+    Args:
+        place: the place that is wanted.
+        identity: text for the recording that no other has.
+        taken: places that others have, without case: some file systems know none.
+    """
+    if place.casefold() in taken:
+        place = f"{place}~{_digest(identity)}"
+    taken.add(place.casefold())
+    return place
 
 
 def _folders_as_places(items: Iterable[InputFile]) -> set[str]:

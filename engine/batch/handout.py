@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,18 +17,33 @@ class Handout:
     is a failure after ``most_deaths``.
 
     Args:
-        items: the recordings.
+        items: the recordings; pulled when a worker has room for them.
         most_deaths: workers that may die over a recording before it is a failure.
     """
 
     def __init__(self, items: Iterable[InputFile], most_deaths: int) -> None:
-        self.todo = deque(items)
-        """Recordings that no worker has."""
-        self.left = len(self.todo)
-        """Recordings without an outcome; counted down by the user."""
+        self._items = iter(items)
+        self.todo: deque[InputFile] = deque()
+        """Recordings that were pulled, and that no worker has touched."""
+        self._again: deque[InputFile] = deque()
+        """Recordings of workers that died, given after all others."""
+        self.left = 0
+        """Recordings that were pulled, and have no outcome; counted down by the user."""
         self.most_deaths = most_deaths
         self._deaths: Counter[str] = Counter()
         """Workers that died over each recording, by its path."""
+
+    @property
+    def unfinished(self) -> bool:
+        """True while there are recordings without an outcome."""
+        return self.left > 0 or self.pending() > 0
+
+    def pending(self, most: int = 1) -> int:
+        """Number of recordings that no worker has; up to ``most`` are pulled to be among them."""
+        pulled = list(itertools.islice(self._items, max(0, most - len(self.todo))))
+        self.todo.extend(pulled)
+        self.left += len(pulled)
+        return len(self.todo) + len(self._again)
 
     def give(self, hand: deque[InputFile], most: int) -> list[InputFile]:
         """Recordings for a worker, added to those that it has.
@@ -37,11 +53,12 @@ class Handout:
             most: number that it may have.
         """
         given: list[InputFile] = []
-        while self.todo and len(hand) < most:
-            suspect = self._deaths[self.todo[0].path] > 0
+        while len(hand) < most and self.pending():
+            queue = self.todo or self._again
+            suspect = self._deaths[queue[0].path] > 0
             if suspect and hand:
                 break
-            item = self.todo.popleft()
+            item = queue.popleft()
             hand.append(item)
             given.append(item)
             if suspect:
@@ -66,4 +83,4 @@ class Handout:
                 message = f"{item.file}: a worker process died over it ({reason})"
                 yield Outcome(item, failure_row(item, "WorkerDied", message, 1))
             else:
-                self.todo.append(item)
+                self._again.append(item)

@@ -114,7 +114,7 @@ class Workers:
         pool = _Pool(self.start, Handout(items, MOST_DEATHS))
         try:
             pool.start_processes(self.jobs)
-            while pool.handout.left:
+            while pool.handout.unfinished:
                 for outcome in pool.next_outcomes():
                     pool.handout.left -= 1
                     yield outcome
@@ -140,7 +140,7 @@ class _Pool:
 
     def start_processes(self, jobs: int) -> None:
         """Start them, and share out the first recordings evenly."""
-        for _ in range(min(jobs, self.handout.left)):
+        for _ in range(self.handout.pending(jobs)):
             self._spawn()
         for most in range(1, GIVEN + 1):
             for process in self.processes:
@@ -152,7 +152,7 @@ class _Pool:
         if answer is None:
             self.processes.remove(process)
             yield from self._after_death(process)
-            if self.handout.todo:
+            if self.handout.pending():
                 self._feed(self._spawn(1 if process.ready else process.start + 1))
         elif "fatal" in answer:
             raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
@@ -190,7 +190,7 @@ class _Pool:
 
     def _feed(self, process: _Process, most: int = GIVEN) -> None:
         for item in self.handout.give(process.items, most):
-            process.send(asdict(item))
+            process.send(item.to_dict())
 
     def _after_death(self, process: _Process) -> Iterator[Outcome]:
         """Queue its recordings again; failures of those that two processes have died over."""
@@ -228,7 +228,7 @@ def main() -> None:
         lines = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the thread's
         worker = _worker(json.loads(lines.readline()))
         answer({"ready": True})
-        for outcome in worker.work(InputFile(**json.loads(line)) for line in lines):
+        for outcome in worker.work(InputFile.from_dict(json.loads(line)) for line in lines):
             failed = isinstance(outcome.row, FailureRow)
             answer({"row": outcome.row.to_dict(), "failed": failed})
     except E2VError as error:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio.types import StoredRecording
 from ..errors import E2VError, NoHeadError, as_own
 from ..recognizer import Recognizer
 from ..results.embeddings import npy_bytes
@@ -91,13 +92,13 @@ class Recognition:
             return
         pulled: deque[tuple[InputFile, FileState | None]] = deque()
 
-        def paths() -> Iterator[str]:
+        def sources() -> Iterator[StoredRecording | str]:
             for item in items:
-                pulled.append((item, FileState.of(item.path)))
-                yield item.path
+                pulled.append((item, item.current_state()))
+                yield item.source
 
         results = self.recognizer.encode_many(
-            paths(), **asdict(self.settings.intake), batch_size=self.batch_size, errors="return",
+            sources(), **asdict(self.settings.intake), batch_size=self.batch_size, errors="return",
             speech_only=self.settings.speech_only or False,
         )  # fmt: skip
         with contextlib.closing(results):
@@ -109,10 +110,10 @@ class Recognition:
                     yield _failed(item, result)
 
     def _turns_of(self, item: InputFile, turns: TurnSettings) -> Result:
-        source = FileState.of(item.path)
+        source = item.current_state()
         try:
             conversation = self.recognizer.turns(
-                item.path,
+                item.source,
                 **asdict(self.settings.intake),
                 by_channel=turns.detection == "channels",
                 segments=turns.segments,

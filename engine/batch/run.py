@@ -7,16 +7,18 @@ import hashlib
 import json
 import signal
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 
-from ..errors import AudioError, OutputError
+from ..errors import AudioError, E2VError, OutputError
 from ..recognizer import Recognizer
 from ..settings import CONFIDENT
 from .discover import InputFile
+from .members import recordings
 from .outcome import Executor, Outcome, failure
 from .output.folder import OutputFolder
-from .output.rows import FailureRow, FileState, ResultRow
+from .output.rows import FailureRow
 from .output.summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
 from .recognition import result_place
 from .settings import BatchSettings
@@ -37,22 +39,14 @@ def run_digest(recognizer: Recognizer, settings: BatchSettings) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def remaining(folder: OutputFolder, items: Sequence[InputFile], run: str) -> list[InputFile]:
-    """The items without a result that was made under this run, from the file as it is now."""
-    wanted = {item.file: item for item in items}
-    done = set()
-    for row in folder.results.rows():
-        item = wanted.get(row.file)
-        if item is not None and _is_current(row, item, run, folder):
-            done.add(row.file)
-    return [item for item in items if item.file not in done]
-
-
-def _is_current(row: ResultRow, item: InputFile, run: str, folder: OutputFolder) -> bool:
+def is_current(folder: OutputFolder, item: InputFile, run: str) -> bool:
+    """True if a result was made under this run, from the recording as it is now."""
+    row = folder.results.row(item.file)
     return (
-        row.run == run
+        row is not None
+        and row.run == run
         and row.source is not None
-        and row.source == FileState.of(item.path)
+        and row.source == item.current_state()
         and row.result == result_place(item)
         and folder.has(row.result)
     )
@@ -63,7 +57,8 @@ class BatchRun:
 
     Args:
         folder: the output folder.
-        items: everything that was asked for.
+        items: everything that was asked for; the recordings of datasets among it are found while
+            the run goes on.
         run: digest of the model and the settings.
         confident_from: confidence from which a result counts as confident.
     """
@@ -77,12 +72,18 @@ class BatchRun:
     ) -> None:
         self.folder = folder
         self.items = items
+        self.run = run
         self.confident_from = confident_from
-        self.todo = remaining(folder, items, run)
-        """The items that an earlier run has not done."""
-        self.progress = RunProgress(len(self.todo), skipped=len(items) - len(self.todo))
+        self.progress = RunProgress(0, complete=False)
         self.summary: Summary | None = None
         """Set at the end of the run."""
+        self._mended: set[str] = set()
+        """Recordings that failed in an earlier run, and that have a result."""
+        self._unusable: deque[Outcome] = deque()
+        """Failures that were met while recordings were found."""
+        self._todo = self._found()
+        if not any(item.dataset for item in items):  # else they are found while the run goes on
+            self._todo = iter(list(self._todo))
 
     def outcomes(self, executor: Executor) -> Generator[Outcome, None, None]:
         """Log each outcome and, whatever ends the run, make the tables and the summary.
@@ -93,8 +94,6 @@ class BatchRun:
         Raises:
             E2VError: what ends the run early, such as a full disk; the results so far are kept.
         """
-        # Failures are tried again.
-        self.folder.failures.sort(drop=frozenset(item.file for item in self.items))
         self.folder.remove("summary.json")
         state: State = "stopped"
         try:
@@ -104,6 +103,7 @@ class BatchRun:
                         self.folder.failures.append(outcome.row)
                     else:
                         self.folder.results.append(outcome.row)
+                        self._mend(outcome.row.file)
                     self.progress.add(outcome)
                     yield outcome
             state = "finished"
@@ -119,12 +119,51 @@ class BatchRun:
                     raise
 
     def _outcomes(self, executor: Executor) -> Generator[Outcome, None, None]:
-        for item in self.todo:
-            if item.problem is not None:
-                yield failure(item, AudioError(f"{item.file}: {item.problem}"))
-        usable = [item for item in self.todo if item.problem is None]
-        with contextlib.closing(self.folder.keeping(executor).work(usable)) as outcomes:
-            yield from outcomes
+        with contextlib.closing(self.folder.keeping(executor).work(self._usable())) as outcomes:
+            for outcome in outcomes:
+                yield from self._met()
+                yield outcome
+        yield from self._met()
+
+    def _met(self) -> Iterator[Outcome]:
+        while self._unusable:
+            yield self._unusable.popleft()
+
+    def _usable(self) -> Iterator[InputFile]:
+        """The items for the executor, which may pull them in another thread."""
+        for item in self._todo:
+            if item.problem is None:
+                yield item
+            else:
+                error = AudioError(f"{item.file}: {item.problem}")
+                self._unusable.append(failure(item, error))
+
+    def _mend(self, file: str) -> None:
+        if file in self.folder.failures:
+            self._mended.add(file)
+
+    def _found(self) -> Iterator[InputFile]:
+        """The recordings that an earlier run has not done."""
+        seen: set[str] = set()
+        for item in self.items:
+            try:
+                for recording in recordings(item):
+                    if recording.stored is None:  # tables may name a file that others name too
+                        if recording.file in seen:
+                            continue
+                        seen.add(recording.file)
+                    if is_current(self.folder, recording, self.run):
+                        self.progress.skipped += 1
+                        self._mend(recording.file)
+                    else:
+                        self.progress.total += 1
+                        yield recording
+                if item.dataset is not None:  # it was read to its end
+                    self._mend(item.file)
+            except E2VError as error:
+                self.progress.total += 1
+                self._unusable.append(failure(item, error))
+        self.progress.complete = True
 
     def _finish(self, state: State) -> None:
         """Make the tables and the summary.
@@ -136,7 +175,7 @@ class BatchRun:
         failed: OutputError | None = None
         try:
             folder.results.sort()
-            folder.failures.sort()
+            folder.failures.sort(drop=frozenset(self._mended))
             rows = tally.counted(folder.results.rows())
             folder.write("results.csv", csv_lines(rows, folder.results.labels()))
             if tally.turns is None:

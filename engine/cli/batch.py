@@ -17,11 +17,12 @@ from ..display import duration, share_bar
 from ..errors import E2VError, OptionError
 from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
-from ..settings import CONFIDENT, TURN_DETECTIONS, TurnSettings
+from ..settings import CONFIDENT, TURN_DETECTIONS, DatasetSettings, TurnSettings
 from .options import (
     baseline_option,
     check_segments,
     cluster_options,
+    grouped,
     intake_options,
     model_options,
     report_options,
@@ -48,8 +49,28 @@ if TYPE_CHECKING:
     )
 
 
+dataset_options = grouped(
+    "dataset_settings",
+    DatasetSettings,
+    click.option(
+        "--dataset",
+        help="Dataset of Hugging Face's in place of INPUTS, as owner/name on the hub or a folder; "
+        "streamed.",
+    ),
+    click.option("--split", default="train", show_default=True, help="Split of the dataset."),
+    click.option("--config", help="Configuration of the dataset, if it has several."),
+    click.option("--revision", help="Branch, tag or commit of the dataset on the hub."),
+    click.option(
+        "--column",
+        help="Column of recordings, or of their paths, in Parquet files and in the dataset; found "
+        "by default.",
+    ),
+)
+
+
 @click.command()
-@click.argument("inputs", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1)
+@dataset_options
 @click.option(
     "-o",
     "--output",
@@ -103,8 +124,9 @@ if TYPE_CHECKING:
 @intake_options
 @model_options
 def batch(
-    inputs: tuple[str, ...], output: str | None, turns: TurnDetection | None,
-    baseline: bool, speech_only: bool, segment_settings: SegmentSettings,
+    inputs: tuple[str, ...], dataset_settings: DatasetSettings, output: str | None,
+    turns: TurnDetection | None, baseline: bool, speech_only: bool,
+    segment_settings: SegmentSettings,
     report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
     confident: float, jobs: int, batch_size: int | None,
     cluster_settings: ClusterSettings, intake_settings: IntakeSettings,
@@ -113,11 +135,10 @@ def batch(
     """Recognize all recordings in INPUTS.
 
     INPUTS are folders, glob patterns, lists of paths (.txt, .lst, .list), Kaldi's wav.scp,
-    recordings, or -, a list on stdin; also by URL, such as s3://bucket/prefix. The same command
-    with the same -o goes on where an earlier run stopped: what is done is skipped, what failed is
-    tried again.
+    recordings, WebDataset's .tar shards, .parquet files with a column of audio, or -, a list on
+    stdin; also by URL, such as s3://bucket/prefix. The same command with the same -o goes on where
+    an earlier run stopped: what is done is skipped, what failed is tried again.
     """
-    from ..batch.discover import collect
     from ..batch.output.prefix import open_output
     from ..batch.run import BatchRun
     from ..batch.settings import BatchSettings
@@ -129,9 +150,7 @@ def batch(
         _turn_settings(turns, segment_settings, baseline, batch_size),
         segment_settings if speech_only else None,
     )  # fmt: skip
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
-    items = collect(inputs, sys.stdin)
+    items = _input_files(inputs, dataset_settings)
     output = output or time.strftime("outputs/batch_%Y%m%d_%H%M%S")
     with contextlib.ExitStack() as opened:
         if cluster_settings.on is None:
@@ -214,6 +233,25 @@ def _ray_execution(
         yield _Execution(workers.run, lambda path: Writing(workers, path))
 
 
+def _input_files(inputs: tuple[str, ...], settings: DatasetSettings) -> list[InputFile]:
+    from ..batch.discover import collect
+    from ..batch.members import hub_item, with_datasets
+    from ..datasets.hub import HubDataset
+
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # names of files may be any bytes
+    items = with_datasets(collect(inputs, sys.stdin, datasets=True), settings.column)
+    if settings.dataset is not None:
+        dataset = HubDataset(
+            settings.dataset, settings.split, settings.config, settings.revision, settings.column
+        )
+        dataset.check()
+        items.append(hub_item(dataset))
+    if not items:
+        raise click.UsageError("give INPUTS or --dataset")
+    return items
+
+
 def _exit_code(progress: RunProgress) -> int:
     if not progress.failed:
         return 0
@@ -262,7 +300,10 @@ def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
 
     with TerminalProgress(speed) as bar:
         for number, outcome in enumerate(outcomes, 1):
-            bar("recordings", number, progress.total)
+            if progress.complete:
+                bar("recordings", number, progress.total)
+            else:
+                bar(f"{number} recordings")
             if isinstance(outcome.row, FailureRow):
                 bar.say(f"e2v: {outcome.row.message}")
 

@@ -44,11 +44,26 @@ def test_a_recording_that_workers_die_over_is_a_failure():
         failures = list(shared.bury(hand, 1, "SIGSEGV"))
         assert len(failures) == expected
     assert failures[0].row.message == "0: a worker process died over it (SIGSEGV)"
-    assert not shared.todo
+    assert shared.pending() == 0
 
 
 def test_what_was_not_touched_comes_first_again():
     shared, hand = handout(4), deque()
     shared.give(hand, 2)
     shared.take_back(hand)
-    assert names(shared.todo) == ["0", "1", "2", "3"]
+    assert names(shared.give(deque(), 9)) == ["0", "1", "2", "3"]
+
+
+def test_recordings_are_pulled_when_there_is_room_for_them():
+    pulled = []
+    shared = Handout((pulled.append(n) or InputFile(f"{n}", f"{n}") for n in range(9)), 2)
+    assert shared.pending(3) == 3
+    hand = deque()
+    shared.give(hand, 4)
+    assert pulled == [0, 1, 2, 3]
+    shared.left -= 4
+    assert shared.unfinished
+    assert pulled == [0, 1, 2, 3, 4]
+    shared.give(hand, 20)
+    shared.left -= 5
+    assert not shared.unfinished

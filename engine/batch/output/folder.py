@@ -136,11 +136,23 @@ class Log(Generic[R]):
     def rows(self) -> Iterator[R]:
         """The last row of each recording, in the order of their files."""
         for name in sorted(self._spans):
-            try:
-                row = self._parse(parse_line(self._read(self._spans[name])))
-            except RowError:  # somebody has changed the file meanwhile
-                continue
-            yield row
+            row = self.row(name)
+            if row is not None:
+                yield row
+
+    def __contains__(self, name: str) -> bool:
+        """True if the recording with this ``file`` has a row."""
+        return name in self._spans
+
+    def row(self, name: str) -> R | None:
+        """The last row of the recording with this ``file``; None if it has none."""
+        span = self._spans.get(name)
+        if span is None:
+            return None
+        try:
+            return self._parse(parse_line(self._read(span)))
+        except RowError:  # somebody has changed the file meanwhile
+            return None
 
     def labels(self) -> list[str]:
         """Labels of all rows, in the order of their first rows."""

@@ -39,6 +39,9 @@ class FileState:
 
     bytes: int
     mtime_ns: int
+    """Nanoseconds since 1970; 0 for a recording out of a table, which has no time."""
+    crc32: int | None = None
+    """Checksum of a recording without a time."""
 
     @classmethod
     def of(cls, path: str) -> FileState | None:
@@ -54,6 +57,11 @@ class FileState:
         except (OSError, ValueError):
             return None
         return cls(status.st_size, status.st_mtime_ns)
+
+    def to_dict(self) -> dict[str, int]:
+        """JSON-ready form."""
+        crc32 = {} if self.crc32 is None else {"crc32": self.crc32}
+        return {"bytes": self.bytes, "mtime_ns": self.mtime_ns, **crc32}
 
 
 @dataclass(frozen=True)
@@ -145,9 +153,7 @@ class ResultRow:
         """JSON-ready form."""
         own = {
             "result": self.result,
-            "source": {}
-            if self.source is None
-            else {"bytes": self.source.bytes, "mtime_ns": self.source.mtime_ns},
+            "source": {} if self.source is None else self.source.to_dict(),
             "run": self.run,
         }
         return {**self.report, **({} if self.id is None else {"id": self.id}), **own}
@@ -292,7 +298,7 @@ def _check_warnings(document: Mapping[str, Any]) -> None:
 def _state(value: Mapping[str, Any]) -> FileState | None:
     if not value:
         return None
-    size, time = value.get("bytes"), value.get("mtime_ns")
-    if type(size) is not int or type(time) is not int:
+    size, time, crc32 = value.get("bytes"), value.get("mtime_ns"), value.get("crc32")
+    if type(size) is not int or type(time) is not int or type(crc32) not in (int, type(None)):
         raise RowError("not the state of a file")
-    return FileState(size, time)
+    return FileState(size, time, crc32)

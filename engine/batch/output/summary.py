@@ -22,7 +22,7 @@ class RunProgress:
     """RunProgress of a run."""
 
     total: int
-    """Recordings that the run has to do."""
+    """Recordings that the run has to do, of those that were found."""
     skipped: int = 0
     """Recordings that an earlier run has done."""
     done: int = 0
@@ -31,6 +31,8 @@ class RunProgress:
     """Recordings without one."""
     audio_seconds: float = 0.0
     """Length of the recordings with a result."""
+    complete: bool = True
+    """False while recordings are being found."""
     exit_codes: Counter[int] = field(default_factory=Counter)
     """Exit codes of the failures."""
     started: float = field(default_factory=time.time)
@@ -65,7 +67,7 @@ class RunSummary:
     skipped: int
     """Recordings that an earlier run has done."""
     remaining: int
-    """Recordings that the run has not reached."""
+    """Recordings that the run has found and not reached."""
     audio_seconds: float
     """Length of the recordings with a result."""
 

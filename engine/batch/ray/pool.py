@@ -122,7 +122,7 @@ class RayWorkers:
         """
         handout = Handout(items, MOST_DEATHS)
         self._feed_idle(handout)
-        while handout.left:
+        while handout.unfinished:
             for result in self._next_results(handout):
                 handout.left -= 1
                 yield result

@@ -1,0 +1,1 @@
+"""Datasets: files that hold many recordings, read as streams."""

@@ -1,0 +1,33 @@
+"""Members of datasets, and what all datasets agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..audio.types import StoredRecording
+
+
+@dataclass(frozen=True)
+class Member:
+    """One recording of a dataset."""
+
+    name: str
+    """Name that no other member of the dataset has."""
+    source: StoredRecording | str
+    """The recording, as :meth:`.Recognizer.encode` takes it; text is a path or a URL."""
+    id: str | None = None
+    """Name that the dataset gives it beside its number."""
+
+
+class Dataset(Protocol):
+    """Recordings that are found one after the other."""
+
+    def members(self) -> Iterator[Member]:
+        """The recordings in order; one that is damaged is among them, and fails when it is opened.
+
+        Raises:
+            AudioError: the dataset cannot be read, or not further than this.
+            MissingExtraError: a package that reads it is not installed.
+        """
