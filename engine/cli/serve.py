@@ -103,6 +103,11 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Seconds that running work has to end after Ctrl-C or SIGTERM.",
 )  # fmt: skip
 @click.option("--feedback", type=_file, help="Take corrections into this store of e2v feedback.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Let clients search this store of e2v embed, and see its map with the paths in it.",
+)
 @click.option("--no-page", is_flag=True, help="Serve no page, only the addresses for programs.")
 @click.option("--preload", is_flag=True, help="Load the model before the first request.")
 @click.option(

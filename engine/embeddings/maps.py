@@ -133,8 +133,8 @@ class MapSettings:
     title: str
     colours: Mapping[str, str]
     """Colour by label id."""
-    folder: Path
-    """Folder of the page, which links to recordings are relative to."""
+    folder: Path | None = None
+    """Folder of the page, which links to recordings are relative to; None plays nothing."""
     embed_audio: bool = False
     """True if the page holds the recordings themselves."""
     trajectory: str | None = None
@@ -147,7 +147,20 @@ def map_page(
     clusters: Sequence[str] | None,
     settings: MapSettings,
 ) -> bytes:
-    """A page of HTML that holds everything it needs.
+    """A page of HTML that holds everything it needs; arguments and errors as :func:`map_json`."""
+    text = map_json(points, clips, clusters, settings)
+    # No text of a store may end the script, or begin a comment in it.
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return PAGE.read_text(encoding="utf-8").replace(DATA, safe, 1).encode()
+
+
+def map_json(
+    points: NDArray[np.float32],
+    clips: Sequence[StoredClip],
+    clusters: Sequence[str] | None,
+    settings: MapSettings,
+) -> str:
+    """Points, names and colours of a map as JSON, which the page draws.
 
     Args:
         points: float32 [clips, 2].
@@ -170,7 +183,7 @@ def map_page(
         "y": grid[:, 1].tolist(),
         "grid": GRID,
         "files": files,
-        "sounds": _sounds(files, settings),
+        "sounds": None if settings.folder is None else _sounds(files, settings.folder, settings),
         "file": [index[clip.path] for clip in clips],
         "start": [clip.start for clip in clips],
         "end": [clip.end for clip in clips],
@@ -186,10 +199,7 @@ def map_page(
         "colours": dict(settings.colours),
         "trajectory": None if settings.trajectory is None else index[settings.trajectory],
     }
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # No text of a store may end the script, or begin a comment in it.
-    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return PAGE.read_text(encoding="utf-8").replace(DATA, safe, 1).encode()
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def trajectory_of(clips: Sequence[StoredClip], recording: str) -> list[int]:
@@ -233,10 +243,10 @@ def _coded(values: Sequence[str | None]) -> dict[str, Any] | None:
     return {"names": names, "of": [index.get(value, -1) for value in values]}
 
 
-def _sounds(files: Sequence[str], settings: MapSettings) -> list[str]:
+def _sounds(files: Sequence[str], folder: Path, settings: MapSettings) -> list[str]:
     """Address of each recording: a link relative to the page, or the recording itself."""
     if not settings.embed_audio:
-        return [_link(Path(file), settings.folder) for file in files]
+        return [_link(Path(file), folder) for file in files]
     sounds, total = [], 0
     for file in files:
         try:

@@ -18,7 +18,7 @@ from ..errors import E2VError, OptionError, OverloadedError, UnknownResourceErro
 from ..version import __version__
 from .answers import problems
 from .monitoring import LOGGER
-from .routes import about, feedback, jobs, kserve, pages, recognition, similarity, stream
+from .routes import about, feedback, jobs, kserve, pages, recognition, similarity, store, stream
 from .security import Door
 from .service import Service
 
@@ -59,7 +59,7 @@ def make_app(service: Service) -> ASGIApp:
             "auto_configure": False,
         },
     )
-    for module in (recognition, similarity, jobs, stream, feedback, kserve, about):
+    for module in (recognition, similarity, store, jobs, stream, feedback, kserve, about):
         app.include_router(module.router(service))
     pages.add_documentation(app)
     if service.settings.page:

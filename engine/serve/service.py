@@ -20,6 +20,7 @@ from ..errors import OverloadedError, WithdrawnError
 from ..files import reported
 from ..recognizer import Recognizer
 from .answers.emotions import Answer
+from .answers.stored import ServedStore
 from .bodies.spool import Spool
 from .bodies.uploads import Upload, received
 from .inference.shared import shared
@@ -43,6 +44,7 @@ class Service:
 
     Raises:
         ModelError: there is no such model.
+        StoreError: the store of embeddings cannot be used, or is of another model.
         OutputError: the folder for jobs cannot be made, or the store of corrections not be used.
     """
 
@@ -53,6 +55,7 @@ class Service:
         )
         if settings.feedback is not None:
             FeedbackStore(settings.feedback)  # a store that cannot be used is told at the start
+        self.store = None if settings.store is None else ServedStore(settings.store, self.bundle)
         if settings.jobs_folder is not None:
             with reported(settings.jobs_folder):
                 settings.jobs_folder.mkdir(parents=True, exist_ok=True)

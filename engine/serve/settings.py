@@ -35,6 +35,8 @@ MOST_FILES = 100
 """Recordings in one request."""
 MOST_COMPARED = 5_000
 """Embeddings in one comparison."""
+MOST_FOUND = 1_000
+"""Recordings of a store that one search finds."""
 MOST_PEAKS = 4_000
 """Pairs of the outline of a waveform."""
 BUDGET_SECONDS = 120.0
@@ -133,6 +135,8 @@ class ServeSettings:
     """Seconds that running work has to end, when the service ends."""
     feedback: Path | None = None
     """Store for corrected answers; None takes none."""
+    store: Path | None = None
+    """Store of embeddings to search and to draw, read once at the start; None has none."""
     page: bool = True
     """True to serve the page."""
 

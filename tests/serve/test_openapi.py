@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from serving import serving
+
+from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
 
 
 @pytest.mark.slow
@@ -15,7 +19,9 @@ def test_no_request_breaks_what_the_document_promises(tmp_path):
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     if command is None:
         pytest.skip("SKIPPED LOUDLY: pip install schemathesis")
-    with serving(feedback=tmp_path / "feedback.sqlite") as running:
+    store = Store.open(tmp_path / "store", open_bundle().manifest)
+    store.append(np.eye(4, store.dim, dtype=np.float32), [StoredClip(f"{n}.wav") for n in range(4)])
+    with serving(feedback=tmp_path / "feedback.sqlite", store=store.path) as running:
         done = subprocess.run(
             [command, "run", f"http://127.0.0.1:{running.port}/openapi.json",
              "--phases", "fuzzing", "--max-examples", "5", "--generation-deterministic",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...bundle.manifest import MOST_LABEL
 from ...results.writers.formats import SegmentFormat
 from ...settings import (
     HOP_SECONDS,
@@ -18,7 +19,7 @@ from ...settings import (
     WINDOW_SECONDS,
     Granularity,
 )
-from ..settings import MOST_COMPARED, MOST_PEAKS
+from ..settings import MOST_COMPARED, MOST_FOUND, MOST_PEAKS
 
 AnswerFormat: TypeAlias = Literal["json", "jsonl", "csv", SegmentFormat]
 """Format of an answer; those of other tools hold the timeline or the turns of one recording."""
@@ -240,6 +241,41 @@ class Compared(BaseModel):
     map: list[tuple[float, float]] = Field(description="First two principal components of each.")
 
 
+class SearchOptions(EmbeddingOptions):
+    """Options of a search in the store, in the query or as form fields."""
+
+    top: int = Field(NEIGHBOURS, ge=1, le=MOST_FOUND, description="Most that are found.")
+    emotion: str | None = Field(
+        None, max_length=MOST_LABEL, description="Find only what was heard as this emotion."
+    )
+    label: str | None = Field(
+        None, max_length=MOST_LABEL, description="Find only what is labelled so."
+    )
+
+
+class StoredNeighbour(BaseModel):
+    """A recording of the store, a turn or a window, near the one that was sent."""
+
+    index: int = Field(description="Its place in the store, and on the map.")
+    path: str = Field(description="Path of the recording, as the store names it.")
+    start: float | None = Field(description="Seconds; null for the whole recording.")
+    end: float | None
+    label: str | None = Field(description="The true emotion, where it is known.")
+    speaker: str | None
+    emotion: str | None = Field(description="The emotion that was heard.")
+    confidence: Probability | None
+    cosine: float = Field(description="In the model's space.")
+    same_emotion: Probability | None = Field(description="As that of a comparison.")
+
+
+class StoreFound(BaseModel):
+    """The recordings of the store that are nearest to one that was sent."""
+
+    space: str = Field(description="Space of the model in which they were compared.")
+    searched: int = Field(description="Number of embeddings that they were found among.")
+    nearest: list[StoredNeighbour] = Field(description="Best first.")
+
+
 class LabelOut(BaseModel):
     """A label and how to show it."""
 
@@ -269,6 +305,9 @@ class Models(BaseModel):
     models: list[ModelOut]
     version: str
     feedback: bool = Field(description="True if corrections are taken.")
+    store: int | None = Field(
+        description="Embeddings of the store that can be searched; null without one."
+    )
     turns: list[TurnsChoice] = Field(description="Ways of finding turns that work here.")
     formats: list[AnswerFormat]
     upload_bytes: int

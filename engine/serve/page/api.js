@@ -99,6 +99,16 @@ export async function compare(embeddings, reference, top) {
   return JSON.parse((await ask("POST", "/v1/embeddings/compare", { body })).body);
 }
 
+/** What in the store sounds like a recording. */
+export async function searchStore(file, name, top) {
+  return JSON.parse((await ask("POST", "/v1/store/search", { query: { top }, body: form(file, name) })).body);
+}
+
+/** The points of the store's map. */
+export async function storeMap() {
+  return JSON.parse((await ask("GET", "/v1/store/map")).body);
+}
+
 /** Keep the true emotion of a recording. */
 export async function correct(file, name, label) {
   const data = form(file, name);

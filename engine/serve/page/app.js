@@ -10,14 +10,15 @@ import { List } from "./list.js";
 import { Live } from "./live.js";
 import { problemText } from "./problems.js";
 import { Queue } from "./queue.js";
+import { Search } from "./search.js";
 import { LANGUAGES, chooseLanguage, emotionName, language, languageChanges, percent, t, useLanguage } from "./texts.js";
 
 const THEME = "e2v.theme";
-const TABS = ["files", "compare", "live"];
+const TABS = ["files", "compare", "search", "live"];
 const AGAIN_MS = 3000;
 
 const abilities = { turns: [], feedback: false };
-let queue, list, live, compare, card, shown, server;
+let queue, list, live, compare, search, card, shown, server;
 
 function select(recording, byUser = true) {
   shown = recording;
@@ -82,16 +83,18 @@ function showTab(name) {
     byId(tab).hidden = !on;
   }
   if (name === "live") live.render();
+  if (name === "search") search.open();
   if (name === "compare") compare.open();
   else compare.close();
 }
 
 function listenToTabs() {
-  for (const [i, tab] of TABS.entries()) {
+  for (const tab of TABS) {
     byId(`tab-${tab}`).addEventListener("click", () => showTab(tab));
     byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
       if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-      const next = TABS[(i + (key === "ArrowRight" ? 1 : TABS.length - 1)) % TABS.length];
+      const there = TABS.filter((one) => !byId(`tab-${one}`).hidden);
+      const next = there.at((there.indexOf(tab) + (key === "ArrowRight" ? 1 : -1)) % there.length);
       showTab(next);
       byId(`tab-${next}`).focus();
     });
@@ -169,12 +172,14 @@ async function meetServer() {
   useLabels(server.models[0].labels);
   queue.mostBytes = server.upload_bytes;
   Object.assign(abilities, { turns: server.turns, feedback: server.feedback });
+  byId("tab-search").hidden = server.store === null;
   showModel();
 }
 
 function showModel() {
   if (!server) return;
   const [{ name, provider, labels }] = server.models;
+  byId("search-size").textContent = t("search.size", { count: server.store ?? 0 });
   byId("model").textContent = [name, provider?.toUpperCase(), t("model.labels", { count: labels.length })].filter(Boolean).join(" · ");
 }
 
@@ -184,6 +189,7 @@ async function start() {
   list = new List(queue, select);
   live = new Live((file) => take([{ file, path: file.name }]), abilities);
   compare = new Compare(queue);
+  search = new Search(queue, askToken);
   listenToQueue();
   listenToTabs();
   listenToOptions();
@@ -197,6 +203,7 @@ async function start() {
     list.render();
     live.render();
     if (!byId("compare").hidden) compare.open();
+    if (!byId("search").hidden) search.open();
     showCard();
     showModel();
   });

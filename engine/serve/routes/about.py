@@ -72,6 +72,7 @@ def described(service: Service) -> Models:
     return Models(
         models=[model],
         version=__version__,
+        store=None if service.store is None else len(service.store.clips),
         feedback=settings.feedback is not None,
         turns=turns,
         formats=list(_formats()),

@@ -1,0 +1,93 @@
+"""A store of embeddings that the service searches and draws."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bundle.bundle import Bundle
+from ...embeddings.maps import LEAST_CLIPS, MOST_CLIPS, MapSettings, map_json, placed
+from ...embeddings.search import Index
+from ...embeddings.space import Space
+from ...embeddings.store import Store, StoredClip
+from ...errors import OptionError
+from ...results.colours import colours_of
+from .schema import SearchOptions, StoredNeighbour, StoreFound
+
+
+class ServedStore:
+    """The content of a store in memory; the store itself is only read, once. For any thread.
+
+    Args:
+        path: the store.
+        bundle: the model, whose space is used.
+
+    Raises:
+        StoreError: there is no store, it is damaged, or of another model.
+    """
+
+    def __init__(self, path: Path, bundle: Bundle) -> None:
+        store = Store(path)
+        store.check_model(bundle.manifest)
+        self.space = Space.of(bundle)
+        content = store.read()
+        self.clips: list[StoredClip] = content.clips
+        vectors = self.space.transform(content.vectors)
+        self._index = Index(vectors)
+        self._name = path.absolute().name
+        plane = path / f"plane-{self.space.key}.npz"
+        self._points: NDArray[np.float32] | None = None
+        if LEAST_CLIPS <= len(self.clips) <= MOST_CLIPS:
+            self._points = placed(vectors, "pca", plane if plane.is_file() else None)
+
+    def find(self, embedding: NDArray[np.float32], options: SearchOptions) -> StoreFound:
+        """The recordings that are nearest to an embedding, float32 [dim]."""
+        allowed = np.array(
+            [
+                options.emotion in (None, clip.emotion) and options.label in (None, clip.label)
+                for clip in self.clips
+            ],
+            bool,
+        )
+        query = self.space.transform(embedding[None])[0]
+        numbers, cosines = self._index.nearest(query, options.top, allowed)
+        nearest = [
+            self._neighbour(number, cosine)
+            for number, cosine in zip(numbers.tolist(), cosines.tolist(), strict=True)
+        ]
+        return StoreFound(space=self.space.name, searched=int(allowed.sum()), nearest=nearest)
+
+    def _neighbour(self, number: int, cosine: float) -> StoredNeighbour:
+        clip = self.clips[number]
+        return StoredNeighbour(
+            index=number,
+            path=clip.path,
+            start=clip.start,
+            end=clip.end,
+            label=clip.label,
+            speaker=clip.speaker,
+            emotion=clip.emotion,
+            confidence=clip.confidence,
+            cosine=cosine,
+            same_emotion=self.space.same_emotion(cosine),
+        )
+
+    @cached_property
+    def map(self) -> bytes:
+        """Points, names and colours of the map as JSON, which its page draws.
+
+        Raises:
+            OptionError: the store has too few embeddings for a map, or too many.
+        """
+        if self._points is None:
+            raise OptionError(
+                f"the store has {len(self.clips)} embeddings; a map has {LEAST_CLIPS} to "
+                f"{MOST_CLIPS:,}"
+            )
+        labels = {clip.emotion for clip in self.clips} | {clip.label for clip in self.clips}
+        colours = colours_of(sorted(label for label in labels if label))
+        title = f"{self._name}: {len(self.clips)} embeddings, {self.space.name}"
+        return map_json(self._points, self.clips, None, MapSettings(title, colours)).encode()
