@@ -38,8 +38,8 @@ MOST_DEATHS = 3
 MOST_STARTS = 3
 """Attempts to start a worker, in a row."""
 
-START_SECONDS = 60.0
-"""Time without a sign of any worker after which the cluster has no room for one."""
+START_SECONDS = 180.0
+"""Time without a worker that is ready after which the cluster cannot start one."""
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the clock while nothing comes."""
@@ -186,8 +186,8 @@ class RayWorkers:
             lost = all(member.ready is None for member in self._members)
             if lost and time.monotonic() - began > START_SECONDS:
                 raise ClusterError(
-                    f"the cluster has no room for a worker with {self.share} any more: none was "
-                    f"started in {START_SECONDS:.0f} s"
+                    f"no worker with {self.share} was ready within {START_SECONDS:.0f} s: the "
+                    "cluster has no room for one any more, or is too busy to start it"
                 )
 
     def _take_ready(self, member: _Member, ready: Ready | None, handout: Handout) -> None:
