@@ -109,7 +109,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Let clients search this store of e2v embed, and see its map with the paths in it.",
 )
 @click.option("--no-page", is_flag=True, help="Serve no page, only the addresses for programs.")
-@click.option("--preload", is_flag=True, help="Load the model before the first request.")
+@click.option("--preload", is_flag=True, help="Load and warm up the model first.")
 @click.option(
     "--log-format", type=click.Choice(["line", "json"]), default="line", show_default=True,
     help="Log on stderr for people or for programs.",

@@ -68,11 +68,17 @@ class SequentialModel(Model):
         """Run the front-end once: float32 [samples] → float32 [frames, dim]."""
         return self._run(self.frontend, {"waveform": waveform[None]})[0]
 
-    def run(self, features: NDArray[np.float32]) -> tuple[Frames, Logits]:
-        """Run the encoder once: features [frames, dim] → frames [frames, dim], and logits."""
-        lengths = np.array([len(features)], dtype=np.int64)
+    def run(self, features: NDArray[np.float32], count: int | None = None) -> tuple[Frames, Logits]:
+        """Run the encoder once: features [frames, dim] → frames [frames, dim], and logits.
+
+        Args:
+            features: float32 [frames, dim].
+            count: frames that are not padding, which come first; None if all are.
+        """
+        count = len(features) if count is None else count
+        lengths = np.array([count], dtype=np.int64)
         frames, *logits = self._run(self.encoder, {"features": features[None], "lengths": lengths})
-        return with_head(self.head, frames, logits[0] if logits else None)
+        return with_head(self.head, frames[:count], logits[0][:count] if logits else None)
 
     def _run(self, session: Session, feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Run a session with a batch of one."""

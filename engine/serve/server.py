@@ -154,7 +154,7 @@ def serve(
 
     Args:
         settings: all settings.
-        preload: load the model before the first request.
+        preload: load the model, and run it, before the first request.
         ready: receives the URL when requests are taken.
 
     Raises:
@@ -165,7 +165,7 @@ def serve(
         try:
             server = make_server(service)
             if preload:
-                service.recognizer()
+                service.recognizer().warm_up()
             ready(address_of(listening, settings))
             server.run(sockets=[listening])
         finally:
