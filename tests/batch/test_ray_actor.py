@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.ray import dataset
 from emotion2vec_edge.engine.batch.ray.actor import Actor, Job, Ready, probe_of
 from emotion2vec_edge.engine.batch.ray.shipping import ShippedModel, put_bundle
 from emotion2vec_edge.engine.batch.run import run_digest
@@ -13,7 +14,7 @@ from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.bundle.locate import open_bundle
 from emotion2vec_edge.engine.errors import ClusterError, OptionError
 from emotion2vec_edge.engine.recognizer import Recognizer
-from emotion2vec_edge.engine.settings import ModelSettings
+from emotion2vec_edge.engine.settings import IntakeSettings, ModelSettings
 from emotion2vec_edge.engine.version import __version__
 
 
@@ -118,3 +119,26 @@ def test_a_store_that_is_full(own_bundle):
 
     with pytest.raises(ClusterError, match="on this machine alone, .*: the store is full; put it"):
         put_bundle(own_bundle, put)
+
+
+def test_columns_of_a_table(calls):
+    pyarrow = pytest.importorskip("pyarrow", reason="SKIPPED LOUDLY: pyarrow is not installed")
+    job = dataset._Job("path", ModelSettings(threads=1), IntakeSettings(), True, None, __version__)
+    here = calls / "day0" / "0.wav"
+    table = pyarrow.table({"path": [str(here), str(calls / "letter.wav")], "day": [0, 1]})
+    rows = dataset.TableWorker(job)(table).to_pylist()
+    recognizer = Recognizer.load(threads=1)
+    encoding = recognizer.encode(here)
+    assert dict(rows[0]["scores"]) == encoding.utterance().scores
+    assert rows[0]["emotion"] == encoding.utterance().emotion
+    assert rows[0]["embedding"] == encoding.embedding().tolist()
+    assert [row["day"] for row in rows] == [0, 1]
+    assert [row["error"] for row in rows] == [None, "UndecodableAudioError"]
+    assert rows[1]["message"].startswith(f"{calls / 'letter.wav'}: neither libsndfile")
+    assert rows[1]["scores"] is None
+
+
+def test_a_worker_of_ray_data_of_another_version():
+    job = dataset._Job("path", ModelSettings(), IntakeSettings(), False, None, "0.0.1")
+    with pytest.raises(ClusterError, match=r"the driver 0\.0\.1; install the same version"):
+        dataset.TableWorker(job)
