@@ -12,9 +12,11 @@ from pathlib import Path
 STORE_BYTES = 80 << 20
 """Bytes of a machine's object store; about the least that Ray takes."""
 
+ATTEMPTS = 3
+"""Times that the cluster is started: Ray gives up after 30 s, which a busy machine may need."""
+
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_raylet_start_wait_time_s": "120",  # a busy machine needs more than the usual 30
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_failure_threshold": "3",  # a machine that is lost is noticed in seconds
 }
@@ -24,13 +26,16 @@ class RayCluster:
     """The cluster in a process of its own. A context manager."""
 
     def __enter__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, env={**os.environ, **VARIABLES},
-        )  # fmt: skip
-        self.address = self.process.stdout.readline().strip()
-        assert self.address, "the Ray cluster did not start"
-        return self
+        for _ in range(ATTEMPTS):
+            self.process = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True, env={**os.environ, **VARIABLES},
+            )  # fmt: skip
+            if address := self.process.stdout.readline().strip():
+                self.address = address
+                return self
+            self.__exit__()
+        raise AssertionError(f"the Ray cluster did not start, {ATTEMPTS} times in a row")
 
     def actors(self):
         """Process ids of its actors."""

@@ -12,7 +12,7 @@ from .report import compare, report
 from .roofline import roofline
 from .serve import serve
 from .studies import embeddings, fusion
-from .throughput import throughput
+from .throughput import scale, throughput
 from .turns import turns
 from .windows import windows
 
@@ -23,5 +23,5 @@ def bench() -> None:
 
 
 for command in (latency, throughput, windows, turns, accuracy, embeddings, fusion, roofline,
-                recordings, serve, random_model, compare, report):  # fmt: skip
+                recordings, serve, scale, random_model, compare, report):  # fmt: skip
     bench.add_command(command)

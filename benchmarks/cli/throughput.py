@@ -1,4 +1,4 @@
-"""``e2v bench throughput``."""
+"""``e2v bench throughput`` and ``e2v bench scale``: many recordings."""
 
 from __future__ import annotations
 
@@ -61,4 +61,45 @@ def throughput(
     settings = ThroughputSettings(
         model, variants, provider, threads, rounds, baselines, checkpoint, seconds, sizes
     )
+    run(lambda progress: measure(settings, progress), output)
+
+
+@click.command()
+@options.model
+@click.option(
+    "--files",
+    type=click.IntRange(2),
+    default=400,
+    show_default=True,
+    help="Number of recordings of each batch.",
+)
+@click.option(
+    "--seconds",
+    type=options.CLIP_SECONDS,
+    default=3.0,
+    show_default=True,
+    help="Length of each recording.",
+)
+@click.option(
+    "--workers",
+    "-w",
+    multiple=True,
+    type=click.IntRange(1, 256),
+    default=(1, 2),
+    show_default=True,
+    help="Number of workers, of one thread each; may be given several times.",
+)
+@options.rounds(3)
+@options.output
+def scale(
+    model: str | None, files: int, seconds: float, workers: tuple[int, ...], rounds: int,
+    output: Path | None,
+) -> None:  # fmt: skip
+    """Batches on this machine, in its processes and through Ray: files a second, overhead a file.
+
+    Needs Ray (extra ray), of which it starts a cluster on this machine.
+    """
+    from ..suites.scale import ScaleSettings, measure
+
+    settings = ScaleSettings(model, files, seconds, workers, rounds)
     run(lambda progress: measure(settings, progress), output)
