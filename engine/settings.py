@@ -75,6 +75,9 @@ CONFIDENT = 0.7
 """Confidence from which the summary of a batch counts a result as confident."""
 NEIGHBOURS = 10
 """Number of embeddings that a search finds, and that vote on an emotion."""
+LEAST_CALIBRATION_CLIPS = 100
+"""Held-out clips from which a fitted temperature counts as a calibration: with fewer, its error
+is as large as what it mends."""
 SAME_PRIOR = 0.5
 """Probability that two clips share an emotion, before they are heard."""
 WHITENING_SHRINKAGE = 0.9

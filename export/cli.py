@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 
+from emotion2vec_edge.engine.cli.options import offline_option
 from emotion2vec_edge.engine.display import size
 from emotion2vec_edge.engine.files import printable
 
-from .hub import Hub
+from .hub import Hub, hub_option
 
 
 @click.command()
@@ -22,15 +23,9 @@ from .hub import Hub
     required=True,
     help="Folder of the new bundle; with --single-file, an .onnx file.",
 )
-@click.option(
-    "--hub",
-    type=click.Choice(get_args(Hub)),
-    default="hf",
-    show_default=True,
-    help="Fetch a hub id from Hugging Face or from ModelScope.",
-)
+@hub_option
 @click.option("--revision", help="Commit, branch or tag on the hub; the newest otherwise.")
-@click.option("--offline", is_flag=True, help="Use files on this machine only; no network.")
+@offline_option
 @click.option(
     "--single-file",
     is_flag=True,

@@ -10,13 +10,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+import click
 
 from emotion2vec_edge.engine.bundle.hub import HubName, fetch_snapshot
 from emotion2vec_edge.engine.errors import CheckpointError, HubError, MissingExtraError
 
 Hub = Literal["hf", "ms"]
 """Hugging Face or ModelScope."""
+
+hub_option = click.option(
+    "--hub",
+    type=click.Choice(get_args(Hub)),
+    default="hf",
+    show_default=True,
+    help="Fetch a hub id from Hugging Face or from ModelScope.",
+)
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = ("config.yaml", "model.pt", "tokens.txt")

@@ -47,7 +47,8 @@ def fusion(manifests: tuple[Path, ...], model: str | None, split: str, output: P
     MANIFESTS are CSVs with the columns path,label,speaker. The confusions of the simulated senses
     are assumed.
     """
-    from ..studies.fusion import FusionSettings, measure
+    from ..studies.fusion import measure
+    from ..studies.settings import StudySettings
 
-    settings = FusionSettings(manifests, model, None if split == "all" else split)
+    settings = StudySettings(manifests, model, None if split == "all" else split)
     run(lambda progress: measure(settings, progress), output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from ..instruments.machine import describe
 from ..models import model_line
 from ..reporting.document import Document
 from ..reporting.table import Column, Table
+from .settings import StudySettings
 
 KNOWN = "corpora of the fit"
 OTHERS = "other corpora"
@@ -39,14 +39,9 @@ SEARCH_ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class EmbeddingSettings:
+class EmbeddingSettings(StudySettings):
     """Labelled speech, and the model whose spaces are compared on it."""
 
-    corpora: tuple[Path, ...]
-    model: str | None = None
-    """Path or name of a bundle; None takes the default."""
-    split: str | None = "test"
-    """Split of a manifest; None takes all rows."""
     speed: bool = False
     """Time the search too."""
 

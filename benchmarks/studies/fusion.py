@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from ..instruments.machine import describe
 from ..models import model_line
 from ..reporting.document import Document
 from ..reporting.table import Column, Table
+from .settings import StudySettings
 
 MISSING = (0.0, 0.2, 0.4, 0.6)
 """Shares of the spans in which the face, and the text, are missing."""
@@ -75,18 +75,7 @@ TEXT = SimulatedSense(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FusionSettings:
-    """Labelled speech and the model that hears it."""
-
-    corpora: tuple[Path, ...]
-    model: str | None = None
-    """Path or name of a bundle; None takes the default."""
-    split: str | None = "test"
-    """Split of a manifest; None takes all rows."""
-
-
-def measure(settings: FusionSettings, progress: Progress = no_progress) -> Document:
+def measure(settings: StudySettings, progress: Progress = no_progress) -> Document:
     """Fuse the scores of speech with simulated ones, at several shares of missing scores.
 
     Args:

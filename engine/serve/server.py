@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -19,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import OptionError, OutputError
 from .app import make_app
-from .monitoring import log
+from .monitoring import LOGGER, log
 from .service import Service
 from .settings import ServeSettings
 
@@ -33,6 +35,12 @@ KEEP_ALIVE_SECONDS = 30
 next one has come."""
 
 BACKLOG = 256
+
+FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a connection for which the process or the system has no room; it waits, and is taken
+later."""
+FULL_SECONDS = 30.0
+"""Seconds between two lines of the log about such connections."""
 
 
 def open_socket(settings: ServeSettings) -> socket.socket:
@@ -101,6 +109,23 @@ class Connection(H11Protocol):
             self.timeout_keep_alive_handler()
 
 
+class LoopErrors:
+    """Handler of the loop's errors, which tells once in a while that there is no room."""
+
+    def __init__(self) -> None:
+        self._told = -math.inf
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take an error of the loop, as :meth:`asyncio.loop.set_exception_handler` gives it."""
+        error = context.get("exception")
+        accepting = "accept" in context.get("message", "")
+        if not (accepting and isinstance(error, OSError) and error.errno in FULL):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._told >= FULL_SECONDS:
+            self._told = time.monotonic()
+            LOGGER.error("connections wait: %s", error.strerror)
+
+
 class Server(uvicorn.Server):
     """Ends within the grace period: no new work, running work goes on, sockets are told.
 
@@ -112,6 +137,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self.service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        await super().startup(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -9,14 +9,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from starlette.requests import Request
 
 from ..bundle.bundle import Bundle
 from ..bundle.locate import open_bundle
 from ..corpora.feedback import FeedbackStore
-from ..errors import OverloadedError, WithdrawnError
+from ..errors import E2VError, OverloadedError, WithdrawnError
 from ..files import reported
 from ..recognizer import Recognizer
 from .answers.emotions import Answer
@@ -27,10 +27,13 @@ from .inference.shared import shared
 from .inference.thread import InferenceThread
 from .inference.work import Priority, Work
 from .jobs import JobStore
-from .monitoring import Metrics, log
+from .monitoring import LOGGER, Metrics, log
 from .settings import ServeSettings
 
 T = TypeVar("T")
+
+State = Literal["ready", "loading", "failed", "ending"]
+"""State of a service; requests are taken while it is ready."""
 
 CLOSE_SECONDS = 5.0
 """Seconds that threads have to end once their work was withdrawn."""
@@ -74,6 +77,8 @@ class Service:
         """Running mean of the seconds that a request has a thread."""
         self._loading = threading.Lock()
         self._recognizer: Recognizer | None = None
+        self._load_problem = ""
+        """Why the model could not be loaded for the last probe."""
 
     @property
     def loaded(self) -> Recognizer | None:
@@ -103,6 +108,24 @@ class Service:
                     seconds=round(time.perf_counter() - started, 3),
                 )
             return self._recognizer
+
+    async def state(self) -> State:
+        """State of the service for a probe.
+
+        A model that was not needed yet is loaded, because only then it is known that it can be.
+        """
+        if self.draining.is_set():
+            return "ending"
+        if self._recognizer is None and self._loading.locked():
+            return "loading"
+        try:
+            await asyncio.to_thread(self.recognizer)
+        except E2VError as error:
+            if str(error) != self._load_problem:  # not again at every probe
+                LOGGER.error("the model cannot be loaded", exc_info=error)
+            self._load_problem = str(error)
+            return "failed"
+        return "ready"
 
     def own_recognizer(
         self,

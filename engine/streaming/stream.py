@@ -9,13 +9,15 @@ of the windows then change their label.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Self
 
 from ..audio.convert import Converter
 from ..audio.meter import SILENT_DBFS
@@ -32,6 +34,9 @@ from ..settings import (
     check_seconds,
     check_stream_window,
 )
+
+ResultT = TypeVar("ResultT")
+StreamT = TypeVar("StreamT", bound="PulledStream[Any]")
 
 MOST_GAP_SECONDS = 1e9
 """Seconds, 31 years: a source may be away for long."""
@@ -98,7 +103,67 @@ class StreamInput:
         return rest
 
 
-class Stream:
+class PulledStream(ABC, Generic[ResultT]):
+    """Results of audio that is pushed, or pulled from ``source``. A context manager."""
+
+    source: Iterable[ArrayLike] | None
+    """Blocks of samples, pulled when the stream is iterated over."""
+    _closed = False
+
+    @abstractmethod
+    def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
+        """Take the next samples without encoding; errors as :meth:`push`.
+
+        Args:
+            samples: [samples] or [samples, channels].
+            arrived: time of their arrival, of :func:`time.perf_counter`; None takes the present.
+        """
+
+    @abstractmethod
+    def ready(self, newest: int | None = None) -> Iterator[ResultT]:
+        """The results that are complete, each computed when it is asked for.
+
+        Args:
+            newest: number of windows that may wait; older ones are left out, so as not to fall
+                behind. None leaves none out.
+        """
+
+    @abstractmethod
+    def flush(self) -> list[ResultT]:
+        """End the stream and give the results that are left."""
+
+    def push(self, samples: ArrayLike) -> list[ResultT]:
+        """Take the next samples and encode what they complete.
+
+        Args:
+            samples: [samples] or [samples, channels], as :func:`~.load_audio` takes them.
+
+        Raises:
+            InvalidSamplesError: a sample that is not finite, or an unsupported dtype or shape. The
+                stream is as it was, and goes on.
+            OptionError: the stream was flushed.
+            NonFiniteError, ProviderError: the model failed.
+        """
+        self.feed(samples)
+        return list(self.ready())
+
+    def __iter__(self) -> Iterator[ResultT]:
+        """Results of ``source``, to its end."""
+        if self.source is None:
+            raise OptionError("a stream without a source is pushed, not iterated over")
+        for samples in self.source:
+            self.feed(samples)
+            yield from self.ready()
+        yield from self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+
+
+class Stream(PulledStream[StreamWindow]):
     """Emotions of a stream, window by window. For one thread at a time.
 
     :meth:`Recognizer.stream` makes one::
@@ -163,35 +228,14 @@ class Stream:
         self._covered = 0
         """Index after the last sample of the last window."""
         self._skipped = 0
-        self._closed = False
 
     @property
     def seconds(self) -> float:
         """Seconds of audio that have arrived."""
         return self._end / SAMPLE_RATE
 
-    def push(self, samples: ArrayLike) -> list[StreamWindow]:
-        """Take the next samples and encode the windows that they complete.
-
-        Args:
-            samples: [samples] or [samples, channels], as :func:`~.load_audio` takes them.
-
-        Raises:
-            InvalidSamplesError: a sample that is not finite, or an unsupported dtype or shape. The
-                stream is as it was, and goes on.
-            OptionError: the stream was flushed.
-            NonFiniteError, ProviderError: the model failed.
-        """
-        self.feed(samples)
-        return list(self.ready())
-
     def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
-        """Take the next samples without encoding; errors as :meth:`push`.
-
-        Args:
-            samples: [samples] or [samples, channels].
-            arrived: time of their arrival, of :func:`time.perf_counter`; None takes the present.
-        """
+        """Take the next samples, as :meth:`PulledStream.feed`."""
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
         block = self._input.take(samples)
@@ -201,12 +245,7 @@ class Stream:
         self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
 
     def ready(self, newest: int | None = None) -> Iterator[StreamWindow]:
-        """The windows that are complete, each encoded when it is asked for.
-
-        Args:
-            newest: number of windows that may wait; older ones are left out, so as not to fall
-                behind. None leaves none out.
-        """
+        """The windows that are complete, as :meth:`PulledStream.ready`."""
         while (start := self._start(self._next)) + self._window <= self._end:
             if newest is not None:
                 complete = self._complete()
@@ -258,21 +297,6 @@ class Stream:
         if left > (hop if self._next else 0) and self._end - start >= LEAST_SAMPLES:
             windows.append(self._encode(start, self._end))
         return windows
-
-    def __iter__(self) -> Iterator[StreamWindow]:
-        """Windows of ``source``, to its end."""
-        if self.source is None:
-            raise OptionError("a stream without a source is pushed, not iterated over")
-        for samples in self.source:
-            self.feed(samples)
-            yield from self.ready()
-        yield from self.flush()
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed = True
 
     @property
     def _end(self) -> int:

@@ -26,7 +26,7 @@ from ..settings import SegmentSettings, check_seconds
 from ..voice.activity import SileroVoiceActivity
 from ..voice.segmenter import Segmenter, SpeechSegment
 from .events import StreamEvent
-from .stream import MOST_GAP_SECONDS, Stream, StreamInput, StreamWindow
+from .stream import MOST_GAP_SECONDS, PulledStream, Stream, StreamInput, StreamWindow
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Known:
     """float32 [samples] of an utterance that has ended."""
 
 
-class TurnStream:
+class TurnStream(PulledStream[StreamWindow | StreamEvent]):
     """A :class:`~.Stream` that also tells of utterances. For one thread at a time.
 
     :meth:`Recognizer.stream` makes one::
@@ -124,7 +124,6 @@ class TurnStream:
         self._make_segmenter = make_segmenter
         self._input = StreamInput(rate, channel)
         self._known: deque[_Known] = deque()
-        self._closed = False
         self._begin(0)
 
     def _begin(self, first: int) -> None:
@@ -152,11 +151,6 @@ class TurnStream:
     def seconds(self) -> float:
         """Seconds of audio that have arrived."""
         return self.windows.seconds
-
-    def push(self, samples: ArrayLike) -> list[StreamWindow | StreamEvent]:
-        """Take the next samples; what they bring. Errors as :meth:`Stream.push`."""
-        self.feed(samples)
-        return list(self.ready())
 
     def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
         """Take the next samples without encoding; arguments and errors as :meth:`Stream.feed`."""
@@ -195,21 +189,6 @@ class TurnStream:
         results += self._utterances(before)
         self._begin(round(self.seconds * SAMPLE_RATE))
         return results
-
-    def __iter__(self) -> Iterator[StreamWindow | StreamEvent]:
-        """Results of ``source``, to its end."""
-        if self.source is None:
-            raise OptionError("a stream without a source is pushed, not iterated over")
-        for samples in self.source:
-            self.feed(samples)
-            yield from self.ready()
-        yield from self.flush()
-
-    def __enter__(self) -> TurnStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed = True
 
     def _end_audio(self) -> list[StreamWindow | StreamEvent]:
         """Hear the last samples, and note the end of the utterance that was going on."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import click
 
+from emotion2vec_edge.engine.cli.options import offline_option
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.errors import MissingExtraError
 
 from ..finetune.cli import TRAINING_EXTRAS
 from ..finetune.memory import keep_freed_memory
 from ..finetune.options import batch_seconds_option, validation_option
-from ..hub import Hub
+from ..hub import Hub, hub_option
 from .settings import DEVICES, LABEL_SOURCES, Device, DistillationSettings, LabelSource
 
 
@@ -125,14 +125,8 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     show_default=True,
     help="Where teacher and student run.",
 )
-@click.option(
-    "--hub",
-    type=click.Choice(get_args(Hub)),
-    default="hf",
-    show_default=True,
-    help="Fetch a hub id from Hugging Face or from ModelScope.",
-)
-@click.option("--offline", is_flag=True, help="Use files on this machine only; no network.")
+@hub_option
+@offline_option
 @click.option(
     "--seed",
     type=int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..finetune.card import WEAKNESSES, card
+from ..finetune.card import WEAKNESSES, calibration_line, card
 from ..finetune.training.evidence import TrainingEvidence
 from .settings import LabelSource
 
@@ -46,8 +46,5 @@ def student_card(name: str, evidence: DistillationEvidence, licence: str) -> str
     if evidence.agreement is not None:
         lines.append(f"- the teacher's answer on {evidence.agreement:.1%} of those clips")
     if evidence.labelled_clips:
-        lines.append(
-            f"- calibration error (ECE) {student.ece:.3f}, {student.ece_before:.3f} before a "
-            f"temperature of {student.temperature:.2f}"
-        )
+        lines.append(calibration_line(student.calibration, student.held_out_clips))
     return card(name, student.origin, [*lines, "", WEAKNESSES])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emotion2vec_edge.engine.settings import LEAST_CALIBRATION_CLIPS
+
 if TYPE_CHECKING:
-    from emotion2vec_edge.engine.bundle.manifest import Manifest
+    from emotion2vec_edge.engine.bundle.manifest import Calibration, Manifest
 
     from .fitting import FittedHead, HeadEvidence
     from .training.evidence import TrainingEvidence
@@ -51,8 +53,7 @@ def training_card(name: str, evidence: TrainingEvidence, licence: str) -> str:
             f"{evidence.held_out_by}, {evidence.steps} steps",
             f"- measured on {evidence.held_out_clips} clips of {evidence.held_out_speakers} "
             f"{evidence.held_out_by} that were held out: mean UA {evidence.ua:.3f} ({corpora})",
-            f"- calibration error (ECE) {evidence.ece:.3f}, {evidence.ece_before:.3f} before a "
-            f"temperature of {evidence.temperature:.2f}",
+            calibration_line(evidence.calibration, evidence.held_out_clips),
             "",
             f"The held-out {evidence.held_out_by} chose nothing but the temperature. A test on "
             "speech that was put aside before says more: `e2v bench accuracy`.",
@@ -73,8 +74,7 @@ def evidence_lines(fitted: FittedHead) -> list[str]:
         f"- UA {evidence.ua:.3f}, WA {evidence.wa:.3f}"
         + ("" if evidence.ua_before is None else f"; UA before {evidence.ua_before:.3f}"),
         "- recall: " + ", ".join(f"{k} {v:.2f}" for k, v in evidence.recalls.items()),
-        f"- calibration error (ECE) {evidence.ece:.3f}, {evidence.ece_before:.3f} before a "
-        f"temperature of {fitted.temperature:.2f}",
+        calibration_line(fitted.calibration, evidence.clips),
     ]
     if evidence.speakers is None:
         lines.append(
@@ -82,6 +82,19 @@ def evidence_lines(fitted: FittedHead) -> list[str]:
             "new people"
         )
     return lines
+
+
+def calibration_line(calibration: Calibration | None, clips: int) -> str:
+    """The calibration by so many held-out clips, as a line of a list."""
+    if calibration is None:
+        return (
+            f"- not calibrated: a temperature needs {LEAST_CALIBRATION_CLIPS} held-out clips, and "
+            f"there were {clips}"
+        )
+    return (
+        f"- calibration error (ECE) {calibration.ece:.3f}, {calibration.ece_before:.3f} before a "
+        f"temperature of {calibration.temperature:.2f}, fitted on {clips} held-out clips"
+    )
 
 
 def card(title: str, summary: str, lines: list[str]) -> str:

@@ -130,13 +130,14 @@ def _fit_head(model: str, clips: Sequence[LabelledClip], output: Path, *, overwr
 
 def _train(settings: TrainingSettings, clips: Sequence[LabelledClip]) -> str:
     """Train; returns the summary to print."""
+    from .card import calibration_line
     from .training.train import train
 
     with TerminalProgress() as progress:
         evidence = train(settings, clips, progress, progress.say)
     return (
         f"{settings.output}: mean UA {evidence.ua:.3f} on {evidence.held_out_clips} clips of "
-        f"held-out {evidence.held_out_by}; temperature {evidence.temperature:.2f}, ECE "
-        f"{evidence.ece_before:.3f} → {evidence.ece:.3f}; next: "
+        f"held-out {evidence.held_out_by}; "
+        f"{calibration_line(evidence.calibration, evidence.held_out_clips)[2:]}; next: "
         f"e2v export {settings.output} -o BUNDLE --precision int8"
     )

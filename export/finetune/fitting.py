@@ -25,6 +25,7 @@ from emotion2vec_edge.engine.metrics import (
     weighted_accuracy,
 )
 from emotion2vec_edge.engine.progress import Progress, no_progress
+from emotion2vec_edge.engine.settings import LEAST_CALIBRATION_CLIPS
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """scikit-learn's C, tried from strong to weak regularization."""
@@ -75,11 +76,13 @@ class FittedHead:
     evidence: HeadEvidence
 
     @property
-    def calibration(self) -> Calibration:
-        """Calibration for ``bundle.json`` or ``calibration.json``."""
+    def calibration(self) -> Calibration | None:
+        """Calibration for ``bundle.json`` or ``calibration.json``; None of too few clips."""
+        if self.evidence.clips < LEAST_CALIBRATION_CLIPS:
+            return None
         return Calibration(
             temperature=round(self.temperature, 4),
-            fitted_on="cross-validated answers to the same speech",
+            fitted_on=f"cross-validated answers to the same {self.evidence.clips} clips",
             ece_before=self.evidence.ece_before,
             ece=self.evidence.ece,
         )

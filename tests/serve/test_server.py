@@ -1,7 +1,9 @@
 """The process of the service: its start, its end, and its errors."""
 
+import contextlib
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -240,3 +242,22 @@ def test_a_request_that_takes_long_is_awaited(monkeypatch, example, begun):
         time.sleep(0.4)
         raw.sendall(content[100:])
         assert b'"emotion"' in received(raw, b'"provider"')
+
+
+@pytest.mark.slow
+def test_connections_wait_when_no_more_files_can_be_open():
+    """One line of the log, and answers once there is room."""
+    with Process() as running:
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        port = int(running.url.rpartition(":")[2])
+        with contextlib.ExitStack() as open_sockets:
+            for _ in range(100):
+                open_sockets.enter_context(socket.create_connection(("127.0.0.1", port)))
+            until(lambda: any("connections wait" in line for line in running.lines))
+            time.sleep(2.5)  # the loop tries again every second
+        assert httpx.get(running.url + "/health/live", trust_env=False).status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+        running.reader.join()
+        assert sum("connections wait" in line for line in running.lines) == 1
+        assert not any("Traceback" in line or "socket.accept" in line for line in running.lines)

@@ -24,7 +24,7 @@ from ...results.writers.registry import WRITERS
 from ...settings import ReportSettings
 from ..bodies.spool import SpooledFile
 from ..inference.work import Work
-from .schema import AnswerFormat, EmotionOptions
+from .options import AnswerFormat, EmotionOptions
 
 MOST_WINDOWS = 250_000
 """Windows of one timeline: 3.5 hours with the default hop, and about 100 MB of JSON."""

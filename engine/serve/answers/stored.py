@@ -15,7 +15,8 @@ from ...embeddings.space import Space
 from ...embeddings.store import Store, StoredClip
 from ...errors import OptionError
 from ...results.colours import colours_of
-from .schema import SearchOptions, StoredNeighbour, StoreFound
+from .options import SearchOptions
+from .schema import StoredNeighbour, StoreFound
 
 
 class ServedStore:

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, Response
 
 from ...results.colours import colours_of
 from ...version import __version__
-from ..answers.schema import AnswerFormat, Health, LabelOut, ModelOut, Models, TurnsChoice
+from ..answers.options import AnswerFormat, TurnsChoice
+from ..answers.schema import Health, LabelOut, ModelOut, Models
 from ..monitoring import CONTENT_TYPE
 from ..service import Service
 
@@ -31,10 +32,9 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/health/ready", responses={503: {"model": Health}})
     async def ready() -> Response:
-        """Answer 200 while requests are taken, and 503 from the moment that the service ends."""
-        ends = service.draining.is_set()
-        health = Health(status="ending" if ends else "ready")
-        return JSONResponse(health.model_dump(), 503 if ends else 200)
+        """Answer 200 while requests are taken; 503 if the model cannot be loaded, or at the end."""
+        state = await service.state()
+        return JSONResponse(Health(status=state).model_dump(), 200 if state == "ready" else 503)
 
     @routes.get("/metrics", response_class=Response)
     async def metrics() -> Response:

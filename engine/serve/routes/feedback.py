@@ -33,6 +33,10 @@ def router(service: Service) -> APIRouter:
             if len(upload.files) != 1:
                 raise MalformedRequestError("a correction is of one recording")
             fields = {**request.query_params, **upload.fields}
+            if unknown := sorted(set(fields) - {"label", "speaker", "filename"}):
+                raise OptionError(
+                    f"there is no option {unknown[0][:100]!r}; options are label, speaker, filename"
+                )
             label = canonical(fields.get("label", ""))
             if not label:
                 raise OptionError("label is missing; give the emotion")

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 
 from ...errors import UnknownResourceError
 from ..answers.emotions import Answer, answer_emotions, check_options
+from ..answers.options import EmotionOptions
 from ..answers.problems import MEDIA_TYPE
-from ..answers.schema import EmotionOptions, JobOut
+from ..answers.schema import JobOut
 from ..inference.work import Work
 from ..jobs import Job
 from ..service import Service

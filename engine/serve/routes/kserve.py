@@ -15,8 +15,8 @@ from ...errors import MalformedRequestError, OptionError, UnknownResourceError
 from ...recognizer import Recognizer
 from ...results.encoding import Encoding
 from ...version import __version__
+from ..answers.options import EmotionOptions
 from ..answers.problems import invalid
-from ..answers.schema import EmotionOptions
 from ..answers.tensors import AUDIO, RATE, WAVEFORM, InferRequest, Tensor, read_request, written
 from ..bodies.spool import SpooledFile
 from ..inference.work import Work
@@ -55,8 +55,8 @@ def _check_model(service: Service, name: str, version: str = "1") -> None:
 
 
 def _add_health(routes: APIRouter, service: Service) -> None:
-    def readiness() -> Response:
-        return Response(status_code=503 if service.draining.is_set() else 200)
+    async def readiness() -> Response:
+        return Response(status_code=200 if await service.state() == "ready" else 503)
 
     @routes.get("/health/live", response_class=Response)
     async def live() -> Response:
@@ -65,14 +65,14 @@ def _add_health(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/health/ready", response_class=Response)
     async def ready() -> Response:
-        """Answer 200 while requests are taken, and 503 from the moment that the service ends."""
-        return readiness()
+        """Answer 200 while requests are taken; 503 if the model cannot be loaded, or at the end."""
+        return await readiness()
 
     @routes.get("/models/{name}/ready", response_class=Response, responses=NOT_FOUND)
     async def model_ready(name: str) -> Response:
         """Answer 200 for the model of this service."""
         _check_model(service, name)
-        return readiness()
+        return await readiness()
 
     @routes.get(
         "/models/{name}/versions/{version}/ready", response_class=Response, responses=NOT_FOUND
@@ -80,7 +80,7 @@ def _add_health(routes: APIRouter, service: Service) -> None:
     async def version_ready(name: str, version: str) -> Response:
         """Answer 200 for the model of this service."""
         _check_model(service, name, version)
-        return readiness()
+        return await readiness()
 
 
 def _add_metadata(routes: APIRouter, service: Service) -> None:

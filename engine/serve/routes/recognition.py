@@ -10,15 +10,9 @@ from pydantic import ValidationError
 
 from ...errors import OptionError
 from ..answers.emotions import Answer, answer_embeddings, answer_emotions, check_options
+from ..answers.options import EmbeddingOptions, EmotionOptions
 from ..answers.problems import invalid
-from ..answers.schema import (
-    Embedding,
-    EmbeddingOptions,
-    Embeddings,
-    EmotionOptions,
-    Result,
-    Results,
-)
+from ..answers.schema import Embedding, Embeddings, Result, Results
 from ..bodies.uploads import Upload
 from ..inference.work import Work
 from ..service import Service

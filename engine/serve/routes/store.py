@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from ...errors import MalformedRequestError, UnknownResourceError
-from ..answers.schema import SearchOptions, StoreFound
+from ..answers.options import SearchOptions
+from ..answers.schema import StoreFound
 from ..answers.stored import ServedStore
 from ..inference.work import Work
 from ..service import Service

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emotion2vec_edge.engine.bundle.manifest import Calibration
+from emotion2vec_edge.engine.settings import LEAST_CALIBRATION_CLIPS
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class TrainingEvidence:
     ece: float
 
     @property
-    def calibration(self) -> Calibration:
-        """Calibration for ``calibration.json``."""
+    def calibration(self) -> Calibration | None:
+        """Calibration for ``calibration.json``; None of too few clips."""
+        if self.held_out_clips < LEAST_CALIBRATION_CLIPS:
+            return None
         return Calibration(
             temperature=self.temperature,
             fitted_on=f"{self.held_out_clips} clips of {self.held_out_by} that were held out",

@@ -13,7 +13,7 @@ from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle.manifest import encoder_id
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import BundleTamperedError, OptionError
-from emotion2vec_edge.export.finetune import bundle_head
+from emotion2vec_edge.export.finetune import bundle_head, fitting
 
 
 def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
@@ -32,7 +32,10 @@ def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
     assert done.stderr == b""
     bundle = open_bundle(out)
     assert [label.id for label in bundle.manifest.labels] == ["angry", "happy", "sad"]
-    assert bundle.manifest.calibration.temperature > 0
+    assert bundle.manifest.calibration is None
+    assert (
+        b"not calibrated: a temperature needs 100 held-out clips, and there were 36" in done.stdout
+    )
     assert bundle.manifest.source.head["clips"] == 36
     assert bundle.manifest.source.licence in (out / "README.md").read_text()
     clips = read_corpus(corpus, "train")
@@ -40,13 +43,14 @@ def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
         recognizer = Recognizer.load(out, precision=precision)
         found = [recognizer.recognize(one.path) for one in clips]
         assert np.mean([u.emotion == c.label for u, c in zip(found, clips, strict=True)]) > 0.8
-        assert all(u.calibrated for u in found)
+        assert not any(u.calibrated for u in found)
     again = e2v(*arguments)
     assert (again.returncode, b"exists already" in again.stderr) == (2, True)
     assert e2v(*arguments, "--overwrite").returncode == 0
 
 
-def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path):
+def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "LEAST_CALIBRATION_CLIPS", 36)
     recognizer = Recognizer.load(precision="fp32")
     encoder = encoder_id(recognizer.bundle.manifest)
     clips = [
@@ -63,6 +67,9 @@ def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path):
         "emotion2vec_small", read_corpus(corpus, "train"), tmp_path / "expected"
     )
     np.testing.assert_allclose(fitted.weight, expected.weight, atol=1e-4)
+    calibration = open_bundle(tmp_path / "expected").manifest.calibration
+    assert calibration.temperature > 0
+    assert "36 clips" in calibration.fitted_on
     other = [dataclasses.replace(one, encoder="another") for one in clips]
     with pytest.raises(OptionError, match=r"gone.*0_angry_0\.wav"):
         bundle_head.finetune_bundle("emotion2vec_small", other, tmp_path / "none")

@@ -6,6 +6,8 @@ import torch
 from checkpoints import write_checkpoint
 from commands import e2v
 
+from emotion2vec_edge.engine.bundle.manifest import Calibration
+from emotion2vec_edge.export.checkpoint.calibration import write_calibration
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
 from emotion2vec_edge.export.hub import resolve
@@ -20,8 +22,9 @@ def test_a_checkpoint_gets_a_head_and_becomes_a_bundle(corpus, tmp_path):
     for name, value in before.model.state_dict().items():
         if "head" not in name:
             torch.testing.assert_close(after.model.state_dict()[name], value)
+    assert json.loads((tmp_path / "out" / "calibration.json").read_text()) == {}  # of 36 clips
+    write_calibration(tmp_path / "out", Calibration(1.25))
     source = resolve(str(tmp_path / "out"), offline=True)
     manifest = export_bundle(source, ExportSettings(tmp_path / "bundle"))
-    calibration = json.loads((tmp_path / "out" / "calibration.json").read_text())
-    assert manifest.calibration.temperature == calibration["temperature"]
+    assert manifest.calibration == Calibration(1.25)
     assert "new emotion head" in (tmp_path / "bundle" / "README.md").read_text()

@@ -1,7 +1,12 @@
 """The description of the service, its health, its metrics and its documentation."""
 
 import re
+import shutil
 
+from serving import serving
+
+from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.settings import ModelSettings
 from emotion2vec_edge.engine.version import __version__
 
 
@@ -20,6 +25,25 @@ def test_the_model_and_the_features(running, recognizer):
 def test_probes(running):
     assert running.http.get("/health/live").json() == {"status": "live"}
     assert running.http.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_a_model_that_cannot_be_loaded_is_not_ready(tmp_path, caplog):
+    folder = tmp_path / "model"
+    shutil.copytree(open_bundle().folder, folder)
+    graph = folder / "fp32" / "encoder.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:-1])
+    with serving(model=ModelSettings(str(folder), precision="fp32")) as one:
+        for _ in range(3):
+            answer = one.http.get("/health/ready")
+            assert (answer.status_code, answer.json()) == (503, {"status": "failed"})
+        assert one.http.get("/v2/health/ready").status_code == 503
+        assert one.http.get("/health/live").status_code == 200
+        assert [record.message for record in caplog.records].count(
+            "the model cannot be loaded"
+        ) == 1
+        graph.write_bytes(whole)
+        assert one.http.get("/health/ready").json() == {"status": "ready"}
 
 
 def test_metrics_have_names_that_are_recommended(running, example):

@@ -253,3 +253,12 @@ def test_results_are_counted_by_emotion(running, example):
     emotion = running.http.post(EMOTIONS, content=example.read_bytes()).json()["emotion"]
     assert running.metric("e2v_results_total", emotion=emotion) >= 1
     assert running.metric("e2v_audio_seconds_total") > 1
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/emotions", "/v1/audio/embeddings", "/v1/jobs"])
+@pytest.mark.parametrize("where", ["params", "data"])
+def test_an_option_that_there_is_not_is_refused_by_name(running, example, path, where):
+    files = {"file": ("a.flac", example.read_bytes())}
+    answer = running.http.post(path, files=files, **{where: {"grainularity": "frame"}})
+    assert answer.status_code == 422
+    assert "there is no option 'grainularity'; options are channel, " in answer.json()["detail"]

@@ -60,3 +60,12 @@ def test_a_store_that_cannot_be_used_is_not_named(tmp_path, example):
         )
     assert answer.status_code == 507
     assert str(tmp_path) not in answer.text
+
+
+def test_a_field_that_there_is_not_is_refused_by_name(running, example):
+    files, fields = {"file": ("a.flac", example.read_bytes())}, {"label": "sad", "emotion": "sad"}
+    answer = running.http.post("/v1/feedback", files=files, data=fields)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "there is no option 'emotion'; options are label, speaker, filename"
+    )
