@@ -1,16 +1,17 @@
 """INT8: dynamic quantization of the matrix products, per output channel.
 
 Weights are int8 with a scale for each output channel, activations uint8 with a scale found anew at
-each call. Convolutions and everything else stay in float32.
+each call; those of convolutions have a fixed scale. Everything else stays in float32.
 """
 
 from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -20,8 +21,10 @@ from emotion2vec_edge.engine.runtime.hardware import cpu_flags, sums_int8_exactl
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .choices import Target
+from .convolution import quantize_convolutions
 from .graph import (
     Graphs,
+    convolutions,
     fuse_attention,
     fuse_offline,
     layers,
@@ -69,8 +72,12 @@ class Int8Settings:
 
 
 def all_layers(graphs: Graphs) -> list[str]:
-    """All layers that can be quantized, as ``graph/name``."""
-    return [f"{graph}/{name}" for graph in GRAPHS for name in layers(graphs[graph])]
+    """All layers that can be quantized, as ``graph/name``: products and convolutions."""
+    return [
+        f"{graph}/{name}"
+        for graph in GRAPHS
+        for name in (*layers(graphs[graph]), *convolutions(graphs[graph]))
+    ]
 
 
 def require_layers(named: Collection[str], layers: Collection[str]) -> None:
@@ -84,9 +91,16 @@ def require_layers(named: Collection[str], layers: Collection[str]) -> None:
 
 
 def quantize_graphs(
-    graphs: Graphs, settings: Int8Settings, heads: int
+    graphs: Graphs, settings: Int8Settings, heads: int, ranges: Mapping[str, Any]
 ) -> dict[str, onnx.ModelProto]:
     """Quantize both graphs of a model; the given ones are not changed.
+
+    Args:
+        graphs: fp32.
+        settings: target, and layers that stay in float.
+        heads: attention heads of each block.
+        ranges: for each graph with convolutions, the ranges of their values, as
+            :func:`~.static.ranges_on_speech` finds them.
 
     Raises:
         OptionError: ``keep_float`` names a layer that does not exist.
@@ -96,16 +110,20 @@ def quantize_graphs(
     quantized = {}
     for graph in GRAPHS:
         keep = [name.partition("/")[2] for name in settings.keep_float if name.startswith(graph)]
-        quantized[graph] = _quantize(graphs[graph], keep, settings.reduce_range, heads)
+        model = onnx.ModelProto()
+        model.CopyFrom(graphs[graph])
+        largest = 63 if settings.reduce_range else 127
+        quantize_convolutions(model, keep, ranges.get(graph, {}), largest)
+        quantized[graph] = _quantize(model, keep, settings.reduce_range, heads)
     return quantized
 
 
 def _quantize(
-    source: onnx.ModelProto, keep: list[str], reduce_range: bool, heads: int
+    model: onnx.ModelProto, keep: list[str], reduce_range: bool, heads: int
 ) -> onnx.ModelProto:
-    model = onnx.ModelProto()
-    model.CopyFrom(source)
+    """Quantize the products of a graph, which may be changed."""
     names = layers(model)
+    keep = [name for name in keep if name in names]
     if len(keep) < len(names):
         model = _quantize_dynamic(model, keep, reduce_range)
     fuse_attention(model, heads)

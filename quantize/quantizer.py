@@ -17,14 +17,14 @@ from emotion2vec_edge.engine.runtime.hardware import cpu_features
 from emotion2vec_edge.engine.runtime.providers import CPU, OPENVINO
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .calibration import Calibration
+from .calibration import Calibration, Clip
 from .choices import Quantized
 from .fp16 import convert_graphs
 from .gate import Comparison, Limits, QualityGate
 from .graph import Graphs, load_graph, operators
 from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
 from .search import Ranked, rank_layers, smallest_exclusion
-from .static import CALIBRATION_CLIPS, StaticQuantizer, static_layers
+from .static import CALIBRATION_CLIPS, StaticQuantizer, ranges_on_speech
 from .variants import NewVariant, add_variant
 
 FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.999, ua_loss=0.003)
@@ -68,14 +68,18 @@ def add_int8(
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
     heads = bundle.manifest.architecture.heads
+    clips = _range_clips(calibration)
+    ranges = ranges_on_speech(graphs, gate.model(), clips, ["Conv"])
 
     def quantized(keep_float: tuple[str, ...]) -> Graphs:
-        return quantize_graphs(graphs, dataclasses.replace(settings, keep_float=keep_float), heads)
+        chosen = dataclasses.replace(settings, keep_float=keep_float)
+        return quantize_graphs(graphs, chosen, heads, ranges)
 
     trials = _Trials("int8", all_layers(graphs), quantized, gate, progress)
     trial = trials.passing(tuple(settings.keep_float), search=search)
     recipe = {
         "quantization": "dynamic; weights int8 per channel, activations uint8 per tensor",
+        "convolutions": f"static; scales of the smallest and largest value on {len(clips)} clips",
         "target": settings.resolved,
         "reduce_range": settings.reduce_range,
         "keep_float": list(trial.keep_float),
@@ -110,11 +114,11 @@ def add_int8_static(
         GateError, VariantNotFoundError, ModelError, OptionError, OutputError: as :func:`add_int8`.
     """
     bundle, graphs = _fp32(folder)
-    layers = static_layers(graphs)
+    layers = all_layers(graphs)
     require_layers(keep_float, layers)
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
-    clips = calibration.clips[:: max(1, len(calibration.clips) // CALIBRATION_CLIPS)]
+    clips = _range_clips(calibration)
     quantizer = StaticQuantizer.on_speech(graphs, gate.model(), clips)
     trials = _Trials("int8-static", layers, quantizer.quantized, gate, progress)
     trial = trials.passing(tuple(keep_float), search=search)
@@ -127,6 +131,11 @@ def add_int8_static(
     return add_variant(
         bundle, NewVariant("int8-static", trial.graphs, (OPENVINO.name,), recipe, evidence)
     )
+
+
+def _range_clips(calibration: Calibration) -> Sequence[Clip]:
+    """The clips that fixed scales are found on, spread evenly over all."""
+    return calibration.clips[:: max(1, len(calibration.clips) // CALIBRATION_CLIPS)]
 
 
 def add_fp16(

@@ -22,7 +22,8 @@ from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .calibration import Clip
-from .graph import Graphs, convolutions, layers, onnxruntime_tool, quantize_before_moves
+from .graph import Graphs, onnxruntime_tool, quantize_before_moves
+from .int8 import all_layers
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
 """Inputs of one run of a graph, by name."""
@@ -32,15 +33,6 @@ OPERATORS = ["MatMul", "Conv"]
 
 CALIBRATION_CLIPS = 32
 """Clips that the scales are found on: more change the largest values hardly."""
-
-
-def static_layers(graphs: Graphs) -> list[str]:
-    """All layers that can be quantized, as ``graph/name``: products and convolutions."""
-    return [
-        f"{graph}/{name}"
-        for graph in GRAPHS
-        for name in (*layers(graphs[graph]), *convolutions(graphs[graph]))
-    ]
 
 
 @dataclass(frozen=True)
@@ -68,14 +60,7 @@ class StaticQuantizer:
         Raises:
             ModelError: ONNX Runtime cannot run a graph for it.
         """
-        feeds: dict[str, list[Feeds]] = {name: [] for name in GRAPHS}
-        for clip in clips:
-            waveform = model.waveform(clip.samples)
-            features = model.local(waveform)
-            lengths = np.array([len(features)], np.int64)
-            feeds["frontend"].append({"waveform": waveform[None]})
-            feeds["encoder"].append({"features": features[None], "lengths": lengths})
-        return cls(graphs, {name: _ranges(graphs[name], feeds[name]) for name in GRAPHS})
+        return cls(graphs, ranges_on_speech(graphs, model, clips, OPERATORS))
 
     def quantized(self, keep_float: Collection[str]) -> dict[str, onnx.ModelProto]:
         """Both graphs, quantized.
@@ -86,7 +71,7 @@ class StaticQuantizer:
         Raises:
             ModelError: ONNX Runtime cannot quantize a graph.
         """
-        every = static_layers(self.graphs)
+        every = all_layers(self.graphs)
         quantized = {}
         for name in GRAPHS:
             chosen = [
@@ -103,7 +88,38 @@ class StaticQuantizer:
         return quantized
 
 
-def _ranges(model: onnx.ModelProto, feeds: list[Feeds]) -> Any:
+def ranges_on_speech(
+    graphs: Graphs, model: SequentialModel, clips: Iterable[Clip], operators: list[str]
+) -> dict[str, Any]:
+    """Smallest and largest value of the inputs and outputs of some operators.
+
+    Args:
+        graphs: fp32.
+        model: the same, opened.
+        clips: the speech.
+        operators: their kinds.
+
+    Returns:
+        for each graph with such operators, the ranges as ONNX Runtime keeps them.
+
+    Raises:
+        ModelError: ONNX Runtime cannot run a graph for it.
+    """
+    feeds: dict[str, list[Feeds]] = {name: [] for name in GRAPHS}
+    for clip in clips:
+        waveform = model.waveform(clip.samples)
+        features = model.local(waveform)
+        lengths = np.array([len(features)], np.int64)
+        feeds["frontend"].append({"waveform": waveform[None]})
+        feeds["encoder"].append({"features": features[None], "lengths": lengths})
+    return {
+        name: _ranges(graph, feeds[name], operators)
+        for name, graph in graphs.items()
+        if any(node.op_type in operators for node in graph.graph.node)
+    }
+
+
+def _ranges(model: onnx.ModelProto, feeds: list[Feeds], operators: list[str]) -> Any:
     import_onnxruntime()
     from onnxruntime.quantization.calibrate import (
         CalibrationDataReader,
@@ -125,7 +141,7 @@ def _ranges(model: onnx.ModelProto, feeds: list[Feeds]) -> Any:
         onnx.save_model(model, source)
         calibrator = create_calibrator(
             source,
-            OPERATORS,
+            operators,
             augmented_model_path=str(Path(folder, "augmented.onnx")),
             calibrate_method=CalibrationMethod.MinMax,
         )

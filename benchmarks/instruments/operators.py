@@ -85,6 +85,8 @@ def count(event: dict[str, Any], work: dict[str, Work]) -> None:
         operator.shapes[math.prod(outputs[0][:-1]), depth, outputs[0][-1]] += macs
     elif name in ("Conv", "FusedConv") and outputs:
         macs = math.prod(outputs[0]) * math.prod(inputs[1][1:])
+    elif name == "QLinearConv" and outputs:  # after the input come its scale and zero point
+        macs = math.prod(outputs[0]) * math.prod(inputs[3][1:])
     elif name == "MultiHeadAttention" and inputs:
         batch, length, width = inputs[0]
         macs = 2 * batch * length * length * width

@@ -6,8 +6,9 @@ import shutil
 import onnx
 import pytest
 
-from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.quantize.calibration import Calibration, load_calibration
+from emotion2vec_edge.quantize.static import ranges_on_speech
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def speech():
     """A quarter of the built-in calibration speech: enough for tests."""
     whole = load_calibration(None)
     return Calibration(whole.clips[::4], whole.source)
+
+
+@pytest.fixture(scope="session")
+def ranges(graphs, small_bundle, speech):
+    """Ranges of the values of the convolutions."""
+    model = Recognizer.load(small_bundle, precision="fp32", provider="cpu").encoder
+    return ranges_on_speech(graphs, model, speech.clips[:3], ["Conv"])
 
 
 @pytest.fixture(scope="session")

@@ -12,26 +12,26 @@ from emotion2vec_edge.quantize.int8 import Int8Settings, all_layers, quantize_gr
 VNNI = Int8Settings(target="avx512_vnni")
 
 
-def test_every_product_but_the_first_is_quantized_and_fused(graphs):
+def test_every_layer_but_the_first_is_quantized_and_fused(graphs, ranges):
     names = all_layers(graphs)
-    assert len(names) == 8 + 6 * 4 + 1
-    quantized = quantize_graphs(graphs, VNNI, heads=4)
+    assert len(names) == 8 + 6 * 4 + 1 + 5
+    quantized = quantize_graphs(graphs, VNNI, heads=4, ranges=ranges)
     found = {name: operators(graph) for name, graph in quantized.items()}
     total = sum(
         counts.get(operator, 0)
         for counts in found.values()
-        for operator in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+        for operator in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearConv")
     )
     assert total == len(names) - 1
     assert found["frontend"]["MatMul"] == 1
     assert found["encoder"]["MultiHeadAttention"] == 6
-    assert found["encoder"]["Conv"] == 5
+    assert found["encoder"]["QLinearConv"] == 5
     assert "Erf" not in found["encoder"]
     assert found["frontend"]["Gelu"] == 7
 
 
-def test_windows_are_gathered_in_uint8(graphs):
-    frontend = quantize_graphs(graphs, VNNI, heads=4)["frontend"]
+def test_windows_are_gathered_in_uint8(graphs, ranges):
+    frontend = quantize_graphs(graphs, VNNI, heads=4, ranges=ranges)["frontend"]
     gathers = [node for node in frontend.graph.node if node.op_type == "Concat"]
     producers = {output: node for node in frontend.graph.node for output in node.output}
 
@@ -46,23 +46,34 @@ def test_windows_are_gathered_in_uint8(graphs):
     assert "Gelu" not in sources
 
 
-def test_the_given_graphs_stay_as_they_are(graphs):
+def test_the_given_graphs_stay_as_they_are(graphs, ranges):
     before = {name: graph.SerializeToString() for name, graph in graphs.items()}
-    quantize_graphs(graphs, VNNI, heads=4)
+    quantize_graphs(graphs, VNNI, heads=4, ranges=ranges)
     assert {name: graph.SerializeToString() for name, graph in graphs.items()} == before
 
 
-def test_seven_bits_where_sixteen_bit_sums_would_overflow(graphs):
+def test_seven_bits_where_sixteen_bit_sums_would_overflow(graphs, ranges):
     for target, most in (("avx2", 64), ("avx512", 64), ("avx512_vnni", 127), ("arm64", 127)):
-        encoder = quantize_graphs(graphs, Int8Settings(target=target), heads=4)["encoder"]
+        encoder = quantize_graphs(graphs, Int8Settings(target=target), heads=4, ranges=ranges)[
+            "encoder"
+        ]
         weights = [onnx.numpy_helper.to_array(t) for t in encoder.graph.initializer]
         largest = max(abs(w.astype(int)).max() for w in weights if w.dtype == np.int8)
         assert most - 2 <= largest <= most
 
 
-def test_an_unknown_layer_lists_the_known(graphs):
+def test_convolutions_stay_in_float_by_name(graphs, ranges):
+    keep = ("encoder/positional.convs.1", "encoder/positional.convs.4")
+    settings = Int8Settings("avx512_vnni", keep)
+    found = operators(quantize_graphs(graphs, settings, heads=4, ranges=ranges)["encoder"])
+    assert (found["QLinearConv"], found["Conv"]) == (3, 2)
+
+
+def test_an_unknown_layer_lists_the_known(graphs, ranges):
     with pytest.raises(OptionError, match="no layer encoder/blocks.99.*encoder/blocks.0.fc1"):
-        quantize_graphs(graphs, Int8Settings(keep_float=("encoder/blocks.99",)), heads=4)
+        quantize_graphs(
+            graphs, Int8Settings(keep_float=("encoder/blocks.99",)), heads=4, ranges=ranges
+        )
 
 
 def test_layers_are_named_after_their_modules(graphs):

@@ -10,9 +10,9 @@ from emotion2vec_edge.engine.errors import GateError, OptionError
 from emotion2vec_edge.quantize import quantizer
 from emotion2vec_edge.quantize.gate import Limits
 from emotion2vec_edge.quantize.graph import MOVES, Graph
+from emotion2vec_edge.quantize.int8 import all_layers
 from emotion2vec_edge.quantize.quantizer import add_int8_static
 from emotion2vec_edge.quantize.search import Ranked
-from emotion2vec_edge.quantize.static import static_layers
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_every_layer_but_those_to_keep_is_in_eight_bits(with_static):
         onnx.checker.check_model(model)
         assert {entry.domain for entry in model.opset_import} <= {"", "ai.onnx"}
         graph = Graph(model)
-        for layer in static_layers(exact):
+        for layer in all_layers(exact):
             if layer.startswith(f"{name}/"):
                 node = next(n for n in graph.nodes if n.name == layer.partition("/")[2])
                 sources = [graph.producer[i].op_type for i in node.input if i in graph.producer]
