@@ -7,18 +7,19 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 STORE_BYTES = 80 << 20
 """Bytes of a machine's object store; about the least that Ray takes."""
 
-ATTEMPTS = 3
-"""Times that the cluster is started: Ray gives up after 30 s, which a busy machine may need."""
+START_SECONDS = 120
+"""Time for a machine of the cluster to start; Ray's own 30 s are little on a busy computer."""
 
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_failure_threshold": "3",  # a machine that is lost is noticed in seconds
+    "RAY_health_check_failure_threshold": "5",  # a machine that is lost is noticed in seconds
 }
 
 
@@ -26,16 +27,15 @@ class RayCluster:
     """The cluster in a process of its own. A context manager."""
 
     def __enter__(self):
-        for _ in range(ATTEMPTS):
-            self.process = subprocess.Popen(
-                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, env={**os.environ, **VARIABLES},
-            )  # fmt: skip
-            if address := self.process.stdout.readline().strip():
-                self.address = address
-                return self
+        self.process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL, env={**os.environ, **VARIABLES},
+        )  # fmt: skip
+        self.address = self.process.stdout.readline().strip()
+        if not self.address:
             self.__exit__()
-        raise AssertionError(f"the Ray cluster did not start, {ATTEMPTS} times in a row")
+            raise AssertionError("the Ray cluster did not start")
+        return self
 
     def actors(self):
         """Process ids of its actors."""
@@ -73,9 +73,27 @@ def _parent(pid):
         return 0
 
 
+def patient(get_node):
+    """Ray's look for a new machine, which waits for it longer."""
+
+    def look(*args, **options):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return get_node(*args, **options)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    return look
+
+
 def main():
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
+    services.get_node = patient(services.get_node)
     # Its name is short: those of sockets have limits.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
         head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}
