@@ -69,12 +69,12 @@ class ApproximateIndex:
         count: int = NEIGHBOURS,
         keep: Callable[[StoredClip], bool] | None = None,
     ) -> list[Found]:
-        """The clips that are nearest to an embedding, as :func:`~.search.nearest_clips` gives them.
+        """The clips that are nearest to an embedding, as a search of the whole store gives them.
 
         If ``keep`` leaves too few of the candidates, the whole store is searched exactly.
 
         Raises:
-            OptionError, StoreError: as there.
+            OptionError, StoreError: of that search.
         """
         if count < 1:
             raise OptionError(f"count is {count}; give at least 1")

@@ -235,7 +235,7 @@ class Stream(PulledStream[StreamWindow]):
         return self._end / SAMPLE_RATE
 
     def feed(self, samples: ArrayLike, arrived: float | None = None) -> None:
-        """Take the next samples, as :meth:`PulledStream.feed`."""
+        """Take the next samples without encoding; errors as :meth:`push`."""
         if self._closed:
             raise OptionError("the stream was flushed; begin another one")
         block = self._input.take(samples)
@@ -245,7 +245,11 @@ class Stream(PulledStream[StreamWindow]):
         self._arrivals.append((self._end, time.perf_counter() if arrived is None else arrived))
 
     def ready(self, newest: int | None = None) -> Iterator[StreamWindow]:
-        """The windows that are complete, as :meth:`PulledStream.ready`."""
+        """The windows that are complete, each encoded when it is asked for.
+
+        Args:
+            newest: number of windows that may wait; older ones are left out. None leaves none out.
+        """
         while (start := self._start(self._next)) + self._window <= self._end:
             if newest is not None:
                 complete = self._complete()
