@@ -21,7 +21,7 @@ from ..finetune.training.learner import cross_entropy
 from ..finetune.training.log import Report
 from ..finetune.training.run import Run
 from ..finetune.training.state import STATE
-from ..finetune.training.trainable import Losses, Trainable
+from ..finetune.training.trainable import Losses, ParameterGroup, Trainable
 from .recipe import TuningRecipe
 from .teachers.whisper import (
     CONFIG,
@@ -43,7 +43,7 @@ class TeacherLearner(Trainable[WhisperModel, Batch]):
         super().__init__()
         self.model, self.recipe = model, recipe
 
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
         """Groups with learning rates that decay from the head down; positions stay as they are."""
         encoder, decay = self.model.encoder, self.recipe.layer_decay
         encoder.embed_positions.requires_grad_(requires_grad=False)
@@ -56,11 +56,7 @@ class TeacherLearner(Trainable[WhisperModel, Batch]):
         for index, layer in enumerate(encoder.layers):
             scaled.append((decay ** (depth - 1 - index), [layer]))
         return [
-            {
-                "params": [p for module in modules if module for p in module.parameters()],
-                "weight_decay": weight_decay,
-                "scale": scale,
-            }
+            ParameterGroup([p for m in modules if m for p in m.parameters()], weight_decay, scale)
             for scale, modules in scaled
         ]
 

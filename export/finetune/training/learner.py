@@ -17,7 +17,7 @@ from ...model.padding import frame_counts, within
 from .batches import Batch
 from .mel import LogMel
 from .recipe import Recipe
-from .trainable import Losses, Trainable
+from .trainable import Losses, ParameterGroup, Trainable
 
 BatchT = TypeVar("BatchT")
 
@@ -84,19 +84,25 @@ class EmotionLearner(Trainable[Emotion2vec, BatchT]):
         for index in self.taps:
             blocks[index].register_forward_hook(lambda *args: self._tapped.append(args[2]))
 
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
-        """Parameter groups for the optimizer; ``scale`` multiplies a group's learning rate.
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """The parameters to train, in groups.
 
         Matrices decay; vectors (biases, norms, scales) do not. The first convolution gets a rate in
         proportion to its small weights: an Adam step is as large as the rate, whatever the weight.
         """
         first = cast("ConvBlock", self.model.frontend.convs[0]).conv.weight
-        rest = [p for p in self.parameters() if p is not first]
         size = 0.05 * float(first.detach().flatten(1).norm(dim=1).mean())
+        encoder = self.model.encoder
+        blocks = [p for block in (*encoder.prenet, *encoder.blocks) for p in block.parameters()]
+        matrices = [p for p in blocks if p.ndim == 2]
+        apart = {id(first), *map(id, matrices)}
+        rest = [p for p in self.parameters() if id(p) not in apart]
+        muon_scale = self.recipe.muon_scale
         return [
-            {"params": [first], "weight_decay": 0.0, "scale": min(1.0, size)},
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": weight_decay, "scale": 1.0},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "scale": 1.0},
+            ParameterGroup([first], 0.0, min(1.0, size)),
+            ParameterGroup([p for p in rest if p.ndim > 1], weight_decay),
+            ParameterGroup([p for p in rest if p.ndim <= 1], 0.0),
+            ParameterGroup(matrices, weight_decay, muon_scale or 1.0, muon=muon_scale > 0),
         ]
 
     def mel_loss(self, features: Tensor, waves: Tensor, valid: Tensor) -> Tensor:

@@ -38,6 +38,9 @@ class Recipe:
     """All clips of a batch are cut to one length between these; short and long are as frequent."""
     learning_rate: float = 1e-3
     """Highest learning rate."""
+    muon_scale: float = 0.0
+    """Learning rate of the blocks' matrices, which Muon then trains, against ``learning_rate``; 0
+    trains them as all others."""
     warmup_steps: int = 300
     frontend_steps: int = 200
     """First steps, which teach the front-end the log-mel spectrum and nothing else."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
@@ -27,7 +27,7 @@ from .learner import Average
 from .log import Report, TrainingLog
 from .recipe import Recipe
 from .state import STATE, TrainingState, load_state, remove_leftovers
-from .trainable import BatchSource, BatchT, Losses, ModelT, Trainable
+from .trainable import BatchSource, BatchT, Losses, ModelT, ParameterGroup, Trainable
 
 SAVE_SECONDS = 180.0
 REPORT_STEPS = 50
@@ -55,7 +55,7 @@ class Run(Generic[ModelT, BatchT]):
         self.log = TrainingLog(self.folder)
         self.average = Average(self.learner.model, self.recipe.average_decay)
         groups = self.learner.parameter_groups(self.recipe.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+        self.optimizers = optimizers(groups)
 
     def train(self) -> None:
         """Continue to the last step, saving every few minutes and when interrupted.
@@ -86,15 +86,17 @@ class Run(Generic[ModelT, BatchT]):
     def _step(self) -> dict[str, float]:
         """Learn from one batch; returns its losses for the log."""
         recipe, learner = self.recipe, self.learner
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate(self.step) * group["scale"]
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(self.step) * group["scale"]
         batch = self.batches[self.step]
         with torch.autocast(learner.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             losses = self._losses(batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        learner.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         self.average.update(learner.model, self.step)
         parts = {name: float(part.detach()) for name, part in losses.parts.items()}
@@ -154,7 +156,7 @@ class Run(Generic[ModelT, BatchT]):
             seconds=self.seconds,
             learner=self.learner.state_dict(),
             average=self.average.values,
-            optimizer=self.optimizer.state_dict(),
+            optimizers=[optimizer.state_dict() for optimizer in self.optimizers],
         ).save(self.folder)
 
     def resume(self) -> None:
@@ -172,7 +174,8 @@ class Run(Generic[ModelT, BatchT]):
             except RuntimeError:
                 raise self._foreign("model, or with other labels") from None
             self.average.load(state.average)
-            self.optimizer.load_state_dict(dict(state.optimizer))
+            for optimizer, values in zip(self.optimizers, state.optimizers, strict=True):
+                optimizer.load_state_dict(dict(values))
             self.step, self.seconds = state.step, state.seconds
         else:  # from now on there is something to continue from
             self.save()
@@ -190,6 +193,28 @@ class Run(Generic[ModelT, BatchT]):
             f"{self.folder / STATE} is of a run with another {what}; continue with the same "
             "settings, or give another -o"
         )
+
+
+def optimizers(groups: Sequence[ParameterGroup]) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon (Jordan et al. 2024) for the groups that ask for it.
+
+    Muon makes the step of a matrix equally large in all directions, so a transformer that begins
+    with random weights needs far fewer steps. Its learning rates are on the scale of AdamW's.
+    """
+    chosen = {
+        muon: [
+            {"params": group.params, "weight_decay": group.weight_decay, "scale": group.scale}
+            for group in groups
+            if group.muon == muon
+        ]
+        for muon in (False, True)
+    }
+    found: list[torch.optim.Optimizer] = []
+    if chosen[False]:
+        found.append(torch.optim.AdamW(chosen[False], betas=(0.9, 0.98), eps=1e-6))
+    if chosen[True]:
+        found.append(torch.optim.Muon(chosen[True], adjust_lr_fn="match_rms_adamw"))
+    return found
 
 
 def mean_accuracy(accuracies: dict[str, float]) -> float:

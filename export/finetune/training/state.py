@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class TrainingState:
     """Seconds of training so far."""
     learner: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
-    optimizer: Mapping[str, Any]
+    optimizers: Sequence[Mapping[str, Any]]
 
     def save(self, folder: Path) -> None:
         """Write the state, whole or not at all; a new folder appears with the state in it.

@@ -27,6 +27,18 @@ class Losses:
     """Name → any other loss of the log."""
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are trained alike."""
+
+    params: list[nn.Parameter]
+    weight_decay: float
+    scale: float = 1.0
+    """Learning rate against that of the recipe."""
+    muon: bool = False
+    """True for matrices that Muon trains instead of AdamW."""
+
+
 class Trainable(nn.Module, ABC, Generic[ModelT, BatchT]):
     """A model with everything that only its training needs.
 
@@ -42,8 +54,8 @@ class Trainable(nn.Module, ABC, Generic[ModelT, BatchT]):
         return next(self.parameters()).device
 
     @abstractmethod
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
-        """Parameter groups for the optimizer; ``scale`` multiplies a group's learning rate."""
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """The parameters to train, in groups."""
 
     @abstractmethod
     def losses(self, batch: BatchT, step: int) -> Losses:

@@ -83,9 +83,9 @@ def test_a_teacher_learns(whisper, speech, tmp_path):
 
 def test_lower_layers_take_smaller_steps(whisper):
     groups = TeacherLearner(whisper.model, TuningRecipe()).parameter_groups(0.1)
-    scales = sorted(group["scale"] for group in groups)
+    scales = sorted(group.scale for group in groups)
     assert scales == [0.75**2, 0.75, 1.0, 1.0, 15.0]
-    learned = {id(p) for group in groups for p in group["params"]}
+    learned = {id(p) for group in groups for p in group.params}
     assert id(whisper.model.encoder.embed_positions.weight) not in learned
 
 

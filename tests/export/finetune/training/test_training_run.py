@@ -34,17 +34,20 @@ def assert_equal_states(ours, theirs):
         torch.testing.assert_close(ours.average.values[name], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(start_run, tmp_path, number):
-    whole = start_run(tmp_path / "whole", 8)
+@pytest.mark.parametrize(("number", "muon"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 2.0)])
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(
+    start_run, tmp_path, number, muon
+):
+    whole = start_run(tmp_path / "whole", 8, muon_scale=muon)
+    assert len(whole.optimizers) == (2 if muon else 1)
     whole.train()
-    stopped = start_run(tmp_path / "parts", 8)
+    stopped = start_run(tmp_path / "parts", 8, muon_scale=muon)
     signal_during_step(stopped, 5, number)
     with pytest.raises(KeyboardInterrupt):
         stopped.train()
     assert stopped.step == 6  # the step that was begun is complete
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    parts = start_run(tmp_path / "parts", 8)
+    parts = start_run(tmp_path / "parts", 8, muon_scale=muon)
     parts.train()
     assert (whole.step, parts.step) == (8, 8)
     assert_equal_states(parts, whole)
@@ -52,7 +55,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(start_run, tm
     last = [json.loads(log.splitlines()[-1]) for log in logs]
     assert last[0]["step"] == last[1]["step"] == 8
     with pytest.raises(OptionError, match="another steps"):
-        start_run(tmp_path / "parts", 9).train()
+        start_run(tmp_path / "parts", 9, muon_scale=muon).train()
 
 
 def test_a_second_interrupt_does_not_wait_for_the_step(start_run, tmp_path):
@@ -109,9 +112,10 @@ def test_a_damaged_state_is_refused(start_run, tmp_path, content):
         start_run(tmp_path / "run", 2).train()
 
 
-def test_training_learns(start_run, tmp_path):
+@pytest.mark.parametrize("muon", [0.0, 2.0])
+def test_training_learns(start_run, tmp_path, muon):
     run = start_run(
-        tmp_path / "run", 150, average_decay=0.9,
+        tmp_path / "run", 150, average_decay=0.9, muon_scale=muon,
         augmentation=Augmentation((1, 1), 0, 0, 0, 0, 0, 0, (10, 10), 0, 0),
         regularization=Regularization(0, 0, 0, 0),
     )  # fmt: skip
