@@ -13,7 +13,9 @@ class DistillationRecipe(Recipe):
     """Settings of one distillation."""
 
     muon_scale: float = 1.0
-    regularization: Regularization = Regularization(dropout=0.0, drop_path=0.0, mask_frames=0.0)
+    regularization: Regularization = field(
+        default_factory=lambda: Regularization(dropout=0.0, drop_path=0.0, mask_frames=0.0)
+    )
     """Nothing: a student hears each clip changed anew, and has more to learn than it can."""
     frames_weight: float = 2.0
     """Weight of the distance between the teacher's frames and those read from the student's."""
