@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, open_bundle
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -36,8 +37,11 @@ def _own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def recognizer():
-    """The embedded model in fp32, which is exact; what runs by default is its INT8."""
-    return Recognizer.load(precision="fp32")
+    """The embedded model in fp32, which is exact; what runs by default is its INT8.
+
+    It takes all processors always, so that its sessions do not depend on other work.
+    """
+    return Recognizer.load(precision="fp32", threads=usable_threads())
 
 
 @pytest.fixture(scope="session")

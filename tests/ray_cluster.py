@@ -94,6 +94,8 @@ def main():
     from ray.cluster_utils import Cluster
 
     services.get_node = patient(services.get_node)
+    # Ray writes the address there whatever its folder, which it does not make then.
+    Path(tempfile.gettempdir(), "ray").mkdir(exist_ok=True)
     # Its name is short: those of sockets have limits.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
         head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}

@@ -192,6 +192,4 @@ def _resampled(reader: Reader, channel: int | None) -> Iterator[Samples]:
     converter = Converter(reader.name, reader.rate, channel)
     for block in reader.blocks():
         yield converter.feed(block)
-    rest = converter.flush()
-    if len(rest):
-        yield rest
+    yield converter.flush()

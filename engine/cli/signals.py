@@ -14,34 +14,46 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RETRY_SECONDS = 0.01
 
 
+class Interruption:
+    """Handler of signals: raises KeyboardInterrupt, as soon as it reaches the verb, and notes it.
+
+    Code that is not ours may turn that into another exception: an import that it stops, for one,
+    becomes an ImportError.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The handler of a signal."""
+        if _called_from_c(frame):
+            retry = threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), number))
+            retry.daemon = True
+            retry.start()
+            return
+        self.came = True
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def signals_interrupt() -> Iterator[None]:
-    """Let every signal that ends a process raise KeyboardInterrupt in the block.
+def signals_interrupt() -> Iterator[Interruption]:
+    """Let every signal that ends a process raise KeyboardInterrupt in the block, and note it.
 
     A signal that the process was started to ignore (``nohup``, a job in the background of a shell)
     stays ignored.
     """
+    interruption = Interruption()
     own = (signal.SIG_DFL, signal.default_int_handler)
     before = {
-        number: signal.signal(number, _interrupt)
+        number: signal.signal(number, interruption)
         for number in SIGNALS
         if signal.getsignal(number) in own
     }
     try:
-        yield
+        yield interruption
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, now or as soon as it reaches the verb."""
-    if _called_from_c(frame):
-        retry = threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), number))
-        retry.daemon = True
-        retry.start()
-        return
-    raise KeyboardInterrupt
 
 
 def _called_from_c(frame: FrameType | None) -> bool:

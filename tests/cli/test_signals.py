@@ -1,5 +1,6 @@
 """Signals that end a verb: what was computed is kept, and nothing temporary stays."""
 
+import contextlib
 import io
 import json
 import os
@@ -14,7 +15,9 @@ import soundfile
 from commands import E2V
 from recordings import encoded, tone
 
+from emotion2vec_edge.engine.cli import _exit_code
 from emotion2vec_edge.engine.cli.signals import SIGNALS, signals_interrupt
+from emotion2vec_edge.engine.errors import ProviderError
 
 
 def start(*args, ignored=(), **options):
@@ -107,6 +110,17 @@ def test_an_interrupt_within_exec_of_a_text_ends_with_the_code(tmp_path):
     command = [sys.executable, "-m", "verb"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_an_interrupt_that_becomes_another_error_stays_one(monkeypatch, capsys):
+    def interrupted_import(**_options):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise ProviderError("onnxruntime cannot be imported")
+
+    monkeypatch.setattr("emotion2vec_edge.engine.cli.cli.main", interrupted_import)
+    assert _exit_code() == 130
+    assert capsys.readouterr().err.strip() == "interrupted"
 
 
 def test_handlers_are_as_they_were_after_the_block():
