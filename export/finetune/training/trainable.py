@@ -31,7 +31,7 @@ class Losses:
 class ParameterGroup:
     """Parameters that are trained alike."""
 
-    params: list[nn.Parameter]
+    params: list[Tensor]
     weight_decay: float
     scale: float = 1.0
     """Learning rate against that of the recipe."""
