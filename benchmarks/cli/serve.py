@@ -23,13 +23,7 @@ from .shared.terminal import run
     show_default=True,
     help="Clients that ask at the same time; may be given several times.",
 )
-@click.option(
-    "--seconds",
-    type=options.CLIP_SECONDS,
-    default=3.0,
-    show_default=True,
-    help="Length of each recording.",
-)
+@options.recording_seconds
 @click.option(
     "--duration",
     type=click.FloatRange(0.1),

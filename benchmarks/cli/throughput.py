@@ -73,13 +73,7 @@ def throughput(
     show_default=True,
     help="Number of recordings of each batch.",
 )
-@click.option(
-    "--seconds",
-    type=options.CLIP_SECONDS,
-    default=3.0,
-    show_default=True,
-    help="Length of each recording.",
-)
+@options.recording_seconds
 @click.option(
     "--workers",
     "-w",

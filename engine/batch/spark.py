@@ -11,38 +11,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.columns import cell_source, choose_column
-from ..errors import E2VError, MissingExtraError, NoHeadError, OptionError
+from ..errors import MissingExtraError, OptionError
 from ..recognizer import Recognizer
 from ..settings import IntakeSettings, ModelSettings
-from ..version import __version__
-from .output.columns import COLUMNS, EMBEDDING, Cells, arrow_columns, result_cells
+from .output.columns import COLUMNS, EMBEDDING, ROWS, Cells, ColumnJob, arrow_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-ROWS = 64
-"""Rows of results that are given back together."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The work of each Python worker."""
-
-    column: str
-    model: ModelSettings
-    intake: IntakeSettings
-    embeddings: bool
-    batch_size: int | None
-    version: str
-    """Version of this package where the job was made."""
 
 
 def recognize(
@@ -96,7 +78,7 @@ def recognize(
     if settings.threads is None:
         cpus = df.sparkSession.conf.get("spark.task.cpus", "1")
         settings = replace(settings, threads=int(cpus or 1))
-    job = _Job(column, settings, intake or IntakeSettings(), embeddings, batch_size, __version__)
+    job = ColumnJob(column, settings, intake or IntakeSettings(), embeddings, batch_size)
     return df.mapInArrow(functools.partial(_recognized, job), _schema(df, names))
 
 
@@ -124,7 +106,7 @@ def _type(name: str) -> str:
     return "text" if name == "string" else name
 
 
-def _recognized(job: _Job, batches: Iterator[Any]) -> Iterator[Any]:
+def _recognized(job: ColumnJob, batches: Iterator[Any]) -> Iterator[Any]:
     """Batches of Arrow's with the columns of results; called in a Python worker.
 
     Raises:
@@ -146,20 +128,14 @@ _loaded: dict[str, Recognizer] = {}
 """The recognizer that this Python worker has, by its settings."""
 
 
-def _recognizer(job: _Job) -> Recognizer:
-    if job.version != __version__:
-        raise E2VError(
-            f"this worker has emotion2vec-edge {__version__}, and the driver {job.version}; "
-            "install the same version"
-        )
+def _recognizer(job: ColumnJob) -> Recognizer:
+    job.check_version()
     key = repr(job.model)
     if key not in _loaded:
         _loaded.clear()
-        settings = replace(job.model, model=_located(job.model.model))
-        recognizer = Recognizer.load(**asdict(settings))
-        if not recognizer.labels:
-            raise NoHeadError("columns of emotions need a model with an emotion head")
-        _loaded[key] = recognizer
+        _loaded[key] = replace(
+            job, model=replace(job.model, model=_located(job.model.model))
+        ).load()
     return _loaded[key]
 
 
@@ -173,19 +149,14 @@ def _located(model: str | None) -> str | None:
     return str(sent) if sent.exists() else model
 
 
-def _results(job: _Job, recognizer: Recognizer, column: Any) -> Iterator[Cells]:
-    names, sources = [], []
-    for row, cell in enumerate(column.to_pylist()):
-        name = cell if isinstance(cell, str) else f"{job.column} of row {row}"
+def _results(job: ColumnJob, recognizer: Recognizer, column: Any) -> Iterator[Cells]:
+    cells = column.to_pylist()
+    names = job.names(cells)
+    sources = []
+    for name, cell in zip(names, cells, strict=True):
         source, _ = cell_source(name, cell, "")
         sources.append(_local(source) if isinstance(source, str) else source)
-        names.append(name)
-    results = recognizer.encode_many(
-        sources, **asdict(job.intake), batch_size=job.batch_size, errors="return"
-    )
-    with contextlib.closing(results):
-        for name, result in zip(names, results, strict=True):
-            yield result_cells(name, result, embeddings=job.embeddings)
+    return job.results(recognizer, names, sources)
 
 
 def _local(path: str) -> str:
@@ -193,7 +164,7 @@ def _local(path: str) -> str:
     return path.removeprefix("file:") if path.startswith("file:/") else path
 
 
-def _joined(job: _Job, batch: Any, rows: list[Cells]) -> Any:
+def _joined(job: ColumnJob, batch: Any, rows: list[Cells]) -> Any:
     """A batch with columns of results."""
     import pyarrow
 

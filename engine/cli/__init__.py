@@ -14,7 +14,7 @@ import click
 
 from ..errors import E2VError
 from ..version import __version__
-from .signals import Interruption, signals_interrupt
+from .signals import signals_interrupt
 from .stdio import flush_stdout, prepare_streams
 
 VERBS = {
@@ -119,8 +119,8 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
-        with signals_interrupt() as interruption:
-            code = _verb(interruption)
+        with signals_interrupt():
+            code = cli.main(prog_name="e2v", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
         code = exit_request.exit_code
     except click.ClickException as error:
@@ -139,16 +139,6 @@ def _exit_code() -> int:
         click.echo(f"e2v: {text}", err=True)
         code = 1
     return code or 0
-
-
-def _verb(interruption: Interruption) -> int:
-    try:
-        code: int = cli.main(prog_name="e2v", standalone_mode=False)
-    except E2VError:
-        if interruption.came:
-            raise KeyboardInterrupt from None
-        raise
-    return code
 
 
 def fail(error: E2VError) -> int:

@@ -9,17 +9,15 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from ..errors import E2VError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 RETRY_SECONDS = 0.01
 
 
-class Interruption:
-    """Handler of signals: raises KeyboardInterrupt, as soon as it reaches the verb, and notes it.
-
-    Code that is not ours may turn that into another exception: an import that it stops, for one,
-    becomes an ImportError.
-    """
+class _Interruption:
+    """Raises KeyboardInterrupt, now or as soon as it reaches the verb, and notes that it did."""
 
     def __init__(self) -> None:
         self.came = False
@@ -36,13 +34,14 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def signals_interrupt() -> Iterator[Interruption]:
-    """Let every signal that ends a process raise KeyboardInterrupt in the block, and note it.
+def signals_interrupt() -> Iterator[None]:
+    """Let every signal that ends a process raise KeyboardInterrupt in the block.
 
-    A signal that the process was started to ignore (``nohup``, a job in the background of a shell)
-    stays ignored.
+    It leaves the block as that even where an error of ours came of it: an import that is stopped,
+    for one, ends with an ImportError. A signal that the process was started to ignore (``nohup``, a
+    job in the background of a shell) stays ignored.
     """
-    interruption = Interruption()
+    interruption = _Interruption()
     own = (signal.SIG_DFL, signal.default_int_handler)
     before = {
         number: signal.signal(number, interruption)
@@ -50,7 +49,11 @@ def signals_interrupt() -> Iterator[Interruption]:
         if signal.getsignal(number) in own
     }
     try:
-        yield interruption
+        yield
+    except E2VError:
+        if interruption.came:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

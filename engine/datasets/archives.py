@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..audio.types import AUDIO_SUFFIXES, StoredRecording
-from ..errors import AudioNotFoundError, AudioReadError, TruncatedAudioError, UndecodableAudioError
+from ..errors import TruncatedAudioError, UndecodableAudioError
 from ..files import printable
 from ..objects import open_blocks
-from .members import Member
+from .members import Member, read_errors
 
 ARCHIVE_SUFFIX = ".tar"
 
@@ -41,21 +41,18 @@ class Archive:
     def members(self) -> Iterator[Member]:
         """The recordings, named as they are in the archive; as :meth:`.Dataset.members`."""
         names: Counter[str] = Counter()
-        try:
-            with open_blocks(self.path) as file, self._opened(file) as archive:
-                size = file.seek(0, 2)
-                for entry in self._entries(archive, file, size):
-                    name = entry.name if isinstance(entry, tarfile.TarInfo) else entry
-                    names[name] += 1
-                    if names[name] > 1:
-                        name = f"{name}~{names[name]}"
-                    yield Member(printable(name), self._recording(printable(name), entry))
-        except FileNotFoundError as error:
-            raise AudioNotFoundError(f"{self.name}: {error.strerror or error}") from None
-        except OSError as error:
-            raise AudioReadError(
-                f"{self.name}: cannot be read: {error.strerror or error}"
-            ) from None
+        with (
+            read_errors(self.name),
+            open_blocks(self.path) as file,
+            self._opened(file) as archive,
+        ):
+            size = file.seek(0, 2)
+            for entry in self._entries(archive, file, size):
+                name = entry.name if isinstance(entry, tarfile.TarInfo) else entry
+                names[name] += 1
+                if names[name] > 1:
+                    name = f"{name}~{names[name]}"
+                yield Member(printable(name), self._recording(printable(name), entry))
         if not names:
             raise UndecodableAudioError(
                 f"{self.name}: no recordings in this archive; endings looked for: "

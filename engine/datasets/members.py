@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..audio.types import StoredRecording
+from ..errors import AudioNotFoundError, AudioReadError
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,18 @@ class Dataset(Protocol):
             AudioError: the dataset cannot be read, or not further than this.
             MissingExtraError: a package that reads it is not installed.
         """
+
+
+@contextlib.contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Turn a failure of the system to read a dataset in the block into an AudioError.
+
+    Args:
+        name: the dataset, for the message.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise AudioNotFoundError(f"{name}: {error.strerror or error}") from None
+    except OSError as error:
+        raise AudioReadError(f"{name}: cannot be read: {error.strerror or error}") from None

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..audio.types import StoredRecording
-from ..errors import AudioNotFoundError, AudioReadError, MissingExtraError, UndecodableAudioError
+from ..errors import MissingExtraError, UndecodableAudioError
 from ..files import printable
 from ..objects import READ_BYTES, is_url, open_blocks
 from .columns import cell_source, choose_column
-from .members import Member
+from .members import Member, read_errors
 
 TABLE_SUFFIX = ".parquet"
 
@@ -37,18 +37,13 @@ class AudioTable:
         """
         pyarrow, parquet = _pyarrow()
         try:
-            with open_blocks(self.path) as blocks:
+            with read_errors(self.name), open_blocks(self.path) as blocks:
                 # Buffered: else a column is read a whole group of rows at a time.
                 file = parquet.ParquetFile(
                     blocks, buffer_size=READ_BYTES, page_checksum_verification=True
                 )
                 column = choose_column(self.name, _types(pyarrow, file.schema_arrow), self.column)
                 yield from self._rows(file, column, pyarrow.ArrowException)
-        except FileNotFoundError as error:
-            raise AudioNotFoundError(f"{self.name}: {error.strerror or error}") from None
-        except OSError as error:
-            reason = error.strerror or error
-            raise AudioReadError(f"{self.name}: cannot be read: {reason}") from None
         except pyarrow.ArrowException as error:
             raise UndecodableAudioError(f"{self.name}: is no whole Parquet file: {error}") from None
 

@@ -101,8 +101,29 @@ def nearest_clips(
         together = space.transform(np.concatenate([content.vectors, wanted]), speakers)
         vectors, own = together[:-1], together[-1]
     allowed = None if keep is None else np.array([keep(clip) for clip in content.clips], bool)
-    numbers, cosines = Index(vectors).nearest(own, count, allowed)
+    return found_clips(Index(vectors), content.clips, own, space, count, allowed)
+
+
+def found_clips(
+    index: Index,
+    clips: Sequence[StoredClip],
+    query: NDArray[np.float32],
+    space: Space,
+    count: int,
+    allowed: NDArray[np.bool_] | None = None,
+) -> list[Found]:
+    """The clips whose vectors are nearest to a query.
+
+    Args:
+        index: the vectors, in the space.
+        clips: the clip of each.
+        query: float32 [size], in the space.
+        space: the space.
+        count: number of clips, at most.
+        allowed: True for each clip that may be found; None for all.
+    """
+    numbers, cosines = index.nearest(query, count, allowed)
     return [
-        Found(number, cosine, content.clips[number], space.same_emotion(cosine))
+        Found(number, cosine, clips[number], space.same_emotion(cosine))
         for number, cosine in zip(numbers.tolist(), cosines.tolist(), strict=True)
     ]

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.output.columns import ColumnJob
 from emotion2vec_edge.engine.batch.ray import dataset
 from emotion2vec_edge.engine.batch.ray.actor import Actor, Job, Ready, probe_of
 from emotion2vec_edge.engine.batch.ray.shipping import ShippedModel, put_bundle
@@ -123,7 +124,7 @@ def test_a_store_that_is_full(own_bundle):
 
 def test_columns_of_a_table(calls):
     pyarrow = pytest.importorskip("pyarrow", reason="SKIPPED LOUDLY: pyarrow is not installed")
-    job = dataset._Job("path", ModelSettings(threads=1), IntakeSettings(), True, None, __version__)
+    job = ColumnJob("path", ModelSettings(threads=1), IntakeSettings(), True, None)
     here = calls / "day0" / "0.wav"
     table = pyarrow.table({"path": [str(here), str(calls / "letter.wav")], "day": [0, 1]})
     rows = dataset.TableWorker(job)(table).to_pylist()
@@ -139,6 +140,6 @@ def test_columns_of_a_table(calls):
 
 
 def test_a_worker_of_ray_data_of_another_version():
-    job = dataset._Job("path", ModelSettings(), IntakeSettings(), False, None, "0.0.1")
+    job = ColumnJob("path", ModelSettings(), IntakeSettings(), False, None, "0.0.1")
     with pytest.raises(ClusterError, match=r"the driver 0\.0\.1; install the same version"):
         dataset.TableWorker(job)

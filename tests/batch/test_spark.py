@@ -15,6 +15,7 @@ from recordings import encoded
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.batch import spark as module
+from emotion2vec_edge.engine.batch.output.columns import ColumnJob
 from emotion2vec_edge.engine.batch.spark import recognize
 from emotion2vec_edge.engine.errors import E2VError, OptionError
 from emotion2vec_edge.engine.settings import IntakeSettings, ModelSettings
@@ -29,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),
 ]
 
-JOB = module._Job("path", ModelSettings(), IntakeSettings(), False, None, module.__version__)
+JOB = ColumnJob("path", ModelSettings(), IntakeSettings(), False, None)
 
 
 @pytest.fixture(scope="module")

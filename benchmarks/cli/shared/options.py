@@ -32,6 +32,13 @@ busy = click.option(
     default=0,
     help="Measure also while other processes keep this number of processors busy.",
 )
+recording_seconds = click.option(
+    "--seconds",
+    type=CLIP_SECONDS,
+    default=3.0,
+    show_default=True,
+    help="Length of each recording.",
+)
 output = click.option(
     "-o", "--output", type=FOLDER, help="Folder that gets JSON, Markdown and PNG as well."
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from ...errors import E2VError, as_own
+from ...errors import ClusterError, E2VError, NoHeadError, as_own
+from ...recognizer import Recognizer
 from ...results.encoding import Encoding
+from ...settings import IntakeSettings, ModelSettings
+from ...version import __version__
 from ..discover import InputFile
 from ..outcome import failure
 
@@ -21,6 +26,71 @@ EMBEDDING = "embedding"
 
 Cells: TypeAlias = Mapping[str, Any]
 """Values of the columns for one recording."""
+
+
+ROWS = 64
+"""Rows that are made together."""
+
+
+@dataclass(frozen=True)
+class ColumnJob:
+    """The work of each worker of such an engine."""
+
+    column: str
+    """Name of the column of recordings."""
+    model: ModelSettings
+    intake: IntakeSettings
+    embeddings: bool
+    batch_size: int | None
+    version: str = __version__
+    """Version of this package where the job was made."""
+
+    def check_version(self) -> None:
+        """Refuse to work with another version of the package.
+
+        Raises:
+            ClusterError: the job was made by another version.
+        """
+        if self.version != __version__:
+            raise ClusterError(
+                f"this worker has emotion2vec-edge {__version__}, and the driver {self.version}; "
+                "install the same version"
+            )
+
+    def load(self) -> Recognizer:
+        """The model.
+
+        Raises:
+            E2VError: it cannot be used, or has no emotion head.
+        """
+        recognizer = Recognizer.load(**asdict(self.model))
+        if not recognizer.labels:
+            raise NoHeadError("columns of emotions need a model with an emotion head")
+        return recognizer
+
+    def names(self, cells: Sequence[Any]) -> list[str]:
+        """Names of the recordings in a column, for messages: their paths, or their rows."""
+        return [
+            cell if isinstance(cell, str) else f"{self.column} of row {row}"
+            for row, cell in enumerate(cells)
+        ]
+
+    def results(
+        self, recognizer: Recognizer, names: Iterable[str], sources: Iterable[Any]
+    ) -> Iterator[Cells]:
+        """The values for each recording, in order.
+
+        Args:
+            recognizer: the model.
+            names: name of each recording, for messages.
+            sources: the recordings, as :meth:`.Recognizer.encode_many` takes them.
+        """
+        results = recognizer.encode_many(
+            sources, **asdict(self.intake), batch_size=self.batch_size, errors="return"
+        )
+        with contextlib.closing(results):
+            for name, result in zip(names, results, strict=True):
+                yield result_cells(name, result, embeddings=self.embeddings)
 
 
 def result_cells(name: str, result: Encoding | E2VError, *, embeddings: bool) -> Cells:

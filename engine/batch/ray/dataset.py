@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ClusterError, MissingExtraError, NoHeadError
-from ...recognizer import Recognizer
+from ...errors import MissingExtraError
 from ...settings import IntakeSettings, ModelSettings
-from ...version import __version__
-from ..output.columns import arrow_columns, result_cells
+from ..output.columns import ROWS, ColumnJob, arrow_columns
 
 if TYPE_CHECKING:
     from ray.data import Dataset
-
-ROWS = 64
-"""Rows that a worker takes together."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The work of each worker."""
-
-    path: str
-    """Name of the column of paths and URLs."""
-    model: ModelSettings
-    intake: IntakeSettings
-    embeddings: bool
-    batch_size: int | None
-    version: str
-    """Version of this package where the job was made."""
 
 
 def recognize(
@@ -75,7 +55,7 @@ def recognize(
         ) from None
     settings = model if isinstance(model, ModelSettings) else ModelSettings(model)
     settings = replace(settings, threads=settings.threads or 1)
-    job = _Job(path, settings, intake or IntakeSettings(), embeddings, batch_size, __version__)
+    job = ColumnJob(path, settings, intake or IntakeSettings(), embeddings, batch_size)
     return dataset.map_batches(
         TableWorker,
         fn_constructor_args=(job,),
@@ -98,33 +78,16 @@ class TableWorker:
         E2VError: the model cannot be used.
     """
 
-    def __init__(self, job: _Job) -> None:
-        if job.version != __version__:
-            raise ClusterError(
-                f"this worker has emotion2vec-edge {__version__}, and the driver {job.version}; "
-                "install the same version"
-            )
+    def __init__(self, job: ColumnJob) -> None:
+        job.check_version()
         self.job = job
-        self.recognizer = Recognizer.load(**asdict(job.model))
-        if not self.recognizer.labels:
-            raise NoHeadError("columns of emotions need a model with an emotion head")
+        self.recognizer = job.load()
 
     def __call__(self, table: Any) -> Any:
         """The table, with columns of results."""
         job = self.job
-        sources = table.column(job.path).to_pylist()
-        names = [
-            source if isinstance(source, str) else f"{job.path} of row {row}"
-            for row, source in enumerate(sources)
-        ]
-        results = self.recognizer.encode_many(
-            sources, **asdict(job.intake), batch_size=job.batch_size, errors="return"
-        )
-        with contextlib.closing(results):
-            rows = [
-                result_cells(name, result, embeddings=job.embeddings)
-                for name, result in zip(names, results, strict=True)
-            ]
+        sources = table.column(job.column).to_pylist()
+        rows = list(job.results(self.recognizer, job.names(sources), sources))
         for name, column in arrow_columns(rows, embeddings=job.embeddings).items():
             table = table.append_column(name, column)
         return table

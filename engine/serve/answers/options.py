@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -31,6 +32,14 @@ TurnsChoice = Literal["vad", "channels"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def unknown_option(given: Iterable[str], known: Collection[str]) -> str | None:
+    """Message about an option that there is not, the first by name; None if there are all."""
+    unknown = sorted(set(given) - set(known))
+    if not unknown:
+        return None
+    return f"there is no option {unknown[0][:100]!r}; options are {', '.join(known)}"
+
+
 class EmbeddingOptions(BaseModel):
     """Options of a request for embeddings, in the query or as form fields."""
 
@@ -40,13 +49,8 @@ class EmbeddingOptions(BaseModel):
     @classmethod
     def refuse_others(cls, given: Any) -> Any:
         """Refuse options that there are not, by name."""
-        unknown = sorted(set(given) - set(cls.model_fields))
-        if unknown:
-            raise PydanticCustomError(
-                "unknown_option",
-                "there is no option {name}; options are {known}",
-                {"name": repr(unknown[0][:100]), "known": ", ".join(cls.model_fields)},
-            )
+        if message := unknown_option(given, cls.model_fields):
+            raise PydanticCustomError("unknown_option", "{message}", {"message": message})
         return given
 
     channel: int | None = Field(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...bundle.bundle import Bundle
 from ...embeddings.maps import LEAST_CLIPS, MOST_CLIPS, MapSettings, map_json, placed
-from ...embeddings.search import Index
+from ...embeddings.search import Found, Index, found_clips
 from ...embeddings.space import Space
 from ...embeddings.store import Store, StoredClip
 from ...errors import OptionError
@@ -46,25 +46,26 @@ class ServedStore:
 
     def find(self, embedding: NDArray[np.float32], options: SearchOptions) -> StoreFound:
         """The recordings that are nearest to an embedding, float32 [dim]."""
-        allowed = np.array(
-            [
+        allowed = None
+        if options.emotion is not None or options.label is not None:
+            kept = [
                 options.emotion in (None, clip.emotion) and options.label in (None, clip.label)
                 for clip in self.clips
-            ],
-            bool,
-        )
+            ]
+            allowed = np.array(kept, bool)
         query = self.space.transform(embedding[None])[0]
-        numbers, cosines = self._index.nearest(query, options.top, allowed)
-        nearest = [
-            self._neighbour(number, cosine)
-            for number, cosine in zip(numbers.tolist(), cosines.tolist(), strict=True)
-        ]
-        return StoreFound(space=self.space.name, searched=int(allowed.sum()), nearest=nearest)
+        found = found_clips(self._index, self.clips, query, self.space, options.top, allowed)
+        return StoreFound(
+            space=self.space.name,
+            searched=len(self.clips) if allowed is None else int(allowed.sum()),
+            nearest=[self._neighbour(one) for one in found],
+        )
 
-    def _neighbour(self, number: int, cosine: float) -> StoredNeighbour:
-        clip = self.clips[number]
+    @staticmethod
+    def _neighbour(found: Found) -> StoredNeighbour:
+        clip = found.clip
         return StoredNeighbour(
-            index=number,
+            index=found.number,
             path=clip.path,
             start=clip.start,
             end=clip.end,
@@ -72,8 +73,8 @@ class ServedStore:
             speaker=clip.speaker,
             emotion=clip.emotion,
             confidence=clip.confidence,
-            cosine=cosine,
-            same_emotion=self.space.same_emotion(cosine),
+            cosine=found.cosine,
+            same_emotion=found.same_emotion,
         )
 
     @cached_property

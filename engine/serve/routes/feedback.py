@@ -10,12 +10,16 @@ from ...bundle.manifest import encoder_id
 from ...corpora.feedback import Correction, FeedbackStore
 from ...corpora.labelled import canonical
 from ...errors import MalformedRequestError, OptionError, OutputError, UnknownResourceError
+from ..answers.options import unknown_option
 from ..answers.schema import Kept
 from ..bodies.spool import SpooledFile
 from ..inference.work import Work
 from ..monitoring import LOGGER
 from ..service import Service
 from . import FEEDBACK, NOT_FOUND, PROBLEMS
+
+OPTIONS = ("label", "speaker", "filename")
+"""Options of a correction, in the query or as form fields."""
 
 
 def router(service: Service) -> APIRouter:
@@ -33,10 +37,8 @@ def router(service: Service) -> APIRouter:
             if len(upload.files) != 1:
                 raise MalformedRequestError("a correction is of one recording")
             fields = {**request.query_params, **upload.fields}
-            if unknown := sorted(set(fields) - {"label", "speaker", "filename"}):
-                raise OptionError(
-                    f"there is no option {unknown[0][:100]!r}; options are label, speaker, filename"
-                )
+            if message := unknown_option(fields, OPTIONS):
+                raise OptionError(message)
             label = canonical(fields.get("label", ""))
             if not label:
                 raise OptionError("label is missing; give the emotion")
