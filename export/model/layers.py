@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from ..checkpoint.config import ModelConfig
 
+# The first erf() of a process picks MKL's kernel, and when two threads begin it at once, one of
+# them may compute with errors of 4e-4. One number has one thread.
+torch.erf(torch.zeros(1))
+
 
 class Gelu(nn.Module):
     """Exact GELU, in the order of operations that ONNX Runtime fuses into its own.
