@@ -188,6 +188,18 @@ def put(file: Path, url: str) -> None:
     _tried(lambda: store.put_file(str(file), path))
 
 
+def remove(url: str) -> None:
+    """Remove an object, if it is there.
+
+    Raises:
+        OSError: the store does not do it.
+        MissingExtraError: the client of the store is not installed.
+    """
+    store, path = _opened(url)
+    with contextlib.suppress(FileNotFoundError):
+        _tried(lambda: store.rm_file(path))
+
+
 def read_text(url: str) -> str:
     """The whole of a small object as text; bytes that are no UTF-8 are kept as surrogates."""
     with fetch(url) as file:

@@ -55,11 +55,11 @@ def answers(folder):
     return kept, failures
 
 
-def one_run(recognizer, out, inputs, settings=None, run="r"):
+def one_run(recognizer, out, inputs, settings=None, run="r", parquet=None):
     """A run in this process; its progress."""
     items = collect([os.fspath(path) for path in inputs], sys.stdin)
     with OutputFolder(out) as folder:
-        batch_run = BatchRun(folder, items, run)
+        batch_run = BatchRun(folder, items, run, parquet=parquet)
         list(batch_run.outcomes(Worker(recognizer, out, settings or BatchSettings(), run)))
     return batch_run.progress
 
@@ -79,6 +79,8 @@ def everything_is_whole(out, *, torn_logs=False):
             assert torn_logs or not lines or lines[-1].endswith(b"\n")
             for line in lines[:-1] if torn_logs else lines:
                 json.loads(line)
+        elif path.suffix == ".parquet":
+            assert path.read_bytes().endswith(b"PAR1")
         elif path.suffix == ".npy":
             np.load(path)
         elif path.suffix == ".srt":

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..datasets.archives import ARCHIVE_SUFFIX, Archive
 from ..datasets.hub import HubDataset
 from ..datasets.members import Member
-from ..datasets.tables import TABLE_SUFFIX, AudioTable, check_tables
+from ..datasets.tables import TABLE_SUFFIX, AudioTable, pyarrow_modules
 from .discover import InputFile, safe_place, unique_place
 from .output.rows import FileState
 
@@ -29,7 +29,7 @@ def with_datasets(items: Iterable[InputFile], column: str | None = None) -> list
     for item in items:
         suffix = os.path.splitext(item.path)[1].lower()
         if suffix == TABLE_SUFFIX:
-            check_tables()  # or each table would fail without it
+            pyarrow_modules()  # or each table would fail without it
             item = replace(item, dataset=AudioTable(item.path, column))  # noqa: PLW2901
         elif suffix == ARCHIVE_SUFFIX:
             item = replace(item, dataset=Archive(item.path))  # noqa: PLW2901

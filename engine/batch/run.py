@@ -9,7 +9,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ..errors import AudioError, E2VError, OutputError
 from ..recognizer import Recognizer
@@ -17,7 +17,8 @@ from ..settings import CONFIDENT
 from .discover import InputFile
 from .members import recordings
 from .outcome import Executor, Outcome, failure
-from .output.folder import OutputFolder
+from .output.folder import RESULT_TABLES, OutputFolder
+from .output.parquet import ParquetTables
 from .output.rows import FailureRow
 from .output.summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
 from .recognition import result_place
@@ -61,6 +62,7 @@ class BatchRun:
             the run goes on.
         run: digest of the model and the settings.
         confident_from: confidence from which a result counts as confident.
+        parquet: makes the tables as Parquet too; None makes CSV alone.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class BatchRun:
         items: Sequence[InputFile],
         run: str,
         confident_from: float = CONFIDENT,
+        parquet: ParquetTables | None = None,
     ) -> None:
         self.folder = folder
         self.items = items
         self.run = run
         self.confident_from = confident_from
+        self.parquet = parquet
         self.progress = RunProgress(0, complete=False)
         self.summary: Summary | None = None
         """Set at the end of the run."""
@@ -176,19 +180,13 @@ class BatchRun:
         try:
             folder.results.sort()
             folder.failures.sort(drop=frozenset(self._mended))
-            rows = tally.counted(folder.results.rows())
-            folder.write("results.csv", csv_lines(rows, folder.results.labels()))
-            if tally.turns is None:
-                folder.remove("turns.csv")
-            else:
-                lines = turn_csv_lines(folder.results.rows(), folder.results.labels())
-                folder.write("turns.csv", lines)
+            self._write_tables(tally, finished=state == "finished")
         except OutputError as error:
             failed = error
             state = "stopped" if state == "finished" else state
             with contextlib.suppress(OutputError):
-                folder.remove("results.csv")  # those of an earlier run
-                folder.remove("turns.csv")
+                for name in RESULT_TABLES:  # those of an earlier run
+                    folder.remove(name)
             tally = Tally(self.confident_from)
             for _ in tally.counted(folder.results.rows()):
                 pass
@@ -198,6 +196,34 @@ class BatchRun:
         folder.write("summary.json", [text.encode(), b"\n"])
         if failed is not None:
             raise failed
+
+    def _write_tables(self, tally: Tally, *, finished: bool) -> None:
+        """Write the tables, and remove those that an earlier run alone has asked for.
+
+        Args:
+            tally: counts the results.
+            finished: False for a run that ended early, which does not wait for embeddings: each of
+                them may be a request to a store.
+
+        Raises:
+            OutputError: one of them cannot be written or removed.
+        """
+        folder, labels, parquet = self.folder, self.folder.results.labels(), self.parquet
+        if parquet is not None and not finished:
+            parquet = replace(parquet, embeddings=False)
+        folder.write("results.csv", csv_lines(tally.counted(folder.results.rows()), labels))
+        others: dict[str, Iterator[bytes]] = {}
+        if parquet is not None:
+            others["results.parquet"] = parquet.results(folder)
+        if tally.turns is not None:
+            others["turns.csv"] = turn_csv_lines(folder.results.rows(), labels)
+            if parquet is not None:
+                others["turns.parquet"] = parquet.turns(folder)
+        for name in RESULT_TABLES[1:]:
+            if name in others:
+                folder.write(name, others[name])
+            else:
+                folder.remove(name)
 
 
 @contextlib.contextmanager

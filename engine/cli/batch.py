@@ -101,6 +101,12 @@ dataset_options = grouped(
     help="Save the embedding of each recording, or those of its turns, as .npy.",
 )
 @click.option(
+    "--parquet",
+    is_flag=True,
+    help="Write the tables as Parquet too: results.parquet, and turns.parquet with --turns. Needs "
+    "pyarrow (extra parquet).",
+)
+@click.option(
     "--confident",
     type=click.FloatRange(0, 1),
     default=CONFIDENT,
@@ -128,7 +134,7 @@ def batch(
     turns: TurnDetection | None, baseline: bool, speech_only: bool,
     segment_settings: SegmentSettings,
     report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
-    confident: float, jobs: int, batch_size: int | None,
+    parquet: bool, confident: float, jobs: int, batch_size: int | None,
     cluster_settings: ClusterSettings, intake_settings: IntakeSettings,
     model_settings: ModelSettings,
 ) -> int:  # fmt: skip
@@ -139,6 +145,7 @@ def batch(
     stdin; also by URL, such as s3://bucket/prefix. The same command with the same -o goes on where
     an earlier run stopped: what is done is skipped, what failed is tried again.
     """
+    from ..batch.output.parquet import ParquetTables
     from ..batch.output.prefix import open_output
     from ..batch.run import BatchRun
     from ..batch.settings import BatchSettings
@@ -150,6 +157,7 @@ def batch(
         _turn_settings(turns, segment_settings, baseline, batch_size),
         segment_settings if speech_only else None,
     )  # fmt: skip
+    tables = ParquetTables(embeddings=embeddings) if parquet else None
     items = _input_files(inputs, dataset_settings)
     output = output or time.strftime("outputs/batch_%Y%m%d_%H%M%S")
     with contextlib.ExitStack() as opened:
@@ -160,7 +168,7 @@ def batch(
             execution = opened.enter_context(on_ray)
         folder = opened.enter_context(open_output(output))
         _tell_foreign(folder)
-        batch_run = BatchRun(folder, items, execution.run, confident)
+        batch_run = BatchRun(folder, items, execution.run, confident, tables)
         executor = execution.executor(folder.path)
         try:
             with contextlib.closing(batch_run.outcomes(executor)) as outcomes:

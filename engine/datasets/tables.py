@@ -35,7 +35,7 @@ class AudioTable:
         Raises:
             OptionError: there is no column of audio.
         """
-        pyarrow, parquet = _pyarrow()
+        pyarrow, parquet = pyarrow_modules()
         try:
             with read_errors(self.name), open_blocks(self.path) as blocks:
                 # Buffered: else a column is read a whole group of rows at a time.
@@ -67,16 +67,12 @@ class AudioTable:
         return Member(str(row), source, path)
 
 
-def check_tables() -> None:
-    """Refuse to begin with Parquet that cannot be read or written.
+def pyarrow_modules() -> tuple[Any, Any]:
+    """The modules ``pyarrow`` and ``pyarrow.parquet``.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    _pyarrow()
-
-
-def _pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         import pyarrow.parquet

@@ -20,7 +20,7 @@ from batches import E2V, answers, e2v, everything_is_whole, one_run, rows
 
 from emotion2vec_edge.engine.batch import run, worker
 from emotion2vec_edge.engine.batch.discover import collect
-from emotion2vec_edge.engine.batch.output import folder
+from emotion2vec_edge.engine.batch.output import folder, log
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
@@ -154,7 +154,7 @@ def test_a_full_disk_keeps_what_is_done(recognizer, calls, tmp_path, monkeypatch
         real(out, place, content)
 
     if where == "log":
-        monkeypatch.setattr(folder.os, "pwrite", pwrite)
+        monkeypatch.setattr(log.os, "pwrite", pwrite)
     else:
         monkeypatch.setattr(worker, "write_result", write_until_full)
     with pytest.raises(OutputError, match="No space left on device"):
@@ -194,7 +194,7 @@ def batch_run(recognizer, folder, inputs):
 def test_results_are_parsed_once_at_the_end(recognizer, calls, tmp_path, monkeypatch):
     parsed = []
 
-    def counting(line, real=folder.parse_line):
+    def counting(line, real=log.parse_line):
         parsed.append(line)
         return real(line)
 
@@ -202,7 +202,7 @@ def test_results_are_parsed_once_at_the_end(recognizer, calls, tmp_path, monkeyp
         made, outcomes = batch_run(recognizer, opened, [calls])
         for _ in zip(range(9), outcomes, strict=False):
             pass
-        monkeypatch.setattr(folder, "parse_line", counting)
+        monkeypatch.setattr(log, "parse_line", counting)
         assert next(outcomes, None) is None
         assert len(parsed) == 8
     assert made.summary.recognized == 8

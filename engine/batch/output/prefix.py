@@ -19,14 +19,15 @@ from typing import Any
 
 from ...errors import E2VError, OutputError
 from ...files import cache_folder, printable
-from ...objects import check_client, fetch, find, is_url, put
+from ...objects import check_client, fetch, find, is_url, put, remove
 from ..discover import RESULT_SUFFIXES, InputFile
 from ..outcome import Executor, Outcome
-from .folder import Log, OutputFolder
+from .folder import RESULT_TABLES, OutputFolder, unreadable
+from .log import Log
 from .rows import FailureRow
 
 LOGS = ("results.jsonl", "failures.jsonl")
-TABLES = ("results.csv", "turns.csv", "results.jsonl.foreign", "failures.jsonl.foreign")
+TABLES = (*RESULT_TABLES, "results.jsonl.foreign", "failures.jsonl.foreign")
 SUMMARY = "summary.json"
 
 UPLOADS = 8
@@ -72,6 +73,8 @@ class PrefixFolder(OutputFolder):
             raise self._unwritable(error) from error
         super().__init__(cache_folder() / "batches" / digest)
         self.elsewhere = frozenset(name for name in there if name.endswith(".json"))
+        self._tables = there.intersection(RESULT_TABLES)
+        """Tables at the prefix."""
         try:
             self._adopt(self.results, there)
             self._adopt(self.failures, there)
@@ -84,6 +87,35 @@ class PrefixFolder(OutputFolder):
         """The executor, whose results are at the prefix before their outcomes are told."""
         return _Sending(executor, self)
 
+    def read(self, place: str) -> bytes | None:
+        """Content of a file at the prefix; None if there is none.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        url = f"{self.url}/{place}"
+        try:
+            with fetch(url) as file:
+                return file.readall()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unreadable(url, error) from error
+
+    def remove(self, place: str) -> None:
+        """Remove a file, and a table of an earlier run from the prefix too.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        super().remove(place)
+        if place in self._tables:
+            try:
+                remove(f"{self.url}/{place}")
+            except OSError as error:
+                raise self._unwritable(error) from error
+            self._tables.remove(place)
+
     def send_results(self, item: InputFile) -> None:
         """Send the files of a recording, the report last, and remove them here.
 
@@ -95,7 +127,7 @@ class PrefixFolder(OutputFolder):
         for place in (f"embeddings/{item.place}.npy", *places):
             if (self.path / place).is_file():
                 self._send(place)
-                self.remove(place)
+                super().remove(place)
 
     def send_logs(self) -> None:
         """Send the logs, if they were not sent for a while.
@@ -117,7 +149,7 @@ class PrefixFolder(OutputFolder):
                 if (self.path / name).is_file():
                     self._send(name)
             for name in (*LOGS, *TABLES, SUMMARY):
-                self.remove(name)
+                super().remove(name)
             for name in ("results", "embeddings"):
                 shutil.rmtree(self.path / name, ignore_errors=True)
         except E2VError:

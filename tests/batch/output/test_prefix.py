@@ -1,10 +1,12 @@
 """Results of a batch at a prefix of an object store."""
 
 import contextlib
+import io
 import itertools
 import json
 import sys
 
+import numpy as np
 import pytest
 from batches import e2v, make_calls, one_run
 
@@ -12,6 +14,7 @@ from emotion2vec_edge.engine import objects
 from emotion2vec_edge.engine.batch.discover import collect
 from emotion2vec_edge.engine.batch.output import prefix
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
+from emotion2vec_edge.engine.batch.output.parquet import ParquetTables
 from emotion2vec_edge.engine.batch.output.prefix import PrefixFolder, open_output
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
@@ -38,11 +41,11 @@ def store(monkeypatch, tmp_path):
     memory.store.clear()
 
 
-def run(recognizer, calls, settings=None, most=None):
+def run(recognizer, calls, settings=None, most=None, parquet=None):
     """A run with its results at the prefix, up to so many outcomes; its progress."""
     settings = settings or BatchSettings()
     with open_output(URL) as folder:
-        batch_run = BatchRun(folder, collect([str(calls)], sys.stdin), "r")
+        batch_run = BatchRun(folder, collect([str(calls)], sys.stdin), "r", parquet=parquet)
         worker = Worker(recognizer, folder.path, settings, "r")
         with contextlib.closing(batch_run.outcomes(worker)) as outcomes:
             list(itertools.islice(outcomes, most))
@@ -76,6 +79,31 @@ def test_the_prefix_has_what_a_folder_would_have(store, calls, recognizer, tmp_p
             assert found[place] == content
     assert json.loads(found["summary.json"])["state"] == "finished"
     assert not [path for path in (tmp_path / "cache" / "batches").rglob("*") if path.is_file()]
+
+
+def test_parquet_has_the_embeddings_that_another_machine_made(
+    store, calls, recognizer, monkeypatch, tmp_path
+):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="SKIPPED LOUDLY: pip install pyarrow")
+    settings = BatchSettings(embeddings=True)
+    run(recognizer, calls, settings, most=5)
+    monkeypatch.setenv("E2V_CACHE", str(tmp_path / "elsewhere"))
+    run(recognizer, calls, settings, parquet=ParquetTables(embeddings=True))
+    found = there(store)
+    table = parquet.read_table(io.BytesIO(found["results.parquet"])).to_pylist()
+    assert len(table) == 9
+    for row, line in zip(map(json.loads, found["results.jsonl"].splitlines()), table, strict=False):
+        assert line["file"] == row["file"]
+        vector = np.load(io.BytesIO(found[row["embedding"]]))
+        np.testing.assert_array_equal(line["embedding"], vector)
+
+
+def test_a_table_of_an_earlier_run_is_removed(store, calls, recognizer):
+    run(recognizer, calls, parquet=ParquetTables())
+    assert "results.parquet" in there(store)
+    run(recognizer, calls)
+    assert "results.parquet" not in there(store)
+    assert "results.csv" in there(store)
 
 
 def test_another_machine_goes_on(store, calls, recognizer, monkeypatch, tmp_path):
