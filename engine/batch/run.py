@@ -177,15 +177,16 @@ class BatchRun:
         """
         folder, tally = self.folder, Tally(self.confident_from)
         failed: OutputError | None = None
+        stale = list(RESULT_TABLES)
         try:
             folder.results.sort()
             folder.failures.sort(drop=frozenset(self._mended))
-            self._write_tables(tally, finished=state == "finished")
+            self._write_tables(tally, stale, finished=state == "finished")
         except OutputError as error:
             failed = error
             state = "stopped" if state == "finished" else state
-            with contextlib.suppress(OutputError):
-                for name in RESULT_TABLES:  # those of an earlier run
+            for name in stale:
+                with contextlib.suppress(OutputError):
                     folder.remove(name)
             tally = Tally(self.confident_from)
             for _ in tally.counted(folder.results.rows()):
@@ -197,11 +198,13 @@ class BatchRun:
         if failed is not None:
             raise failed
 
-    def _write_tables(self, tally: Tally, *, finished: bool) -> None:
+    def _write_tables(self, tally: Tally, stale: list[str], *, finished: bool) -> None:
         """Write the tables, and remove those that an earlier run alone has asked for.
 
         Args:
             tally: counts the results.
+            stale: names of the tables that may be of an earlier run; those that are made are taken
+                out.
             finished: False for a run that ended early, which does not wait for embeddings: each of
                 them may be a request to a store.
 
@@ -212,6 +215,7 @@ class BatchRun:
         if parquet is not None and not finished:
             parquet = replace(parquet, embeddings=False)
         folder.write("results.csv", csv_lines(tally.counted(folder.results.rows()), labels))
+        stale.remove("results.csv")
         others: dict[str, Iterator[bytes]] = {}
         if parquet is not None:
             others["results.parquet"] = parquet.results(folder)
@@ -224,6 +228,7 @@ class BatchRun:
                 folder.write(name, others[name])
             else:
                 folder.remove(name)
+            stale.remove(name)
 
 
 @contextlib.contextmanager

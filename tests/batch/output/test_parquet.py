@@ -159,6 +159,17 @@ def test_another_run_goes_on_and_one_without_it_removes_the_table(recognizer, ca
     assert not (tmp_path / "results.parquet").exists()
 
 
+def test_an_embedding_that_is_damaged_leaves_the_table_of_csv(recognizer, calls, tmp_path):
+    one_run(recognizer, tmp_path, [calls], EMBEDDINGS, parquet=ParquetTables(embeddings=True))
+    place = rows(tmp_path / "results.jsonl")[3]["embedding"]
+    (tmp_path / place).write_bytes(b"text")
+    with pytest.raises(OutputError, match="not the embedding of"):
+        one_run(recognizer, tmp_path, [calls], EMBEDDINGS, parquet=ParquetTables(embeddings=True))
+    assert (tmp_path / "results.csv").exists()
+    assert not (tmp_path / "results.parquet").exists()
+    assert json.loads((tmp_path / "summary.json").read_text())["recognized"] == 8
+
+
 def test_a_run_that_is_interrupted_has_the_table_without_embeddings(recognizer, calls, tmp_path):
     with OutputFolder(tmp_path) as opened:
         items = collect([str(calls)], sys.stdin)
