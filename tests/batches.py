@@ -10,7 +10,7 @@ import soundfile
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.batch.discover import collect
-from emotion2vec_edge.engine.batch.output.folder import OutputFolder
+from emotion2vec_edge.engine.batch.output.prefix import open_output
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
@@ -58,9 +58,9 @@ def answers(folder):
 def one_run(recognizer, out, inputs, settings=None, run="r", parquet=None):
     """A run in this process; its progress."""
     items = collect([os.fspath(path) for path in inputs], sys.stdin)
-    with OutputFolder(out) as folder:
+    with open_output(os.fspath(out)) as folder:
         batch_run = BatchRun(folder, items, run, parquet=parquet)
-        list(batch_run.outcomes(Worker(recognizer, out, settings or BatchSettings(), run)))
+        list(batch_run.outcomes(Worker(recognizer, folder.path, settings or BatchSettings(), run)))
     return batch_run.progress
 
 
