@@ -86,6 +86,12 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 )
 @click.option("--teacher-licence", help="Licence of the teacher, named in the student's card.")
 @click.option(
+    "--live",
+    is_flag=True,
+    help="The teacher hears every crop as it is made, at any speed and two clips in one: slower, "
+    "without a cache, and better on strange voices.",
+)
+@click.option(
     "--cache",
     type=click.Path(path_type=Path),
     help="Folder of the teacher's frames; by default one in the cache folder.",
@@ -139,8 +145,9 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 def distill(
     teachers: tuple[str, ...], data: tuple[Path, ...], unlabelled: tuple[str, ...], output: Path,
     shape: str, labels_from: LabelSource | None, tune_teacher: bool, tune_steps: int | None,
-    teacher_layers: tuple[int, ...] | None, teacher_licence: str | None, cache: Path | None,
-    speeds: tuple[float, ...] | None, unlabelled_share: float | None, temperature: float | None,
+    teacher_layers: tuple[int, ...] | None, teacher_licence: str | None,
+    live: bool, cache: Path | None, speeds: tuple[float, ...] | None,
+    unlabelled_share: float | None, temperature: float | None,
     split: str, steps: int | None, learning_rate: float | None, batch_seconds: float | None,
     validation: float, leave_out: tuple[str, ...], device: Device, hub: Hub, offline: bool,
     seed: int, licence: str | None, overwrite: bool,
@@ -158,6 +165,8 @@ def distill(
         raise click.UsageError("give --data, --unlabelled, or both")
     if tune_steps is not None and not tune_teacher:
         raise click.UsageError("--tune-steps is for --tune-teacher")
+    if live and (cache is not None or speeds is not None):
+        raise click.UsageError("--live has no cache, and takes any speed: no --cache, no --speeds")
     clips = [clip for path in data for clip in read_corpus(path, split)]
     keep_freed_memory()
     try:
@@ -168,7 +177,7 @@ def distill(
     settings = DistillationSettings(
         output=output, teachers=teachers, shape=shape, labels_from=labels_from,
         tune_teacher=tune_teacher, tune_steps=tune_steps, teacher_layers=teacher_layers,
-        teacher_licence=teacher_licence, cache=cache, validation=validation,
+        teacher_licence=teacher_licence, live=live, cache=cache, validation=validation,
         leave_out=leave_out, licence=licence,
         device=device, hub=hub, offline=offline, overwrite=overwrite, seed=seed, steps=steps,
         learning_rate=learning_rate, batch_seconds=batch_seconds, temperature=temperature,

@@ -16,7 +16,7 @@ from emotion2vec_edge.engine.progress import Progress
 
 from ..finetune.checks import check_clips
 from ..finetune.speech import SoundFile, Speech, load_speech, split_speech
-from .cache import checksum
+from .lessons.cache import checksum
 
 LONGEST = 20.0
 """Seconds of the longest clip; longer recordings are cut into equal parts."""

@@ -33,12 +33,13 @@ from ..finetune.training.state import STATE, load_state
 from ..finetune.training.train import UNSTATED, measured
 from ..model.emotion2vec import Emotion2vec
 from ..output import check_output
-from .batches import DistillationBatch, DistillationBatches, Lesson, answers_of
-from .cache import ClipAtSpeed, RowCache
 from .data import DistillationData, answered, load_data, without_unknown_labels
 from .evidence import DistillationEvidence, student_card
 from .learner import Student
-from .listening import listen
+from .lessons.batches import DistillationBatch, DistillationBatches, answers_of
+from .lessons.cache import ClipAtSpeed, RowCache
+from .lessons.crops import CachedCrops, CropSource, Lesson, LiveCrops
+from .lessons.listening import listen, means_of
 from .recipe import DistillationRecipe, TuningRecipe
 from .settings import Device, DistillationSettings, LabelSource
 from .teachers.base import Teacher, check_frames
@@ -49,6 +50,8 @@ from .tuning import tune
 
 CACHES = "distill"
 """Folder of the rows inside the cache folder."""
+LIVE_SPEED = (0.8, 1.25)
+"""Slowest and fastest crop of those that the teachers hear as they are made."""
 
 
 def distill(
@@ -87,18 +90,17 @@ def distill(
     labels = [parse_label(token).id for token in tokens]
     if settings.labels_from == "teacher":
         clips = without_unknown_labels(clips, labels, tell)
-    source = _label_source(settings, teachers, clips)
+    labels_from = _label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
-    recipe = _recipe(settings, document, teachers, data, source)
-    lessons = _lessons(settings, teachers, data, recipe, device, progress, tell)
-    answers = _whole_answers(lessons, data, device)
+    recipe = _recipe(settings, document, teachers, data, labels_from)
+    source, answers = _lesson(settings, teachers, data, recipe, device, progress, tell)
     if not len(data.labelled) and answers is not None:
         data = dataclasses.replace(data, validation=answered(data.validation, answers))
     with reported(settings.output):
-        run = _run(settings, document, recipe, data, lessons, len(tokens), device)
+        run = _run(settings, document, recipe, data, source, len(tokens), device)
 
         def on_report(report: Report) -> None:
             progress("distilling", report.step, recipe.steps)
@@ -107,7 +109,7 @@ def distill(
 
         run.on_report = on_report
         run.train()
-        evidence = _finish(settings, document, run, tokens, teachers, data, source, answers)
+        evidence = _finish(settings, document, run, tokens, teachers, data, labels_from, answers)
         (settings.output / STATE).unlink(missing_ok=True)
     return evidence
 
@@ -203,7 +205,10 @@ def _recipe(
         shape=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
         bfloat16=_bfloat16(settings, settings.output),
     )
-    if 1.0 not in recipe.speeds:
+    if settings.live:
+        augmentation = dataclasses.replace(recipe.augmentation, speed=LIVE_SPEED, other_share=0.0)
+        recipe = dataclasses.replace(recipe, speeds=(), augmentation=augmentation)
+    elif 1.0 not in recipe.speeds:
         raise OptionError("--speeds lacks 1, at which the student is measured")
     # A short training has few steps for the spectrum alone.
     recipe = dataclasses.replace(
@@ -244,63 +249,72 @@ def _tuned(
     return tuned
 
 
-def _lessons(
+def _lesson(
     settings: DistillationSettings, teachers: Sequence[Teacher], data: DistillationData,
     recipe: DistillationRecipe, device: torch.device, progress: Progress,
     tell: Callable[[str], object],
-) -> list[Lesson]:  # fmt: skip
-    """The teachers with their rows of all clips, which are computed where they are missing."""
-    lessons = []
-    for number, teacher in enumerate(teachers):
-        folder = settings.cache
-        if folder is None:
-            folder = cache_folder() / CACHES / teacher.key[:16]
-        elif len(teachers) > 1:
-            folder = folder / str(number)
-        cache = RowCache(folder, teacher)
-        wanted = {
-            ClipAtSpeed(name, speed): wave
-            for speed in recipe.speeds
-            for name, wave in zip(data.checksums, data.training.waves, strict=True)
-        }
-        held = zip(data.validation_checksums, data.validation.waves, strict=True)
-        wanted |= {ClipAtSpeed(name, 1.0): wave for name, wave in held}
-        listen(
-            teacher, cache, wanted, device, bfloat16=recipe.bfloat16, progress=progress, tell=tell
-        )
-        lessons.append(Lesson(teacher, cache))
-    return lessons
+) -> tuple[CropSource, NDArray[np.float32] | None]:  # fmt: skip
+    """The crops to learn from, and the teachers' logits for the held-out clips [clips, labels]."""
+    held = data.validation
+    if settings.live:
+        means = [means_of(teacher, held.waves, device) for teacher in teachers]
+        source: CropSource = LiveCrops(data.training, teachers, recipe, device)
+    else:
+        lessons = [
+            Lesson(
+                teacher, _filled(settings, number, teacher, data, recipe, device, progress, tell)
+            )
+            for number, teacher in enumerate(teachers)
+        ]
+        clips = [ClipAtSpeed(name, 1.0) for name in data.validation_checksums]
+        means = [
+            np.array([lesson.cache[clip].mean(axis=0, dtype=np.float32) for clip in clips])
+            for lesson in lessons
+        ]
+        source = CachedCrops(data.training, data.checksums, lessons, recipe, device)
+    answers = answers_of(teachers, [torch.from_numpy(mean).to(device) for mean in means])
+    return source, None if answers is None else answers.cpu().numpy()
 
 
-def _whole_answers(
-    lessons: Sequence[Lesson], data: DistillationData, device: torch.device
-) -> NDArray[np.float32] | None:
-    """The teachers' logits for the held-out clips, float32 [clips, labels]."""
-    clips = [ClipAtSpeed(name, 1.0) for name in data.validation_checksums]
-    means = []
-    for lesson in lessons:
-        rows = [lesson.cache[clip].mean(axis=0, dtype=np.float32) for clip in clips]
-        means.append(torch.from_numpy(np.array(rows)).to(device))
-    answers = answers_of([lesson.teacher for lesson in lessons], means)
-    return None if answers is None else answers.cpu().numpy()
+def _filled(
+    settings: DistillationSettings, number: int, teacher: Teacher, data: DistillationData,
+    recipe: DistillationRecipe, device: torch.device, progress: Progress,
+    tell: Callable[[str], object],
+) -> RowCache:  # fmt: skip
+    """The cache of a teacher with its rows of all clips, which are computed where they lack."""
+    folder = settings.cache
+    if folder is None:
+        folder = cache_folder() / CACHES / teacher.key[:16]
+    elif len(settings.teachers) > 1:
+        folder = folder / str(number)
+    cache = RowCache(folder, teacher)
+    wanted = {
+        ClipAtSpeed(name, speed): wave
+        for speed in recipe.speeds
+        for name, wave in zip(data.checksums, data.training.waves, strict=True)
+    }
+    held = zip(data.validation_checksums, data.validation.waves, strict=True)
+    wanted |= {ClipAtSpeed(name, 1.0): wave for name, wave in held}
+    listen(teacher, cache, wanted, device, bfloat16=recipe.bfloat16, progress=progress, tell=tell)
+    return cache
 
 
 def _run(
     settings: DistillationSettings, document: dict[str, Any], recipe: DistillationRecipe,
-    data: DistillationData, lessons: Sequence[Lesson], labels: int, device: torch.device,
+    data: DistillationData, source: CropSource, labels: int, device: torch.device,
 ) -> Run[Emotion2vec, DistillationBatch]:  # fmt: skip
     # Everything that is created from here on, the readers too, depends on the seed alone.
     torch.manual_seed(recipe.seed)
     model = new_model(document, labels, recipe.seed)
-    student = Student(model, labels, recipe, [lesson.teacher for lesson in lessons]).to(device)
-    batches = DistillationBatches(data.training, data.checksums, lessons, recipe, labels, device)
+    student = Student(model, labels, recipe, source.teachers).to(device)
+    batches = DistillationBatches(data.training, source, recipe, labels, device)
     return Run(settings.output, recipe, student, batches, data.validation, logits_of)
 
 
 def _finish(
     settings: DistillationSettings, document: dict[str, Any],
     run: Run[Emotion2vec, DistillationBatch], tokens: Sequence[str], teachers: Sequence[Teacher],
-    data: DistillationData, source: LabelSource, answers: NDArray[np.float32] | None,
+    data: DistillationData, labels_from: LabelSource, answers: NDArray[np.float32] | None,
 ) -> DistillationEvidence:  # fmt: skip
     """Write the checkpoint with the averaged weights, its calibration, card and picture."""
     output, licence = settings.output, settings.licence or UNSTATED
@@ -314,7 +328,7 @@ def _finish(
     evidence = DistillationEvidence(
         measured(f"A small emotion2vec that learned from {named}.", run, data.training, logits),
         tuple(map(_description, teachers)),
-        source,
+        labels_from,
         len(data.labelled),
         agreement,
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..finetune.training.learner import EmotionLearner, cross_entropy, deeply_supervised
 from ..finetune.training.trainable import Losses
 from ..model.emotion2vec import Emotion2vec
-from .batches import DistillationBatch
+from .lessons.batches import DistillationBatch
 from .recipe import DistillationRecipe
 from .teachers.base import Teacher
 

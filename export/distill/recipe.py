@@ -30,7 +30,12 @@ class DistillationRecipe(Recipe):
     temperature: float = 2.0
     """Softens the teacher's answers and the student's alike (Hinton et al. 2015)."""
     speeds: tuple[float, ...] = (0.9, 1.0, 1.12)
-    """Speeds at which the teacher heard each clip, and the student hears it."""
+    """Speeds at which the teacher heard each clip, and the student hears it; none where the teacher
+    hears every crop as it is made, at any speed of :attr:`augmentation`."""
+    mixed_share: float = 0.4
+    """Share of such crops with a second clip in them, which the teacher hears too."""
+    mixed_db: tuple[float, float] = (0.0, 12.0)
+    """Level of the first clip above the second."""
     unlabelled_share: float = 0.5
     """Share of the clips of a step that have no label, where there are both."""
     corpus_power: float = 0.3

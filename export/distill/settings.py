@@ -35,6 +35,8 @@ class DistillationSettings:
     tune_steps: int | None = None
     teacher_layers: tuple[int, ...] | None = None
     teacher_licence: str | None = None
+    live: bool = False
+    """The teachers hear every crop as it is made, instead of whole clips once."""
     cache: Path | None = None
     """Folder of the teachers' rows; None takes one in the cache folder."""
     validation: float = 0.08

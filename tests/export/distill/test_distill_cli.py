@@ -6,7 +6,7 @@ import pytest
 from commands import e2v
 
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
-from emotion2vec_edge.export.distill.cache import JOURNAL
+from emotion2vec_edge.export.distill.lessons.cache import JOURNAL
 
 
 @pytest.mark.slow
@@ -38,6 +38,7 @@ def test_distil_on_the_command_line(corpus, tiny, whisper_folder, tmp_path):
         (["m", "--data", "x", "--speeds", "0.9"], "1 among them"),
         (["m", "--data", "x", "--speeds", "fast"], "give numbers"),
         (["m", "--data", "x", "--teacher-layers", "1.5"], "give whole numbers"),
+        (["m", "--data", "x", "--live", "--speeds", "1"], "no --cache, no --speeds"),
         (["m", "--data", "x"], "no such manifest or folder"),
     ],
 )

@@ -100,6 +100,24 @@ def test_a_distillation_that_was_stopped_goes_on_to_the_same_bits(
     assert parts_of_loss.keys() == {"frames", "mel", "answers", "labels"}
 
 
+@pytest.mark.slow
+def test_a_live_teacher_leaves_nothing_and_goes_on_to_the_same_bits(
+    corpus, teacher, whisper_folder, settings, tmp_path, monkeypatch
+):
+    clips = read_corpus(corpus, "train") + recordings(corpus)
+    live = {"live": True, "speeds": None, "steps": 4}
+    whole = distill(settings(teacher, whisper_folder, name="whole", **live), clips)
+    with stopped_at(monkeypatch, 2), pytest.raises(KeyboardInterrupt):
+        distill(settings(teacher, whisper_folder, name="parts", **live), clips)
+    with pytest.raises(OptionError, match="of a run with another .*speeds"):
+        distill(settings(teacher, whisper_folder, name="parts", steps=4), clips)
+    assert distill(settings(teacher, whisper_folder, name="parts", **live), clips) == whole
+    weights = [load_checkpoint(tmp_path / name).model.state_dict() for name in ("whole", "parts")]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=0)
+    assert whole.agreement is not None
+
+
 def test_a_bundle_teaches_without_labels(corpus, exported, settings, tmp_path):
     evidence = distill(settings(exported, licence="CC0"), recordings(corpus))
     assert (evidence.labels_from, evidence.labelled_clips) == ("teacher", 0)

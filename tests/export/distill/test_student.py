@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from emotion2vec_edge.export.distill.batches import DistillationBatch
 from emotion2vec_edge.export.distill.learner import (
     Student,
     divergence,
     label_loss,
     soft_answers,
 )
+from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
 from emotion2vec_edge.export.distill.recipe import DistillationRecipe
 from emotion2vec_edge.export.finetune.training.initialization import new_document, new_model
 

@@ -26,7 +26,7 @@ from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.fields import Fields
 from emotion2vec_edge.engine.files import printable, reported, write_file
 
-from .teachers.base import Teacher
+from ..teachers.base import Teacher
 
 ROWS = "rows.f16"
 JOURNAL = "journal.jsonl"

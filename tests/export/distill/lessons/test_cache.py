@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emotion2vec_edge.engine.errors import OptionError, OutputError
-from emotion2vec_edge.export.distill.cache import JOURNAL, ROWS, ClipAtSpeed, RowCache
+from emotion2vec_edge.export.distill.lessons.cache import JOURNAL, ROWS, ClipAtSpeed, RowCache
 from emotion2vec_edge.export.distill.teachers.whisper import load_whisper
 
 A, B, C = (ClipAtSpeed(name, 1.0) for name in "abc")

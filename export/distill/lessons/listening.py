@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine.errors import NonFiniteError
 from emotion2vec_edge.engine.progress import Progress, no_progress
 
-from ..finetune.embeddings import padded
-from ..finetune.training.augmentation import resampled
-from ..interrupts import Interrupts
+from ...finetune.embeddings import padded
+from ...finetune.training.augmentation import resampled
+from ...interrupts import Interrupts
+from ..teachers.base import FRAMES, FRAMES_A_SECOND, Teacher
 from .cache import ClipAtSpeed, RowCache, amount
-from .teachers.base import FRAMES, FRAMES_A_SECOND, Teacher
 
 BATCH_SECONDS = 60.0
 """Seconds of audio, with its padding, that a teacher hears at once on a processor."""
@@ -83,6 +83,23 @@ def listen(
             done += sum(frames[clip] for clip in batch)
             progress("teacher", done / FRAMES_A_SECOND, total / FRAMES_A_SECOND)
             interrupts.check()
+
+
+def means_of(
+    teacher: Teacher, waves: Sequence[NDArray[np.int16]], device: torch.device
+) -> NDArray[np.float32]:
+    """Means of the rows of whole clips, int16 [samples] each: float32 [clips, width]."""
+    means = np.zeros((len(waves), teacher.width), np.float32)
+    frames = {
+        ClipAtSpeed(str(number), 1.0): FRAMES.frame_count(len(wave))
+        for number, wave in enumerate(waves)
+    }
+    for batch in _batches(frames, BATCH_SECONDS):
+        numbers = [int(clip.clip) for clip in batch]
+        sounds = [at_speed(waves[number], 1.0) for number in numbers]
+        heard = _heard(teacher, sounds, device, bfloat16=False)
+        means[numbers] = [rows.mean(axis=0, dtype=np.float32) for rows in heard]
+    return means
 
 
 def _batches(frames: Mapping[ClipAtSpeed, int], seconds: float) -> Iterator[list[ClipAtSpeed]]:

@@ -8,9 +8,15 @@ import pytest
 import torch
 
 from emotion2vec_edge.engine.errors import NonFiniteError
-from emotion2vec_edge.export.distill import listening
-from emotion2vec_edge.export.distill.cache import JOURNAL, ROWS, ClipAtSpeed, RowCache, checksum
-from emotion2vec_edge.export.distill.listening import at_speed, listen
+from emotion2vec_edge.export.distill.lessons import listening
+from emotion2vec_edge.export.distill.lessons.cache import (
+    JOURNAL,
+    ROWS,
+    ClipAtSpeed,
+    RowCache,
+    checksum,
+)
+from emotion2vec_edge.export.distill.lessons.listening import at_speed, listen
 
 CPU = torch.device("cpu")
 

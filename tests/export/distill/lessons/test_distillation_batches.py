@@ -1,5 +1,6 @@
 """Batches for a student."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,15 @@ import pytest
 import torch
 
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
-from emotion2vec_edge.export.distill.batches import (
+from emotion2vec_edge.export.distill.lessons.batches import (
     DistillationBatches,
-    Lesson,
     answers_of,
     draw_weights,
     labels_of_corpora,
 )
-from emotion2vec_edge.export.distill.cache import ClipAtSpeed, RowCache, checksum
-from emotion2vec_edge.export.distill.listening import listen
+from emotion2vec_edge.export.distill.lessons.cache import ClipAtSpeed, RowCache, checksum
+from emotion2vec_edge.export.distill.lessons.crops import CachedCrops, Lesson, LiveCrops
+from emotion2vec_edge.export.distill.lessons.listening import listen, means_of
 from emotion2vec_edge.export.distill.recipe import DistillationRecipe
 from emotion2vec_edge.export.distill.teachers.base import FRAMES, Teacher
 from emotion2vec_edge.export.finetune.speech import Speech
@@ -61,7 +62,18 @@ def batches_of(waves, folder, labels=None, **changes):
         for name, wave in zip(checksums, waves, strict=True)
     }
     listen(ear, cache, wanted, CPU)
-    return DistillationBatches(speech, checksums, [Lesson(ear, cache)], recipe, 3, CPU)
+    source = CachedCrops(speech, checksums, [Lesson(ear, cache)], recipe, CPU)
+    return DistillationBatches(speech, source, recipe, 3, CPU)
+
+
+def live_batches_of(waves, labels=None, **changes):
+    """Batches whose crops the teacher hears as they are made, without augmentation."""
+    speech = speech_of(waves, labels)
+    recipe = DistillationRecipe(
+        batch_seconds=4.0, crop_seconds=(0.3, 0.5),
+        augmentation=dataclasses.replace(QUIET, speed=(0.8, 1.25)), **changes,
+    )  # fmt: skip
+    return DistillationBatches(speech, LiveCrops(speech, [Ear()], recipe, CPU), recipe, 3, CPU)
 
 
 @pytest.fixture
@@ -78,7 +90,7 @@ def test_rows_belong_to_the_sound_of_the_crop(smooth, tmp_path, speed):
     batches = batches_of(smooth, tmp_path, speeds=(speed,))
     for step in range(4):
         rng = np.random.default_rng(step)
-        crop = batches._crop(step % 2, 15, rng)
+        crop = batches.source.crop(step % 2, 15, rng)
         assert len(crop.rows[0]) == FRAMES.frame_count(len(crop.wave))
         heard = Ear().rows(torch.from_numpy(crop.wave)[None], None)[0]
         np.testing.assert_allclose(crop.rows[0], heard, atol=0.02)
@@ -99,8 +111,44 @@ def test_a_step_gives_one_batch(smooth, tmp_path):
 
 def test_a_clip_shorter_than_a_crop_is_whole(smooth, tmp_path):
     batches = batches_of([smooth[0][:4_000], smooth[1]], tmp_path)
-    crop = batches._crop(0, 40, np.random.default_rng(0))
+    crop = batches.source.crop(0, 40, np.random.default_rng(0))
     assert len(crop.rows[0]) == FRAMES.frame_count(len(crop.wave)) <= FRAMES.frame_count(4_500)
+
+
+@pytest.mark.parametrize("mixed_share", [0.0, 1.0])
+def test_a_live_teacher_hears_what_the_student_hears(smooth, mixed_share):
+    batches = live_batches_of(smooth, mixed_share=mixed_share)
+    crops = batches.source.crops(np.array([0, 1, 1]), 15, np.random.default_rng(0))
+    assert crops.frames == (15, 15, 15)
+    assert crops.mixed.all() == crops.mixed.any() == bool(mixed_share)
+    for wave, rows in zip(crops.waves, crops.rows[0], strict=True):
+        heard = Ear().rows(torch.from_numpy(wave)[None], None)[0]
+        np.testing.assert_allclose(rows, heard, atol=1e-6)
+
+
+def test_two_clips_in_one_have_no_label(smooth):
+    batch = live_batches_of(smooth, labels=[1, 2], mixed_share=0.5)[0]
+    assert 0 < batch.labelled.sum() < len(batch.labelled)
+    assert (batch.targets[~batch.labelled] == 0).all()
+    again = live_batches_of(smooth, labels=[1, 2], mixed_share=0.5)[0]
+    torch.testing.assert_close(again.taught[0], batch.taught[0], rtol=0, atol=0)
+
+
+def test_live_crops_of_short_clips_differ_in_length():
+    waves = [np.full(size, 9_000, np.int16) for size in (300, 3_300, 16_000)]
+    source = live_batches_of(waves, mixed_share=0.0).source
+    crops = source.crops(np.array([0, 1, 2]), 20, np.random.default_rng(1))
+    assert crops.frames[0] == 1 < crops.frames[1] < crops.frames[2] == 20
+    for rows, frames in zip(crops.rows[0], crops.frames, strict=True):
+        assert (rows[frames:] == 0).all()
+        assert rows[:frames].any()
+
+
+def test_means_of_whole_clips(smooth):
+    waves = [smooth[0][:4_321], smooth[1], smooth[0]]
+    for mean, wave in zip(means_of(Ear(), waves, CPU), waves, strict=True):
+        sound = torch.from_numpy((wave / 32768).astype(np.float32))
+        np.testing.assert_allclose(mean, Ear().rows(sound[None], None)[0].mean(dim=0), atol=1e-4)
 
 
 def test_the_share_of_clips_without_a_label():

@@ -12,17 +12,14 @@ from torch import Tensor
 
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 
-from ..finetune.embeddings import padded
-from ..finetune.speech import Speech
-from ..finetune.training.augmentation import augment, coded, resampled
-from ..finetune.training.batches import StepRandom
-from ..model.padding import normalized_batch
-from .cache import ClipAtSpeed, RowCache
-from .recipe import DistillationRecipe
-from .teachers.base import FRAMES, Teacher
-
-MARGIN = 8
-"""Samples that are taken beyond a crop before it is resampled, whose length is rounded."""
+from ...finetune.embeddings import padded
+from ...finetune.speech import Speech
+from ...finetune.training.augmentation import augment
+from ...finetune.training.batches import StepRandom
+from ...model.padding import normalized_batch
+from ..recipe import DistillationRecipe
+from ..teachers.base import FRAMES, Teacher
+from .crops import CropSource
 
 
 @dataclass(frozen=True)
@@ -50,33 +47,24 @@ class DistillationBatch:
     """Share of the partner in the sound, float32 [batch], 0 for most."""
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """A teacher and its rows of all clips."""
-
-    teacher: Teacher
-    cache: RowCache
-
-
 class DistillationBatches:
     """The batches of a distillation; each depends on the recipe's seed and its step alone."""
 
     def __init__(
-        self, speech: Speech, checksums: Sequence[str], lessons: Sequence[Lesson],
-        recipe: DistillationRecipe, labels: int, device: torch.device,
+        self, speech: Speech, source: CropSource, recipe: DistillationRecipe, labels: int,
+        device: torch.device,
     ) -> None:  # fmt: skip
         """Prepare the batches.
 
         Args:
             speech: labelled and unlabelled clips.
-            checksums: checksum of each clip.
-            lessons: the teachers with their rows of every clip at every speed.
+            source: makes crops of them.
             recipe: the recipe.
             labels: number of labels.
             device: where the batches are made and used.
         """
-        self.speech, self.checksums, self.lessons = speech, checksums, lessons
-        self.recipe, self.labels, self.device = recipe, labels, device
+        self.speech, self.source, self.recipe = speech, source, recipe
+        self.labels, self.device = labels, device
         self._weights = draw_weights(speech, recipe.unlabelled_share, recipe.corpus_power)
         self._allowed = labels_of_corpora(speech, labels)
 
@@ -88,62 +76,24 @@ class DistillationBatches:
         count = max(2, round(recipe.batch_seconds / seconds))
         frames = max(1, FRAMES.frame_count(round(seconds * SAMPLE_RATE)))
         picked = random.rng.choice(len(self.speech), count, p=self._weights)
-        crops = [self._crop(int(index), frames, random.rng) for index in picked]
-        waves, lengths = padded([crop.wave for crop in crops])
+        crops = self.source.crops(picked, frames, random.rng)
+        waves, lengths = padded(crops.waves)
         waves, lengths = waves.to(device), lengths.to(device)
         waves = normalized_batch(waves, lengths)
         waves, partner, share = augment(waves, lengths, recipe.augmentation, random.generator)
-        rows = [self._padded_rows([crop.rows[i] for crop in crops]) for i in range(self.teachers)]
-        labels = torch.from_numpy(self.speech.labels[picked])
+        labels = torch.from_numpy(np.where(crops.mixed, -1, self.speech.labels[picked]))
         own = torch.eye(self.labels)[labels.clamp_min(0)] * (labels >= 0).float()[:, None]
+        teachers = self.source.teachers
+        counts = torch.tensor(crops.frames, device=device)[:, None]
         return DistillationBatch(
             waves, lengths,
             tuple(
-                lesson.teacher.taught(part) for lesson, part in zip(self.lessons, rows, strict=True)
+                teacher.taught(rows) for teacher, rows in zip(teachers, crops.rows, strict=True)
             ),
-            self._answers(rows, [len(crop.rows[0]) for crop in crops]),
+            answers_of(teachers, [rows.sum(dim=1) / counts for rows in crops.rows]),
             own.to(device), (labels >= 0).to(device),
             torch.from_numpy(self._allowed[picked]).to(device), partner, share,
         )  # fmt: skip
-
-    @property
-    def teachers(self) -> int:
-        """Number of teachers."""
-        return len(self.lessons)
-
-    def _crop(self, index: int, frames: int, rng: np.random.Generator) -> _Crop:
-        """A random part of a clip at one of the speeds, perhaps through a codec."""
-        wave = self.speech.waves[index]
-        speed = float(rng.choice(self.recipe.speeds))
-        clip = ClipAtSpeed(self.checksums[index], speed)
-        start = int(rng.integers(max(1, self.lessons[0].cache.frames(clip) - frames + 1)))
-        size = FRAMES.sample_count(frames)
-        first = round(start * FRAMES.hop * speed)
-        part = wave[first : first + round(size * speed) + MARGIN] / 32768
-        sound = part.astype(np.float32)
-        crop = (sound if speed == 1 else resampled(sound, speed))[:size]
-        end = start + FRAMES.frame_count(len(crop))
-        rows = tuple(lesson.cache[clip][start:end] for lesson in self.lessons)
-        crop = crop[: FRAMES.sample_count(len(rows[0]))]
-        coding = rng.random() < self.recipe.augmentation.codec_share
-        return _Crop(coded(crop, rng) if coding else crop, rows)
-
-    def _padded_rows(self, rows: Sequence[NDArray[np.float16]]) -> Tensor:
-        """Rows of one teacher: float32 [batch, frames, width], zero beyond a crop's frames."""
-        tensors = [torch.from_numpy(np.asarray(part, np.float32)) for part in rows]
-        return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(self.device)
-
-    def _answers(self, rows: Sequence[Tensor], frames: Sequence[int]) -> Tensor | None:
-        counts = torch.tensor(frames, device=self.device)[:, None]
-        means = [part.sum(dim=1) / counts for part in rows]
-        return answers_of([lesson.teacher for lesson in self.lessons], means)
-
-
-@dataclass(frozen=True)
-class _Crop:
-    wave: NDArray[np.float32]
-    rows: tuple[NDArray[np.float16], ...]
-    """Rows of each teacher, of the crop before the codec."""
 
 
 def answers_of(teachers: Sequence[Teacher], means: Sequence[Tensor]) -> Tensor | None:
