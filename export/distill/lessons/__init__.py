@@ -1,1 +1,1 @@
-"""What the teachers make of speech: their rows on disk or as they are heard, and the batches."""
+"""The lessons of a student: rows of the teachers on disk or as they are heard, and batches."""
