@@ -89,9 +89,10 @@ def scale(
     model: str | None, files: int, seconds: float, workers: tuple[int, ...], rounds: int,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Batches on this machine, in its processes and through Ray: files a second, overhead a file.
+    """Batches in processes, through Ray and in Spark: files a second, overhead a file.
 
-    Needs Ray (extra ray), of which it starts a cluster on this machine.
+    All run on this machine. Needs Ray (extra ray), of which it starts a cluster; Spark is left out
+    where it (extra spark) or Java is missing.
     """
     from ..suites.scale import ScaleSettings, measure
 

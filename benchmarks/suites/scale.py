@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
+import shutil
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ from emotion2vec_edge.engine.batch.ray.cluster import Share, ray_package
 from emotion2vec_edge.engine.batch.ray.pool import RayWorkers
 from emotion2vec_edge.engine.batch.ray.shipping import ShippedModel
 from emotion2vec_edge.engine.batch.settings import BatchSettings
+from emotion2vec_edge.engine.batch.spark import recognize
 from emotion2vec_edge.engine.batch.worker import Worker, Writing
 from emotion2vec_edge.engine.errors import ClusterError, E2VError
 from emotion2vec_edge.engine.progress import Progress
@@ -75,12 +79,15 @@ class _Times(NamedTuple):
     """Files a second from then on."""
 
 
-Opening = Callable[[Path], AbstractContextManager[Executor]]
+Batch = Callable[[list[InputFile]], Generator[str, None, None]]
+"""Works through recordings; gives the name of each when its result is there, or raises E2VError."""
+
+Opening = Callable[[Path], AbstractContextManager[Batch]]
 """Starts the workers of a batch that writes to a folder."""
 
 
 def measure(settings: ScaleSettings, progress: Progress) -> Document:
-    """Time batches in this process, in processes of this machine and in actors of Ray.
+    """Time batches in this process, in processes of this machine, in Ray's actors and in Spark.
 
     Args:
         settings: the batches.
@@ -135,24 +142,70 @@ def _recordings(folder: Path, settings: ScaleSettings) -> list[InputFile]:
     return items
 
 
-@contextlib.contextmanager
-def _here(recognizer: Recognizer, folder: Path) -> Iterator[Executor]:
-    yield Worker(recognizer, folder, BatchSettings(), RUN)
+def _batch(executor: Executor, items: list[InputFile]) -> Generator[str, None, None]:
+    with contextlib.closing(executor.work(items)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome.row, FailureRow):
+                raise E2VError(outcome.row.message)
+            yield outcome.row.file
 
 
 @contextlib.contextmanager
-def _processes(settings: ScaleSettings, workers: int, folder: Path) -> Iterator[Executor]:
-    yield Workers(workers, settings.model_settings, folder, BatchSettings(), RUN)
+def _here(recognizer: Recognizer, folder: Path) -> Iterator[Batch]:
+    yield functools.partial(_batch, Worker(recognizer, folder, BatchSettings(), RUN))
+
+
+@contextlib.contextmanager
+def _processes(settings: ScaleSettings, workers: int, folder: Path) -> Iterator[Batch]:
+    executor = Workers(workers, settings.model_settings, folder, BatchSettings(), RUN)
+    yield functools.partial(_batch, executor)
 
 
 @contextlib.contextmanager
 def _actors(
     recognizer: Recognizer, settings: ScaleSettings, workers: int, folder: Path
-) -> Iterator[Executor]:
+) -> Iterator[Batch]:
     shipped = ShippedModel.of(recognizer.bundle)
     job = Job(settings.model_settings, shipped, BatchSettings(), None, None)
     with RayWorkers("auto", recognizer.bundle, job, Share(), workers) as actors:
-        yield Writing(actors, folder)
+        yield functools.partial(_batch, Writing(actors, folder))
+
+
+def _without_spark() -> str | None:
+    """Reason for which Spark cannot be started here; None if it can."""
+    if importlib.util.find_spec("pyspark") is None:
+        return "pyspark is not installed (extra spark)"
+    java = Path(os.environ.get("JAVA_HOME", "/")) / "bin" / "java"
+    return None if java.exists() or shutil.which("java") else "there is no Java"
+
+
+@contextlib.contextmanager
+def _spark(settings: ScaleSettings, workers: int, _: Path) -> Iterator[Batch]:
+    """A session of Spark on this machine, whose rows come back to this process.
+
+    The first recording of each worker is a job of its own, which starts the Python workers; the
+    second job has all others.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    builder = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", False)
+    session = builder.config("spark.ui.showConsoleProgress", False).getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+
+    def batch(items: list[InputFile]) -> Generator[str, None, None]:
+        for part in filter(None, (items[:workers], items[workers:])):
+            paths = session.createDataFrame([(item.path,) for item in part], "path string")
+            for row in recognize(paths, model=settings.model_settings).collect():
+                if row.error is not None:
+                    raise E2VError(row.message)
+                yield row.path
+
+    try:
+        yield batch
+    finally:
+        session.stop()
 
 
 def _table(
@@ -166,8 +219,13 @@ def _table(
         note=f"{settings.files} WAV of {settings.seconds:g} s on this machine, one thread a "
         f"worker, medians of {settings.rounds} rounds in turns. First result: with the start of "
         "the workers; files/s: from it to the last. Overhead: time of a worker for a file, less "
-        "that of one process. Ray's own processes share the machine with the workers.",
+        "that of one process. Other processes of Ray and Spark share the machine with the workers. "
+        "Spark starts Java in the first round, writes no files, and gives the results of a job "
+        "together, at its end.",
     )  # fmt: skip
+    without_spark = _without_spark()
+    if without_spark is not None:
+        table.note += f" Spark is left out: {without_spark}."
     openings: dict[tuple[str, int], Opening] = {
         ("this process", 1): functools.partial(_here, recognizer)
     }
@@ -175,6 +233,8 @@ def _table(
         if count > 1:
             openings["processes", count] = functools.partial(_processes, settings, count)
         openings["Ray", count] = functools.partial(_actors, recognizer, settings, count)
+        if without_spark is None:
+            openings["Spark", count] = functools.partial(_spark, settings, count)
     times: dict[tuple[str, int], list[_Times]] = {key: [] for key in openings}
     for number in range(settings.rounds):
         for (name, count), opening in openings.items():
@@ -195,13 +255,10 @@ def _table(
 def _timed(opening: Opening, items: list[InputFile]) -> _Times:
     with tempfile.TemporaryDirectory() as path, OutputFolder(Path(path) / "out") as folder:
         started = time.perf_counter()
-        moments = []
+        moments: list[float] = []
         with (
-            opening(folder.path) as executor,
-            contextlib.closing(executor.work(items)) as outcomes,
+            opening(folder.path) as batch,
+            contextlib.closing(batch(items)) as done,
         ):
-            for outcome in outcomes:
-                if isinstance(outcome.row, FailureRow):
-                    raise E2VError(outcome.row.message)
-                moments.append(time.perf_counter())
+            moments.extend(time.perf_counter() for _ in done)
     return _Times(moments[0] - started, (len(moments) - 1) / (moments[-1] - moments[0]))

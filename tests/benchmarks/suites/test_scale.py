@@ -1,6 +1,11 @@
-"""Batches through cluster software, timed; here with processes in the place of Ray."""
+"""Batches through cluster software, timed; most with processes in the place of Ray."""
 
 import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +21,7 @@ def without_ray(monkeypatch):
 
     monkeypatch.setattr(scale, "_local_ray", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(scale, "_actors", actors)
+    monkeypatch.setattr(scale, "_without_spark", lambda: "there is no Java")
 
 
 @pytest.mark.slow
@@ -23,6 +29,7 @@ def test_the_table_compares_each_with_one_process(monkeypatch):
     without_ray(monkeypatch)
     document = measure(ScaleSettings(files=6, seconds=1.0, rounds=1), no_progress)
     (table,) = document.tables
+    assert table.note.endswith("Spark is left out: there is no Java.")
     assert [row[:2] for row in table.rows] == [
         ["this process", "1"], ["Ray", "1"], ["processes", "2"], ["Ray", "2"],
     ]  # fmt: skip
@@ -49,3 +56,45 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(scale, "ray_package", missing)
     with pytest.raises(MissingExtraError):
         measure(ScaleSettings(), no_progress)
+
+
+def test_spark_is_left_out_for_a_reason(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert scale._without_spark() == "pyspark is not installed (extra spark)"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    assert scale._without_spark() == "there is no Java"
+
+
+@pytest.mark.slow
+def test_spark_is_timed_as_the_others(tmp_path):
+    """In a process of its own, which the Java machine ends with."""
+    pytest.importorskip("pyspark", reason="SKIPPED LOUDLY: pip install pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("SKIPPED LOUDLY: Spark needs java")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from emotion2vec_edge.benchmarks.suites import scale\n"
+        "settings = scale.ScaleSettings(files=4, seconds=1.0)\n"
+        "items = scale._recordings(Path(sys.argv[1]), settings)\n"
+        "Path(items[3].path).write_text('not a recording')\n"
+        "with scale._spark(settings, 1, Path()) as batch:\n"
+        "    try:\n"
+        "        for path in batch(items): print(path)\n"
+        "    except scale.E2VError as error:\n"
+        "        print(error)\n"
+    )
+    quickly = {  # Java starts sooner, and Spark does not ask the network for its own name
+        "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "SPARK_LOCAL_HOSTNAME": "localhost",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, tmp_path], capture_output=True, text=True,
+        check=False, env={**os.environ, **quickly},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *paths, error = done.stdout.splitlines()
+    assert paths == [str(tmp_path / f"0000{number}.wav") for number in range(3)]
+    assert "00003.wav: neither libsndfile" in error
