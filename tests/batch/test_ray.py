@@ -86,12 +86,15 @@ def wait_for_rows(out, count, process):
     pytest.fail(f"the batch ended before {count} results: {process.stderr.read()}")
 
 
-def kill_one(cluster):
+def kill_one(cluster, killed):
+    """Kill a worker that was not killed before, and note its process."""
     deadline = time.monotonic() + 60
-    while not (actors := cluster.actors()):  # all were killed before
+    while not (actors := set(cluster.actors()) - killed):
         assert time.monotonic() < deadline, "no worker was started again"
         time.sleep(0.1)
-    os.kill(random.choice(actors), signal.SIGKILL)  # noqa: S311
+    worker = random.choice(sorted(actors))  # noqa: S311
+    os.kill(worker, signal.SIGKILL)
+    killed.add(worker)
 
 
 def test_a_driver_that_is_killed_goes_on(cluster, many, expected, tmp_path):
@@ -132,10 +135,11 @@ def test_a_pipeline_of_ray_data(cluster, calls):
 def test_actors_and_a_machine_are_killed(cluster, many, expected, tmp_path):
     out = tmp_path / "out"
     process = started(cluster, many, "-o", out)
+    killed = set()
     moments = sorted(random.Random(COUNT).sample(range(5, COUNT * 2 // 3), KILLS))  # noqa: S311
     for moment in moments:
         wait_for_rows(out, moment, process)
-        kill_one(cluster)
+        kill_one(cluster, killed)
     wait_for_rows(out, COUNT * 3 // 4, process)
     cluster.lose_machine()
     stdout, stderr = process.communicate(timeout=300)
@@ -143,6 +147,7 @@ def test_actors_and_a_machine_are_killed(cluster, many, expected, tmp_path):
     assert f"{COUNT} recognized, 1 failed" in stdout
     assert answers(out) == expected
     assert len(rows(out / "results.jsonl")) == COUNT
+    assert len(killed) == KILLS
     everything_is_whole(out)
 
 
