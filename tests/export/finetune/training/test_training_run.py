@@ -115,7 +115,7 @@ def test_a_damaged_state_is_refused(start_run, tmp_path, content):
 @pytest.mark.parametrize("muon", [0.0, 2.0])
 def test_training_learns(start_run, tmp_path, muon):
     run = start_run(
-        tmp_path / "run", 150, average_decay=0.9, muon_scale=muon,
+        tmp_path / "run", 60, average_decay=0.9, muon_scale=muon,
         augmentation=Augmentation((1, 1), 0, 0, 0, 0, 0, 0, (10, 10), 0, 0),
         regularization=Regularization(0, 0, 0, 0),
     )  # fmt: skip
