@@ -39,6 +39,9 @@ DOCUMENT = {
     "frontend_conf": {"fs": 16000},
 }  # fmt: skip
 
+FEW_CONVOLUTIONS = "[(32, 240, 160)] + [(32, 2, 2)]"
+"""Frames as those of the seven convolutions, traced and run in a part of the time."""
+
 
 def document(**changes):
     """A config.yaml with fields of model_conf, or of its audio section, changed."""
@@ -47,6 +50,9 @@ def document(**changes):
     for name, value in changes.items():
         (audio if name in audio else changed["model_conf"])[name] = value
     return changed
+
+
+TINY = document(feature_encoder_spec=FEW_CONVOLUTIONS, conv_pos_depth=2)
 
 
 def write_checkpoint(folder, doc=None, tokens=TOKENS, *, wrap=None, seed=0):

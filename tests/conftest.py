@@ -4,7 +4,10 @@ shared speech and checkpoints, which do not ship with the project."""
 from __future__ import annotations
 
 import csv
+import dataclasses
+import fcntl
 import os
+import shutil
 import signal
 import warnings
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from commands import e2v
 
 from emotion2vec_edge.engine import Recognizer, example_recordings, load_audio, open_bundle
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
@@ -68,16 +72,49 @@ def small_checkpoint():
 
 
 @pytest.fixture(scope="session")
-def small_bundle(small_checkpoint, tmp_path_factory):
-    """The trained checkpoint as a bundle, fp32 and INT8."""
-    from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
-    from emotion2vec_edge.export.hub import resolve
-    from emotion2vec_edge.quantize.calibration import load_calibration
-    from emotion2vec_edge.quantize.quantizer import add_int8
+def made_once(tmp_path_factory):
+    """Makes a folder that all processes of the tests share: the first one that needs it fills it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
 
+    def folder(name, fill):
+        made, part = root / name, root / f"{name}.part"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                fill(part)
+                part.rename(made)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_export(small_checkpoint, made_once):
+    """The trained checkpoint after ``e2v export``: bundle in all precisions, and both outputs."""
+
+    def fill(folder):
+        done = e2v("export", small_checkpoint, "-o", folder / "small", "--offline", "--precision",
+                   "int8", "--precision", "fp16", E2V_CACHE=str(folder / "cache"))  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout").write_bytes(done.stdout)
+        (folder / "stderr").write_bytes(done.stderr)
+
+    return made_once("small-export", fill)
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_export, tmp_path_factory):
+    """The trained checkpoint as a bundle, fp32 and INT8."""
     folder = tmp_path_factory.mktemp("bundle") / "small"
-    export_bundle(resolve(str(small_checkpoint), offline=True), ExportSettings(folder))
-    add_int8(folder, load_calibration(None))
+    shutil.copytree(small_export / "small", folder, ignore=shutil.ignore_patterns("fp16"))
+    manifest = open_bundle(folder).manifest
+    variants = {name: manifest.variants[name] for name in ("fp32", "int8")}
+    manifest = dataclasses.replace(manifest, variants=variants)
+    (folder / "bundle.json").write_text(manifest.to_json(), encoding="utf-8")
     return folder
 
 

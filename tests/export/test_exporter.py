@@ -10,7 +10,7 @@ import time
 import numpy as np
 import onnxruntime
 import pytest
-from checkpoints import document, write_checkpoint
+from checkpoints import FEW_CONVOLUTIONS, TINY, document, write_checkpoint
 from commands import E2V
 
 from emotion2vec_edge.engine import Recognizer, load_audio
@@ -19,15 +19,13 @@ from emotion2vec_edge.export import exporter, graph, hub
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle, export_merged
 
 
-@pytest.fixture
-def traced(exported, monkeypatch):
-    """Takes the graphs of the bundle that was exported, of the same weights, instead of tracing."""
-
-    def copied(_model, folder, *_):
-        for name in ("frontend.onnx", "encoder.onnx"):
-            shutil.copyfile(exported / "fp32" / name, folder / name)
-
-    monkeypatch.setattr(exporter, "export_graphs", copied)
+@pytest.fixture(scope="module")
+def merged(checkpoint, tmp_path_factory):
+    """The checkpoint as one graph, whose weights lie beside it as large ones do; and its parity."""
+    path = tmp_path_factory.mktemp("merged") / "merged.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "EXTERNAL_DATA_BYTES", 10_000)
+        return path, export_merged(checkpoint, ExportSettings(path))
 
 
 def test_a_bundle_is_complete(exported):
@@ -47,8 +45,9 @@ def test_the_engine_recognizes_with_it(exported, example):
     assert recognizer.recognize(example).emotion in recognizer.labels
 
 
-def test_a_model_without_a_head(tmp_path, example):
-    write_checkpoint(tmp_path / "base", tokens=[])
+def test_the_seven_convolutions_without_a_head_and_with_alibi_scales_per_layer(tmp_path, example):
+    doc = document(learned_alibi_scale_per_layer=True, layer_norm_first=True, num_extra_tokens=0)
+    write_checkpoint(tmp_path / "base", doc, tokens=[])
     export_bundle(
         hub.resolve(str(tmp_path / "base"), offline=True), ExportSettings(tmp_path / "out")
     )
@@ -58,16 +57,8 @@ def test_a_model_without_a_head(tmp_path, example):
         encoding.utterance()
 
 
-def test_alibi_scales_per_layer_export_too(tmp_path):
-    doc = document(learned_alibi_scale_per_layer=True, layer_norm_first=True, num_extra_tokens=0)
-    write_checkpoint(tmp_path / "c", doc)
-    export_bundle(hub.resolve(str(tmp_path / "c"), offline=True), ExportSettings(tmp_path / "out"))
-    assert (tmp_path / "out" / "bundle.json").is_file()
-
-
-def test_one_merged_graph(checkpoint, tmp_path, exported, example):
-    path = tmp_path / "merged.onnx"
-    parity = export_merged(checkpoint, ExportSettings(path))
+def test_one_merged_graph(merged, exported, example):
+    path, parity = merged
     assert parity.frames <= 1e-4
     samples = load_audio(example).samples
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -82,7 +73,7 @@ def test_one_merged_graph(checkpoint, tmp_path, exported, example):
         utterance = recognizer.recognize(samples[:length], 16_000)
         np.testing.assert_allclose(scores[row], list(utterance.scores.values()), atol=1e-5)
         np.testing.assert_allclose(embedding[row], utterance.embedding, atol=1e-4)
-    assert not list(tmp_path.glob(".*"))
+    assert not list(path.parent.glob(".*"))
 
 
 def test_an_existing_output_is_left_alone(checkpoint, exported, tmp_path):
@@ -115,10 +106,11 @@ def test_an_output_that_cannot_be_written(checkpoint, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing(checkpoint, tmp_path, monkeypatch):
-    def full(*_args, **_kwargs):
+    def full(_model, folder, *_):
+        (folder / "frontend.onnx").write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(graph.onnx, "save_model", full)
+    monkeypatch.setattr(exporter, "export_graphs", full)
     with pytest.raises(OutputError, match="No space left"):
         export_bundle(checkpoint, ExportSettings(tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
@@ -141,7 +133,7 @@ def test_a_card_is_copied_and_a_link_is_not(tmp_path, kind):
     """A checkpoint from elsewhere may have a link to a file of this machine."""
     (tmp_path / "secret").write_text("of this machine")
     folder = tmp_path / "checkpoint"
-    write_checkpoint(folder)
+    write_checkpoint(folder, TINY)
     card = folder / "README.md"
     if kind == "file":
         card.write_text("a card")
@@ -170,23 +162,23 @@ def test_a_name_that_no_manifest_can_hold(checkpoint, tmp_path, name):
 @pytest.mark.usefixtures("traced")
 def test_a_checkpoint_in_a_folder_whose_name_is_no_text(tmp_path):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    write_checkpoint(folder)
+    write_checkpoint(folder, TINY)
     manifest = export_bundle(hub.resolve(str(folder), offline=True), ExportSettings(tmp_path / "b"))
     assert manifest.name == r"caf\xe9"
     assert Recognizer.load(tmp_path / "b").bundle.manifest == manifest
 
 
-def test_the_weights_of_a_single_file_belong_to_it(checkpoint, tmp_path, monkeypatch):
+def test_the_weights_of_a_single_file_belong_to_it(merged, tmp_path, monkeypatch):
     """An old graph never meets new weights: they lie under names of their own."""
     monkeypatch.setattr(graph, "EXTERNAL_DATA_BYTES", 10_000)
-    path = tmp_path / "merged.onnx"
-    export_merged(checkpoint, ExportSettings(path))
-    (first,) = tmp_path.glob("merged-????????.data")
-    other = tmp_path / "other"
-    write_checkpoint(other, seed=1)
-    source = hub.resolve(str(other), offline=True)
+    path = tmp_path / "out" / "merged.onnx"
+    shutil.copytree(merged[0].parent, path.parent)
+    (first,) = path.parent.glob("merged-????????.data")
+    doc = document(feature_encoder_spec=FEW_CONVOLUTIONS, depth=1, conv_pos_depth=1)
+    write_checkpoint(tmp_path / "other", doc, seed=1)
+    source = hub.resolve(str(tmp_path / "other"), offline=True)
     export_merged(source, ExportSettings(path, overwrite=True))
-    (second,) = tmp_path.glob("merged-????????.data")
+    (second,) = path.parent.glob("merged-????????.data")
     assert first != second
     assert onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 

@@ -9,6 +9,7 @@ from emotion2vec_edge.export import exporter, parity
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
 
 
+@pytest.mark.usefixtures("traced")
 def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch):
     """The gate sees one weight in seven of one matrix off by 1 %."""
     original = exporter.export_graphs

@@ -1,22 +1,18 @@
 """Variants of a bundle: made, compared, refused, searched."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
-import yaml
 from folders import snapshot
 from onnxruntime.transformers import float16
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
+from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.errors import GateError, VariantNotFoundError
 from emotion2vec_edge.engine.runtime.providers import cpu
-from emotion2vec_edge.export import hub
-from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
 from emotion2vec_edge.quantize import quantizer
 from emotion2vec_edge.quantize.fp16 import convert_graphs
 from emotion2vec_edge.quantize.graph import Graph
@@ -111,25 +107,30 @@ def test_the_search_finds_the_first_layer_and_nothing_else(fp32_only, speech):
     assert variant.recipe["keep_float"] == ["frontend/convs.0"]
 
 
-@pytest.fixture(scope="module")
-def outliers(small_checkpoint, tmp_path_factory):
+@pytest.fixture
+def outliers(fp32_only):
     """The trained model with two channels 400 times as large before the projection and as much
     smaller weights after it: the same function, hard to quantize."""
-    folder = tmp_path_factory.mktemp("outliers")
-    document = yaml.safe_load((small_checkpoint / "config.yaml").read_text())
-    content = torch.load(small_checkpoint / "model.pt", weights_only=True)
-    prefix = "modality_encoders.AUDIO.project_features."
-    weights = content["model"]
-    for channel in (3, 77):
-        weights[f"{prefix}1.weight"][channel] *= 400
-        weights[f"{prefix}1.bias"][channel] *= 400
-        weights[f"{prefix}2.weight"][:, channel] /= 400
-    (folder / "c").mkdir()
-    (folder / "c" / "config.yaml").write_text(yaml.safe_dump(document))
-    shutil.copy(small_checkpoint / "tokens.txt", folder / "c")
-    torch.save({"model": weights}, folder / "c" / "model.pt")
-    export_bundle(hub.resolve(str(folder / "c"), offline=True), ExportSettings(folder / "bundle"))
-    return folder / "bundle"
+    path = fp32_only / "fp32" / "frontend.onnx"
+    model = onnx.load(path)
+    graph, constants = Graph(model), {tensor.name: tensor for tensor in model.graph.initializer}
+    projection = next(node for node in graph.nodes if node.name == "project")
+    norm = graph.producer[projection.input[0]]
+    assert norm.op_type == "LayerNormalization"
+    for name, factor in {
+        norm.input[1]: 400,
+        norm.input[2]: 400,
+        projection.input[1]: 1 / 400,
+    }.items():
+        values = onnx.numpy_helper.to_array(constants[name]).copy()
+        values[[3, 77]] *= np.float32(factor)  # [channels], or [channels, outputs]
+        constants[name].CopyFrom(onnx.numpy_helper.from_array(values, name))
+    onnx.save(model, path)
+    manifest = open_bundle(fp32_only).manifest
+    fp32 = dataclasses.replace(manifest.variants["fp32"], files=variant_files(fp32_only, "fp32"))
+    manifest = dataclasses.replace(manifest, variants={"fp32": fp32})
+    (fp32_only / "bundle.json").write_text(manifest.to_json(), encoding="utf-8")
+    return fp32_only
 
 
 def test_outlier_channels_are_refused_and_found(

@@ -3,7 +3,7 @@
 import json
 
 import torch
-from checkpoints import write_checkpoint
+from checkpoints import FEW_CONVOLUTIONS, document, write_checkpoint
 from commands import e2v
 
 from emotion2vec_edge.engine.bundle.manifest import Calibration
@@ -14,7 +14,8 @@ from emotion2vec_edge.export.hub import resolve
 
 
 def test_a_checkpoint_gets_a_head_and_becomes_a_bundle(corpus, tmp_path):
-    write_checkpoint(tmp_path / "model")
+    doc = document(feature_encoder_spec=FEW_CONVOLUTIONS, depth=1, conv_pos_depth=1)
+    write_checkpoint(tmp_path / "model", doc)
     done = e2v("finetune", tmp_path / "model", "--head", "--data", corpus, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     before, after = load_checkpoint(tmp_path / "model"), load_checkpoint(tmp_path / "out")
