@@ -1,16 +1,24 @@
 """`e2v quantize`."""
 
+import shutil
+
+import soundfile
 from commands import e2v
+
+from emotion2vec_edge.engine import example_recordings, load_audio, open_bundle
 
 
 def test_quantize_refuses_from_the_command_line(tmp_path):
-    import shutil
-
-    from emotion2vec_edge.engine import open_bundle
-
     folder = tmp_path / "model"
     shutil.copytree(open_bundle("emotion2vec_small").folder, folder)
-    done = e2v("quantize", folder, "--precision", "int8", "--agreement", "1.01")
+    speech = load_audio(example_recordings()[0]).samples
+    calibration = tmp_path / "speech"  # every layer is run on it
+    calibration.mkdir()
+    for number in range(8):
+        clip = speech[number * 4_000 :][:16_000]
+        soundfile.write(calibration / f"{number}.wav", clip, 16_000)
+    done = e2v("quantize", folder, "--precision", "int8", "--agreement", "1.01",
+               "--calibration", calibration)  # fmt: skip
     assert done.returncode == 4
     assert b"(limit 1.01)" in done.stderr
     assert b"is as it was" in done.stderr

@@ -14,6 +14,7 @@ from emotion2vec_edge.engine.bundle.integrity import variant_files
 from emotion2vec_edge.engine.errors import GateError, VariantNotFoundError
 from emotion2vec_edge.engine.runtime.providers import cpu
 from emotion2vec_edge.quantize import quantizer
+from emotion2vec_edge.quantize.calibration import Calibration
 from emotion2vec_edge.quantize.fp16 import convert_graphs
 from emotion2vec_edge.quantize.graph import Graph
 from emotion2vec_edge.quantize.int8 import Int8Settings
@@ -97,11 +98,26 @@ def test_fp16_where_the_converter_repeats_a_cast_for_each_reader(fp32_only, monk
 
 def test_the_gate_refuses_a_quantized_first_layer_and_names_it(fp32_only, speech):
     before = snapshot(fp32_only)
+    four = Calibration(speech.clips[::4], speech.source)
     with pytest.raises(GateError, match=r"lost too much: .*most: frontend/convs\.0"):
-        add_int8(fp32_only, speech, Int8Settings("avx512_vnni", keep_float=()))
+        add_int8(fp32_only, four, Int8Settings("avx512_vnni", keep_float=()))
     assert snapshot(fp32_only) == before
 
 
+@pytest.fixture
+def few_layers(monkeypatch):
+    """Five layers of about thirty show the same in a fraction of the time."""
+    few = ["frontend/convs.0", "frontend/project", "frontend/convs.1", "encoder/prenet.0.mlp.fc1",
+           "encoder/head"]  # fmt: skip
+    rank = quantizer.rank_layers
+    monkeypatch.setattr(
+        quantizer,
+        "rank_layers",
+        lambda names, *rest: rank([name for name in names if name in few], *rest),
+    )
+
+
+@pytest.mark.usefixtures("few_layers")
 def test_the_search_finds_the_first_layer_and_nothing_else(fp32_only, speech):
     variant = add_int8(fp32_only, speech, Int8Settings("avx512_vnni", keep_float=()), search=True)
     assert variant.recipe["keep_float"] == ["frontend/convs.0"]
@@ -133,17 +149,8 @@ def outliers(fp32_only):
     return fp32_only
 
 
-def test_outlier_channels_are_refused_and_found(
-    outliers, speech, example, small_bundle, monkeypatch
-):
-    # Four layers of about thirty show the same in a fraction of the time.
-    few = ["frontend/project", "frontend/convs.1", "encoder/prenet.0.mlp.fc1", "encoder/head"]
-    rank = quantizer.rank_layers
-    monkeypatch.setattr(
-        quantizer,
-        "rank_layers",
-        lambda names, *rest: rank([name for name in names if name in few], *rest),
-    )
+@pytest.mark.usefixtures("few_layers")
+def test_outlier_channels_are_refused_and_found(outliers, speech, example, small_bundle):
     exact = Recognizer.load(outliers, precision="fp32").recognize(example)
     plain = Recognizer.load(small_bundle, precision="fp32").recognize(example)
     assert exact.scores == pytest.approx(plain.scores, abs=1e-3)
