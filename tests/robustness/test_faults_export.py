@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from checkpoints import write_checkpoint
+from checkpoints import FEW_CONVOLUTIONS, document, write_checkpoint
 from faults import Faults, Killed, count
 from voices import write_corpus
 
@@ -34,7 +34,8 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "model"
-    write_checkpoint(folder, tokens=LABELS)
+    doc = document(feature_encoder_spec=FEW_CONVOLUTIONS, depth=1, conv_pos_depth=1)
+    write_checkpoint(folder, doc, tokens=LABELS)
     return folder
 
 
