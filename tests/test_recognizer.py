@@ -272,7 +272,7 @@ def test_the_same_speech_in_every_container(recognizer, example_samples):
 def test_loudness_hardly_matters(recognizer, example_samples):
     loud = recognizer.recognize(example_samples, 16_000).scores
     quiet = recognizer.recognize(example_samples * 0.1, 16_000).scores
-    assert quiet == pytest.approx(loud, abs=0.01)
+    assert quiet == pytest.approx(loud, abs=0.02)
 
 
 @pytest.mark.parametrize("samples", [np.zeros(16_000, np.float32), np.ones(16_000, np.float32)])

@@ -10,10 +10,13 @@ import sys
 import numpy as np
 import pytest
 
+from emotion2vec_edge.engine import open_bundle
 from emotion2vec_edge.engine.cli.feedback import feedback
 from emotion2vec_edge.engine.corpora.feedback import FeedbackStore
 from emotion2vec_edge.engine.errors import OptionError
 
+DIM = open_bundle().manifest.architecture.embed_dim
+"""Width of the embedded model's frames."""
 E2V = [sys.executable, "-m", "emotion2vec_edge.engine.cli"]
 
 
@@ -111,8 +114,8 @@ def test_a_result_without_confidence_is_kept_and_listed(add, example, tmp_path, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"text", npy(np.full(192, np.nan)), npy(np.zeros(3)), npy(np.zeros((192, 2))),
-     npy(np.zeros(192, np.int64)), npy(np.zeros(192))[:-1], bytes(10 << 20)],
+    [b"", b"text", npy(np.full(DIM, np.nan)), npy(np.zeros(3)), npy(np.zeros((DIM, 2))),
+     npy(np.zeros(DIM, np.int64)), npy(np.zeros(DIM))[:-1], bytes(10 << 20)],
     ids=range(8),
 )  # fmt: skip
 def test_a_damaged_embedding_is_named(add, example, tmp_path, content):
@@ -123,7 +126,7 @@ def test_a_damaged_embedding_is_named(add, example, tmp_path, content):
 
 
 def test_a_saved_embedding_is_taken(add, tmp_path, rng):
-    embedding = rng.standard_normal(192).astype(np.float32)
+    embedding = rng.standard_normal(DIM).astype(np.float32)
     (tmp_path / "e.npy").write_bytes(npy(embedding))
     report = {"file": "gone.wav", "model": "emotion2vec_small", "embedding": "e.npy"}
     add(json.dumps(report).encode(), "--label", "sad")

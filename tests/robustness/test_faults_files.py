@@ -24,6 +24,8 @@ from emotion2vec_edge.engine.corpora.feedback import Correction, FeedbackStore, 
 from emotion2vec_edge.engine.errors import BundleFormatError, BundleTamperedError, OutputError
 from emotion2vec_edge.engine.files import atomic_folder, read_regular
 
+DIM = open_bundle().manifest.architecture.embed_dim
+"""Width of the embedded model's frames."""
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS", "short")
 
 
@@ -143,7 +145,7 @@ def test_feedback_keeps_its_manifest_whole(tmp_path):
 def bundle(tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(locate.EMBEDDED / locate.DEFAULT_NAME, folder)
-    np.savez(folder / "head.npz", weight=np.ones((9, 192)), bias=np.zeros(9))
+    np.savez(folder / "head.npz", weight=np.ones((9, DIM)), bias=np.zeros(9))
     document = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     path = folder / "head.npz"
     document["head"] = {
@@ -202,7 +204,7 @@ def test_a_bundle_that_cannot_be_read_is_named(bundle, tmp_path, monkeypatch):
     for faults in each_fault(bundle, len(operations), ["EIO", "EACCES", "short"], reads=True):
         with faults:
             try:
-                assert run().weight.shape == (9, 192)
+                assert run().weight.shape == (9, DIM)
                 assert faults.fault == "short"
             except (BundleFormatError, BundleTamperedError) as error:
                 assert faults.fault != "short"
@@ -213,7 +215,7 @@ def test_a_bundle_that_cannot_be_read_is_named(bundle, tmp_path, monkeypatch):
 def correction(number):
     return Correction(
         path=f"/{number}.wav", label="sad", speaker="x", answered="happy", confidence=0.5,
-        seconds=1.0, model="m", encoder="e", embedding=np.full(192, number, np.float32),
+        seconds=1.0, model="m", encoder="e", embedding=np.full(DIM, number, np.float32),
     )  # fmt: skip
 
 

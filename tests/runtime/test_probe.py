@@ -5,11 +5,14 @@ import shutil
 
 import pytest
 
-from emotion2vec_edge.engine import Recognizer
+from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import locate
 from emotion2vec_edge.engine.bundle.integrity import sha256_of
 from emotion2vec_edge.engine.errors import BundleFormatError
 from emotion2vec_edge.engine.runtime import probe
+
+DIM = open_bundle().manifest.architecture.embed_dim
+"""Width of the embedded model's frames."""
 
 
 @pytest.fixture
@@ -30,13 +33,13 @@ def changed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d, _: d["audio"].update(hop=640), r"gave frames and logits of \(7, 192\)"),
-        (lambda d, _: d["audio"].update(hop=160), r"of \(2, 192\)"),
+        (lambda d, _: d["audio"].update(hop=640), rf"gave frames and logits of \(7, {DIM}\)"),
+        (lambda d, _: d["audio"].update(hop=160), rf"of \(2, {DIM}\)"),
         (lambda d, _: d["audio"].update(receptive_field=401), "1360 samples gave"),
         (lambda d, _: d["audio"].update(receptive_field=399), "1359 samples gave"),
-        (lambda d, _: d["architecture"].update(embed_dim=193), r"describes \(4, 193\)"),
-        (lambda d, _: d["labels"].pop(), r"describes \(4, 192\) and \(4, 8\)"),
-        (lambda d, _: d.update(labels=[]), r"describes \(4, 192\) and None"),
+        (lambda d, _: d["architecture"].update(embed_dim=DIM + 1), rf"describes \(4, {DIM + 1}\)"),
+        (lambda d, _: d["labels"].pop(), rf"describes \(4, {DIM}\) and \(4, 8\)"),
+        (lambda d, _: d.update(labels=[]), rf"describes \(4, {DIM}\) and None"),
     ],
     ids=range(7),
 )

@@ -61,15 +61,16 @@ def test_without_engines_it_is_refused_and_auto_takes_cuda(fake_gpu):
     assert set(served_by(fake_gpu)) == {CUDA.ort_name}
 
 
-def test_engines_are_built_once_with_their_shapes_and_caches(fake_gpu, cache):
+def test_engines_are_built_once_with_their_shapes_and_caches(fake_gpu, cache, embedding_shape):
+    (dim,) = embedding_shape
     Recognizer.load(provider="tensorrt", prepare=True)
     frontend, encoder = fake_gpu[:2]
     assert frontend.own["trt_profile_min_shapes"] == "waveform:1x16080"
     assert frontend.own["trt_profile_opt_shapes"] == "waveform:10x16080"
     assert frontend.own["trt_profile_max_shapes"] == "waveform:120x16080"
-    assert encoder.own["trt_profile_min_shapes"] == "features:1x50x192,lengths:1"
-    assert encoder.own["trt_profile_opt_shapes"] == "features:1x500x192,lengths:1"
-    assert encoder.own["trt_profile_max_shapes"] == "features:4x1500x192,lengths:4"
+    assert encoder.own["trt_profile_min_shapes"] == f"features:1x50x{dim},lengths:1"
+    assert encoder.own["trt_profile_opt_shapes"] == f"features:1x500x{dim},lengths:1"
+    assert encoder.own["trt_profile_max_shapes"] == f"features:4x1500x{dim},lengths:4"
     for created in (frontend, encoder):
         assert created.names == [TENSORRT.ort_name, CUDA.ort_name, CPU.ort_name]
         assert created.own["trt_layer_norm_fp32_fallback"] == "1"
