@@ -81,7 +81,8 @@ class Meter:
         self.count += len(block)
         exact = block.astype(np.float64)
         self._sum += float(exact.sum())
-        self._squares += float(exact @ exact)
+        # Not numpy's dot product, which keeps a thread for each processor, all of them spinning.
+        self._squares += float(np.einsum("i,i->", exact, exact))
         self._count_clipped(block)
         self._add_power(block)
         samples = np.concatenate([self._outline_tail, block])
