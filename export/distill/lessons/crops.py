@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...finetune.embeddings import padded
 from ...finetune.speech import Speech
-from ...finetune.training.augmentation import coded, resampled
+from ...finetune.training.augmentation import coded
+from ...model.padding import within
 from ..recipe import DistillationRecipe
 from ..teachers.base import FRAMES, Teacher
 from .cache import ClipAtSpeed, RowCache
+from .listening import at_speed, rows_of
 
 MARGIN = 8
 """Samples that are taken beyond a crop before it is resampled, whose length is rounded."""
@@ -109,9 +110,7 @@ class CachedCrops:
         start = int(rng.integers(max(1, self.lessons[0].cache.frames(clip) - frames + 1)))
         size = FRAMES.sample_count(frames)
         first = round(start * FRAMES.hop * speed)
-        part = wave[first : first + round(size * speed) + MARGIN] / 32768
-        sound = part.astype(np.float32)
-        crop = (sound if speed == 1 else resampled(sound, speed))[:size]
+        crop = at_speed(wave[first : first + round(size * speed) + MARGIN], speed)[:size]
         end = start + FRAMES.frame_count(len(crop))
         rows = tuple(lesson.cache[clip][start:end] for lesson in self.lessons)
         return CachedCrop(_coded(crop[: FRAMES.sample_count(len(rows[0]))], self.recipe, rng), rows)
@@ -155,18 +154,12 @@ class LiveCrops:
             other = self.crop(int(picked[rng.integers(len(picked))]), frames, rng)
             waves[i] = self._with(waves[i], other, rng)
         counts = [FRAMES.frame_count(len(wave)) for wave in waves]
-        batch, lengths = padded(waves)
-        batch, lengths = batch.to(self.device), lengths.to(self.device)
-        valid = torch.arange(max(counts))[None] < torch.tensor(counts)[:, None]
-        shown = valid.to(self.device, torch.float32)[..., None]
-        with (
-            torch.no_grad(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16),
-        ):
-            rows = tuple(
-                teacher.rows(batch, lengths).float()[:, : max(counts)] * shown
-                for teacher in self.teachers
-            )
+        inside = within(torch.tensor(counts, device=self.device), max(counts))[..., None]
+        rows = tuple(
+            rows_of(teacher, waves, self.device, bfloat16=self.recipe.bfloat16)[:, : max(counts)]
+            * inside
+            for teacher in self.teachers
+        )
         coded_waves = tuple(_coded(wave, self.recipe, rng) for wave in waves)
         return Crops(coded_waves, rows, tuple(counts), mixed)
 
@@ -176,7 +169,7 @@ class LiveCrops:
         speed = float(np.exp(rng.uniform(*np.log(self.recipe.augmentation.speed))))
         needed = round(size * speed) + MARGIN
         start = int(rng.integers(max(1, len(wave) - needed + 1)))
-        crop = resampled((wave[start : start + needed] / 32768).astype(np.float32), speed)
+        crop = at_speed(wave[start : start + needed], speed)
         least = FRAMES.receptive_field
         if len(crop) < least:
             crop = np.pad(crop, (0, least - len(crop)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from emotion2vec_edge.engine.errors import NonFiniteError
 from emotion2vec_edge.engine.progress import Progress, no_progress
@@ -27,6 +28,19 @@ def at_speed(wave: NDArray[np.int16], speed: float) -> NDArray[np.float32]:
     """The clip, played faster by a factor: float32 [samples]."""
     samples = (wave / 32768).astype(np.float32)
     return samples if speed == 1 else resampled(samples, speed)
+
+
+def rows_of(
+    teacher: Teacher,
+    waves: Sequence[NDArray[np.float32]],
+    device: torch.device,
+    *,
+    bfloat16: bool,
+) -> Tensor:
+    """Rows of clips, [samples] each, as :meth:`~..teachers.base.Teacher.rows` gives them."""
+    batch, lengths = padded(waves)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        return teacher.rows(batch.to(device), lengths.to(device)).float()
 
 
 def listen(
@@ -121,14 +135,9 @@ def _heard(
     *,
     bfloat16: bool,
 ) -> list[NDArray[np.float16]]:
-    batch, lengths = padded(waves)
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        heard = teacher.rows(batch.to(device), lengths.to(device)).float().cpu().numpy()
+    heard = rows_of(teacher, waves, device, bfloat16=bfloat16).cpu().numpy()
     with np.errstate(over="ignore"):  # it becomes infinite, which is refused
         rows = heard.astype(np.float16)
     if not np.isfinite(rows).all():
         raise NonFiniteError(f"{teacher.name}: gave NaN, infinite or huge values for finite audio")
-    return [
-        part[: FRAMES.frame_count(length)]
-        for part, length in zip(rows, lengths.tolist(), strict=True)
-    ]
+    return [part[: FRAMES.frame_count(len(wave))] for part, wave in zip(rows, waves, strict=True)]
