@@ -14,7 +14,8 @@ from typing import Literal, get_args
 
 import click
 
-from emotion2vec_edge.engine.bundle.hub import HubName, fetch_snapshot
+from emotion2vec_edge.engine.bundle.hub import fetch_snapshot
+from emotion2vec_edge.engine.bundle.hub_name import HubName
 from emotion2vec_edge.engine.errors import CheckpointError, HubError, MissingExtraError
 
 Hub = Literal["hf", "ms"]

@@ -11,53 +11,18 @@ import importlib
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BundleNotFoundError, E2VError, HubError, MissingExtraError, OptionError
-from ..files import printable
+from ..errors import BundleNotFoundError, E2VError, HubError, MissingExtraError
 from .bundle import Bundle
+from .hub_name import HubName
 from .integrity import verify_files
-from .locate import HUB_SCHEME
 from .manifest import CARD, MANIFEST, BundleFile, Manifest
 from .schema import read_manifest
 
-_NAME = re.compile(
-    r"hf://(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?",
-    re.ASCII,
-)
-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_CACHED = "it is not in the local cache; run once without --offline and HF_HUB_OFFLINE"
-
-
-@dataclass(frozen=True)
-class HubName:
-    """A repository of models on the hub."""
-
-    repository: str
-    """``owner/name``."""
-    revision: str | None = None
-    """Branch, tag or commit; None takes the default branch."""
-
-    def __str__(self) -> str:
-        return f"{HUB_SCHEME}{self.repository}" + (f"@{self.revision}" if self.revision else "")
-
-
-def parse_hub_name(text: str) -> HubName:
-    """Read ``hf://owner/name`` or ``hf://owner/name@revision``.
-
-    Raises:
-        OptionError: the text is neither.
-    """
-    match = _NAME.fullmatch(text)
-    if match is None or ".." in text or "--" in match["repository"]:  # the client refuses them too
-        raise OptionError(
-            f"{printable(text)}: not a name on the hub; give hf://owner/name or "
-            "hf://owner/name@revision"
-        )
-    return HubName(match["repository"], match["revision"])
 
 
 def fetch_bundle(name: HubName, *, offline: bool = False, manifest_only: bool = False) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import BundleNotFoundError
 from ..files import printable
 from .bundle import Bundle
+from .hub_name import HUB_SCHEME, parse_hub_name
 from .manifest import MANIFEST
 from .schema import read_manifest
 
@@ -16,7 +17,6 @@ MODEL_VARIABLE = "E2V_MODEL"
 
 EMBEDDED = Path(__file__).parents[1] / "models"
 DEFAULT_NAME = "emotion2vec_small"
-HUB_SCHEME = "hf://"
 
 
 def find_bundle(
@@ -33,7 +33,7 @@ def find_bundle(
             return EMBEDDED / DEFAULT_NAME
         origin = f" (from {MODEL_VARIABLE})"
     if str(model).startswith(HUB_SCHEME):
-        from .hub import fetch_bundle, parse_hub_name
+        from .hub import fetch_bundle
 
         name = parse_hub_name(str(model))
         return fetch_bundle(name, offline=offline, manifest_only=manifest_only)

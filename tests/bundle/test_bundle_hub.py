@@ -7,7 +7,8 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle.card import hub_card
-from emotion2vec_edge.engine.bundle.hub import HubName, parse_hub_name, push_bundle
+from emotion2vec_edge.engine.bundle.hub import push_bundle
+from emotion2vec_edge.engine.bundle.hub_name import HubName, parse_hub_name
 from emotion2vec_edge.engine.errors import (
     BundleNotFoundError,
     BundleTamperedError,

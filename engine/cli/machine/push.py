@@ -32,7 +32,8 @@ def push(
     bundle.json. The token is huggingface_hub's: HF_TOKEN, or that of 'hf auth login'.
     """
     from ...bundle.card import hub_card
-    from ...bundle.hub import parse_hub_name, push_bundle
+    from ...bundle.hub import push_bundle
+    from ...bundle.hub_name import parse_hub_name
     from ...bundle.locate import open_bundle
 
     name = parse_hub_name(target)
