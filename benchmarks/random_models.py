@@ -15,7 +15,7 @@ from .models import RANDOM_WEIGHTS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from emotion2vec_edge.export.checkpoint.config import ModelConfig
+    from emotion2vec_edge.export.model.config import ModelConfig
 
 SHAPES: dict[Shape, tuple[int, int]] = {"base": (768, 12), "plus_large": (1024, 16)}
 """Name → width and heads; both have 4 + 8 blocks and the front-end of data2vec 2.0."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 from emotion2vec_edge.engine.errors import UnsupportedConfigError
+
+from ..model.config import ConvLayer
 
 MOST_LAYERS = 64
 MOST = 1 << 14
@@ -13,15 +14,6 @@ MOST = 1 << 14
 
 CONV_SPEC = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
 """The front-end of data2vec 2.0, and of emotion2vec's published models."""
-
-
-@dataclass(frozen=True)
-class ConvLayer:
-    """One layer of the front-end."""
-
-    channels: int
-    kernel: int
-    stride: int
 
 
 def parse_conv_spec(text: str) -> tuple[ConvLayer, ...]:

@@ -14,8 +14,9 @@ from emotion2vec_edge.engine.bundle.manifest import Label
 from emotion2vec_edge.engine.errors import CheckpointError
 from emotion2vec_edge.engine.files import printable, read_regular, write_file
 
+from ..model.config import ModelConfig
 from ..model.emotion2vec import Emotion2vec
-from .config import ModelConfig, read_config
+from .config import read_config
 from .labels import HeadLabels, read_labels
 from .names import funasr_names
 from .saving import save_torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .config import ModelConfig
+from ..model.config import ModelConfig
 
 PREFIXES = ("module.", "d2v_model.", "model.")
 """Prefixes that wrappers put before every name; removed repeatedly."""

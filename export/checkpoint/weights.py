@@ -11,8 +11,8 @@ from torch import Tensor
 from emotion2vec_edge.engine.errors import CheckpointError
 from emotion2vec_edge.engine.fields import shown
 
+from ..model.config import ModelConfig
 from ..model.emotion2vec import Emotion2vec
-from .config import ModelConfig
 from .names import IGNORED, funasr_names, without_prefix
 from .tensors import read_tensors
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..finetune.card import WEAKNESSES, calibration_line, card
-from ..finetune.training.evidence import TrainingEvidence
+from ..finetune.evidence import TrainingEvidence
 from .settings import LabelSource
 
 

@@ -9,8 +9,8 @@ from emotion2vec_edge.engine.settings import LEAST_CALIBRATION_CLIPS
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.bundle.manifest import Calibration, Manifest
 
+    from .evidence import TrainingEvidence
     from .fitting import FittedHead, HeadEvidence
-    from .training.evidence import TrainingEvidence
 
 WEAKNESSES = (
     "Known weaknesses: what was not in the training speech (other languages, spontaneous speech, "

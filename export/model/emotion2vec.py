@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..checkpoint.config import ModelConfig
+from .config import ModelConfig
 from .encoder import Encoder
 from .frontend import Frontend
 from .padding import frame_counts, normalized_batch, within

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
 
-from ..checkpoint.config import ModelConfig
 from .alibi import alibi_biases, alibi_slopes, negative_distances
+from .config import ModelConfig
 from .layers import Block, PositionalConv, block_norm
 from .padding import within
 

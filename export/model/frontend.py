@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint.config import ModelConfig
-from ..checkpoint.conv_spec import ConvLayer
+from .config import ConvLayer, ModelConfig
 from .layers import Gelu
 
 

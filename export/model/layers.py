@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
 
-from ..checkpoint.config import ModelConfig
+from .config import ModelConfig
 
 # The first erf() of a process picks MKL's kernel, and when two threads begin it at once, one of
 # them may compute with errors of 4e-4. One number has one thread.

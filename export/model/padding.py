@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor
 
-from ..checkpoint.config import ModelConfig
+from .config import ModelConfig
 
 
 def frame_counts(lengths: Tensor, config: ModelConfig) -> Tensor:

@@ -17,8 +17,8 @@ from emotion2vec_edge.engine.bundle.manifest import MANIFEST, AudioContract
 from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ...checkpoint.calibration import read_calibration
-from ...checkpoint.config import ModelConfig
 from ...checkpoint.folder import WEIGHTS, load_checkpoint
+from ...model.config import ModelConfig
 from .base import Teacher, check_frames
 from .whisper import licence_beside
 

@@ -28,9 +28,9 @@ from ...output import check_output
 from ..card import training_card
 from ..checks import check_clips
 from ..embeddings import logits_of
+from ..evidence import TrainingEvidence
 from ..speech import Speech, load_speech, split_speech
 from .batches import Batch, Batches
-from .evidence import TrainingEvidence
 from .initialization import new_document, new_model
 from .learner import Learner
 from .log import Report

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.errors import UnsupportedConfigError
-from emotion2vec_edge.export.checkpoint.conv_spec import ConvLayer, parse_conv_spec
+from emotion2vec_edge.export.checkpoint.conv_spec import parse_conv_spec
+from emotion2vec_edge.export.model.config import ConvLayer
 
 
 def test_the_real_spec():
