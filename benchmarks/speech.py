@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion2vec_edge.engine import AudioError, example_recordings, load_audio
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.errors import OptionError
 
 

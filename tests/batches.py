@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from emotion2vec_edge.engine import example_recordings, load_audio
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.batch.output.prefix import open_output
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings

@@ -4,7 +4,9 @@ Every import counts, also one inside a function or for type checking alone.
 """
 
 import ast
+import functools
 from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -99,11 +101,16 @@ def sources():
     return [path for top in TOP for path in sorted((ROOT / top).rglob("*.py"))]
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path):
     """(line, dotted name relative to the package) of every import of ours in a file."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     package = list(parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 base = package[: len(package) - node.level + 1]
@@ -204,7 +211,7 @@ def test_no_file_and_no_function_is_too_long(path):
     text = path.read_text(encoding="utf-8")
     lines = len(text.splitlines())
     assert lines <= MOST_FILE_LINES, f"{name_of(path)}: {lines} lines; a part of it is a module"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = node.end_lineno - node.lineno + 1
             assert length <= MOST_FUNCTION_LINES, (
@@ -235,6 +242,26 @@ def test_no_package_has_too_many_entries(folder):
         f"{name_of(folder)}: {len(entries)} entries, {', '.join(sorted(entries))}; those that change "
         "together make a package"
     )
+
+
+@pytest.mark.parametrize("folder", [ROOT / "engine", *packages()], ids=name_of)
+def test_no_entries_of_a_package_import_each_other_in_a_circle(folder):
+    """The package itself, which only hands names on, is none of its entries."""
+    package = list(folder.relative_to(ROOT).parts)
+    depth = len(package)
+    arrows = {}
+    for path in folder.rglob("*.py"):
+        own = path.relative_to(folder).with_suffix("").parts[0]
+        if own != "__init__":
+            arrows.setdefault(own, set()).update(
+                name[depth] for _, name in imports(path) if name[:depth] == package != name
+            )
+    for own, targets in arrows.items():
+        targets.intersection_update(arrows.keys() - {own})
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(f"{name_of(folder)}: {' → '.join(reversed(error.args[1]))}")
 
 
 BESIDE = {"robustness"}

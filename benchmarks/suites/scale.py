@@ -21,15 +21,15 @@ import soundfile
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
-from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
 from emotion2vec_edge.engine.batch.outcome import Executor
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
-from emotion2vec_edge.engine.batch.output.rows import FailureRow
 from emotion2vec_edge.engine.batch.processes import Workers
 from emotion2vec_edge.engine.batch.ray.actor import Job
 from emotion2vec_edge.engine.batch.ray.cluster import Share, ray_package
 from emotion2vec_edge.engine.batch.ray.pool import RayWorkers
 from emotion2vec_edge.engine.batch.ray.shipping import ShippedModel
+from emotion2vec_edge.engine.batch.rows import FailureRow
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.spark import recognize
 from emotion2vec_edge.engine.batch.worker import Worker, Writing

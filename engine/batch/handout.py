@@ -6,7 +6,7 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from .discover import InputFile
+from .inputs.input_file import InputFile
 from .outcome import Outcome, failure_row
 
 

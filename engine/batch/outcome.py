@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import E2VError
-from .discover import InputFile
-from .output.rows import FailureRow, ResultRow
+from .inputs.input_file import InputFile
+from .rows import FailureRow, ResultRow
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ from ..settings import (
     SegmentSettings,
     TurnSettings,
 )
-from .discover import InputFile
 from .handout import Handout
+from .inputs.input_file import InputFile
 from .outcome import Outcome
-from .output.rows import FailureRow, ResultRow
+from .rows import FailureRow, ResultRow
 from .settings import BatchSettings
 from .worker import Worker
 

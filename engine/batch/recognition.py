@@ -21,9 +21,9 @@ from ..results.types import Conversation
 from ..results.writers.registry import SEGMENT_WRITERS
 from ..settings import TurnSettings
 from ..voice.activity import SileroVoiceActivity
-from .discover import InputFile
+from .inputs.input_file import FileState, InputFile
 from .outcome import failure
-from .output.rows import FailureRow, FileState, ResultRow
+from .rows import FailureRow, ResultRow
 from .settings import BatchSettings
 
 

@@ -14,14 +14,14 @@ from dataclasses import asdict, replace
 from ..errors import AudioError, E2VError, OutputError
 from ..recognizer import Recognizer
 from ..settings import CONFIDENT
-from .discover import InputFile
-from .members import recordings
+from .inputs.input_file import InputFile
+from .inputs.members import recordings
 from .outcome import Executor, Outcome, failure
 from .output.folder import RESULT_TABLES, OutputFolder
 from .output.parquet import ParquetTables
-from .output.rows import FailureRow
 from .output.summary import RunProgress, State, Summary, Tally, csv_lines, turn_csv_lines
 from .recognition import result_place
+from .rows import FailureRow
 from .settings import BatchSettings
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..errors import E2VError, OutputError
 from ..recognizer import Recognizer
-from .discover import InputFile
+from .inputs.input_file import InputFile
 from .outcome import Outcome, failure
 from .output.folder import write_result
 from .recognition import Recognition, Result

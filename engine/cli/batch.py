@@ -32,7 +32,7 @@ from .options import (
 from .progress import TerminalProgress, shown_seconds
 
 if TYPE_CHECKING:
-    from ..batch.discover import InputFile
+    from ..batch.inputs.input_file import InputFile
     from ..batch.outcome import Executor, Outcome
     from ..batch.output.folder import OutputFolder
     from ..batch.output.summary import RunProgress, Summary
@@ -242,8 +242,8 @@ def _ray_execution(
 
 
 def _input_files(inputs: tuple[str, ...], settings: DatasetSettings) -> list[InputFile]:
-    from ..batch.discover import collect
-    from ..batch.members import hub_item, with_datasets
+    from ..batch.inputs.discover import collect
+    from ..batch.inputs.members import hub_item, with_datasets
     from ..datasets.hub import HubDataset
 
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -298,7 +298,7 @@ def _check_batch_size(batch_size: int | None, recognizer: Recognizer, jobs: int)
 
 def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
     """Show a bar on a terminal, and each failure as it comes."""
-    from ..batch.output.rows import FailureRow
+    from ..batch.rows import FailureRow
 
     def speed() -> str:
         times = progress.audio_seconds / max(progress.seconds, 1e-9)

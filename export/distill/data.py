@@ -121,7 +121,7 @@ def unlabelled_clips(inputs: Sequence[str]) -> list[LabelledClip]:
     """
     import sys
 
-    from emotion2vec_edge.engine.batch.discover import collect
+    from emotion2vec_edge.engine.batch.inputs.discover import collect
 
     return [
         LabelledClip(Path(item.path), None, "unlabelled") for item in collect(inputs, sys.stdin)

@@ -10,7 +10,7 @@ import soundfile
 from batches import answers, everything_is_whole, make_calls, one_run, rows
 
 from emotion2vec_edge.engine import objects
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.errors import OptionError
 
 fsspec = pytest.importorskip("fsspec", reason="SKIPPED LOUDLY: pip install fsspec")

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.handout import Handout
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
 
 
 def handout(count, most_deaths=2):

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from batches import answers, before_path, e2v, rows
 
-from emotion2vec_edge.engine.batch.discover import InputFile
 from emotion2vec_edge.engine.batch.handout import Handout
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
 from emotion2vec_edge.engine.batch.processes import _Pool, _Process
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
 from emotion2vec_edge.engine.batch.output.columns import ColumnJob
 from emotion2vec_edge.engine.batch.ray import dataset
 from emotion2vec_edge.engine.batch.ray.actor import Actor, Job, Ready, probe_of

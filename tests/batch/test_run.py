@@ -19,7 +19,7 @@ import soundfile
 from batches import E2V, answers, e2v, everything_is_whole, one_run, rows
 
 from emotion2vec_edge.engine.batch import run, worker
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.batch.output import folder, log
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.run import BatchRun

@@ -10,7 +10,7 @@ import sys
 import pytest
 from batches import one_run, rows
 
-from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.errors import NoHeadError, OutputError

@@ -13,9 +13,9 @@ import pytest
 from batches import E2V, answers, everything_is_whole, make_calls, rows
 from faults import Faults, Killed, count
 
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
-from emotion2vec_edge.engine.batch.output.rows import FailureRow
+from emotion2vec_edge.engine.batch.rows import FailureRow
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker

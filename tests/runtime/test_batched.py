@@ -9,8 +9,8 @@ import pytest
 
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.audio.normalized import normalized
-from emotion2vec_edge.engine.batch.discover import InputFile
-from emotion2vec_edge.engine.batch.output.rows import FailureRow, ResultRow
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
+from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker
 from emotion2vec_edge.engine.errors import ProviderError

@@ -12,7 +12,7 @@ from ...recognizer import Recognizer
 from ...results.encoding import Encoding
 from ...settings import IntakeSettings, ModelSettings
 from ...version import __version__
-from ..discover import InputFile
+from ..inputs.input_file import InputFile
 from ..outcome import failure
 
 COLUMNS = (

@@ -31,8 +31,8 @@ from pathlib import Path
 from ...errors import OutputError
 from ...files import printable, read_regular, reported, write_file
 from ..outcome import Executor
+from ..rows import FailureRow, ResultRow
 from .log import WORK, Log
-from .rows import FailureRow, ResultRow
 
 RESERVE_BYTES = 256 << 10
 """Bytes set aside, so that a disk that is full still takes the summary."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...files import reported, write_file
-from .rows import Row, RowError, parse_line, row_line
+from ..rows import Row, RowError, parse_line, row_line
 
 WORK = ".work"
 """Name of the folder of files that are being written."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ...datasets.tables import pyarrow_modules
 from ...errors import OutputError
 from ...files import printable
+from ..rows import Answer, FailureRow, ResultRow
 from .folder import OutputFolder
-from .rows import Answer, FailureRow, ResultRow
 
 GROUP_ROWS = 4_096
 """Rows of a row group, which are in memory together."""

@@ -20,11 +20,12 @@ from typing import Any
 from ...errors import E2VError, OutputError
 from ...files import cache_folder, printable
 from ...objects import check_client, fetch, find, is_url, put, remove
-from ..discover import RESULT_SUFFIXES, InputFile
+from ..inputs.input_file import InputFile
+from ..inputs.places import RESULT_SUFFIXES
 from ..outcome import Executor, Outcome
+from ..rows import FailureRow
 from .folder import RESULT_TABLES, OutputFolder, unreadable
 from .log import Log
-from .rows import FailureRow
 
 LOGS = ("results.jsonl", "failures.jsonl")
 TABLES = (*RESULT_TABLES, "results.jsonl.foreign", "failures.jsonl.foreign")

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from ...results.writers.base import csv_row
 from ...version import __version__
 from ..outcome import Outcome
-from .rows import Answer, FailureRow, ResultRow
+from ..rows import Answer, FailureRow, ResultRow
 
 State: TypeAlias = Literal["finished", "interrupted", "stopped"]
 """The end of a run: all done; ended by the user; ended by an error."""

@@ -19,8 +19,7 @@ from ...objects import is_url
 from ...recognizer import Recognizer
 from ...settings import ModelSettings
 from ...version import __version__
-from ..discover import InputFile
-from ..output.rows import FileState
+from ..inputs.input_file import FileState, InputFile
 from ..recognition import Recognition, Result
 from ..run import run_digest
 from ..settings import BatchSettings

@@ -19,8 +19,8 @@ from typing import Any
 from ...bundle.bundle import Bundle
 from ...errors import ClusterError
 from ...version import __version__
-from ..discover import InputFile
 from ..handout import Handout
+from ..inputs.input_file import InputFile
 from ..recognition import Result
 from .actor import Actor, Job, Ready
 from .cluster import Share, joined, number_of_workers, own_error

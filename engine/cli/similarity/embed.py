@@ -20,7 +20,7 @@ from ..options import intake_options, model_options
 from ..progress import TerminalProgress
 
 if TYPE_CHECKING:
-    from ...batch.discover import InputFile
+    from ...batch.inputs.input_file import InputFile
     from ...corpora.labelled import LabelledClip
     from ...embedder import Embedded, EmbedUnit
     from ...embeddings.store import Store
@@ -205,7 +205,7 @@ class _Run:
 
 def _sources(audio: Sequence[str], split: str | None) -> tuple[list[LabelledClip], list[InputFile]]:
     """Labelled clips of the manifests, and all other recordings."""
-    from ...batch.discover import collect
+    from ...batch.inputs.discover import collect
     from ...corpora.labelled import read_corpus
 
     manifests = [name for name in audio if Path(name).suffix.lower() in CORPORA]

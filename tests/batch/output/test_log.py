@@ -6,7 +6,7 @@ import pytest
 
 from emotion2vec_edge.engine.batch.output import log as log_room
 from emotion2vec_edge.engine.batch.output.log import Log
-from emotion2vec_edge.engine.batch.output.rows import FailureRow
+from emotion2vec_edge.engine.batch.rows import FailureRow
 from emotion2vec_edge.engine.errors import OutputError
 
 

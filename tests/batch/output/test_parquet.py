@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from batches import before_path, e2v, everything_is_whole, one_run, rows
 
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
+from emotion2vec_edge.engine.batch.inputs.input_file import FileState
 from emotion2vec_edge.engine.batch.output import parquet as parquet_room
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.output.parquet import ParquetTables
-from emotion2vec_edge.engine.batch.output.rows import FailureRow, FileState, ResultRow
+from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
 from emotion2vec_edge.engine.batch.worker import Worker

@@ -11,7 +11,7 @@ import pytest
 from batches import e2v, make_calls, one_run
 
 from emotion2vec_edge.engine import objects
-from emotion2vec_edge.engine.batch.discover import collect
+from emotion2vec_edge.engine.batch.inputs.discover import collect
 from emotion2vec_edge.engine.batch.output import prefix
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.output.parquet import ParquetTables

@@ -5,15 +5,15 @@ import io
 
 import pytest
 
-from emotion2vec_edge.engine.batch.discover import InputFile
+from emotion2vec_edge.engine.batch.inputs.input_file import FileState, InputFile
 from emotion2vec_edge.engine.batch.outcome import Outcome
-from emotion2vec_edge.engine.batch.output.rows import FailureRow, FileState, ResultRow
 from emotion2vec_edge.engine.batch.output.summary import (
     RunProgress,
     Tally,
     csv_lines,
     turn_csv_lines,
 )
+from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow
 from emotion2vec_edge.engine.version import __version__
 
 

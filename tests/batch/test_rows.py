@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.batch.output.rows import (
-    FailureRow,
-    FileState,
-    ResultRow,
-    RowError,
-    parse_line,
-    row_line,
-)
+from emotion2vec_edge.engine.batch.inputs.input_file import FileState
+from emotion2vec_edge.engine.batch.rows import FailureRow, ResultRow, RowError, parse_line, row_line
 
 REPORT = {
     "file": "calls/a.wav", "granularity": "utterance", "emotion": "happy", "confidence": 0.75,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion2vec_edge.engine.batch.discover import RESULT_SUFFIXES, collect, safe_place
+from emotion2vec_edge.engine.batch.inputs.discover import collect
+from emotion2vec_edge.engine.batch.inputs.places import RESULT_SUFFIXES, safe_place
 from emotion2vec_edge.engine.errors import OptionError
 
 

@@ -2,97 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import glob
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import IO, Any
+from dataclasses import replace
+from typing import IO
 
-from ..audio.types import AUDIO_SUFFIXES, StoredRecording
-from ..datasets.archives import ARCHIVE_SUFFIX
-from ..datasets.members import Dataset
-from ..datasets.tables import TABLE_SUFFIX
-from ..errors import OptionError
-from ..files import printable
-from ..objects import check_client, find, is_prefix, is_url, read_text
-from ..results.writers.registry import SEGMENT_WRITERS
-from .output.rows import FileState
+from ...audio.types import AUDIO_SUFFIXES
+from ...datasets.archives import ARCHIVE_SUFFIX
+from ...datasets.tables import TABLE_SUFFIX
+from ...errors import OptionError
+from ...files import printable
+from ...objects import check_client, find, is_prefix, is_url, read_text
+from .input_file import InputFile
+from .places import identity_of, placed
 
 LIST_SUFFIXES = frozenset([".list", ".lst", ".txt"])
 KALDI_SUFFIX = ".scp"
 DATASET_SUFFIXES = frozenset([ARCHIVE_SUFFIX, TABLE_SUFFIX])
-
-RESULT_SUFFIXES = (".json", ".npy", *(writer.suffix for writer in SEGMENT_WRITERS.values()))
-"""Endings of the files of one recording, after its place."""
-
-MOST_NAME_BYTES = 200
-MOST_PLACE_BYTES = 1_000
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One recording of a batch."""
-
-    path: str
-    """Path to open."""
-    place: str
-    """Place of its results, relative to the folder of results, with forward slashes."""
-    id: str | None = None
-    """Utterance id, from a Kaldi list."""
-    problem: str | None = None
-    """Reason why it cannot be used, if it is known already."""
-    stored: StoredRecording | None = None
-    """The recording, if it is a part of a dataset."""
-    state: FileState | None = None
-    """State of what is read, if it is a part of a dataset."""
-    dataset: Dataset | None = field(default=None, repr=False, compare=False)
-    """The dataset that this is, in place of a recording."""
-
-    @property
-    def source(self) -> StoredRecording | str:
-        """The recording, to be opened."""
-        return self.path if self.stored is None else self.stored
-
-    def current_state(self) -> FileState | None:
-        """State of what is read, now; None if there is nothing."""
-        return FileState.of(self.path) if self.state is None else self.state
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form of a recording."""
-        values = asdict(replace(self, dataset=None))
-        if self.stored is not None and self.stored.content is not None:
-            values["stored"]["content"] = base64.b64encode(self.stored.content).decode()
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> InputFile:
-        """The recording that :meth:`to_dict` described."""
-        stored, state = values["stored"], values["state"]
-        if stored is not None:
-            content = stored["content"]
-            stored["content"] = None if content is None else base64.b64decode(content)
-        return cls(
-            **{
-                **values,
-                "stored": stored and StoredRecording(**stored),
-                "state": state and FileState(**state),
-            }
-        )
-
-    @property
-    def file(self) -> str:
-        """The path as text that can be encoded, whatever bytes it is made of."""
-        return printable(self.path)
-
-    @property
-    def printable_id(self) -> str | None:
-        """The id as text that can be encoded."""
-        return None if self.id is None else printable(self.id)
 
 
 def collect(inputs: Sequence[str], stdin: IO[str], *, datasets: bool = False) -> list[InputFile]:
@@ -117,15 +46,10 @@ def collect(inputs: Sequence[str], stdin: IO[str], *, datasets: bool = False) ->
     for name in inputs:
         found = next(filter(None, (list(_items(name, stdin, ends)) for ends in searches)), ())
         for item in found:
-            items.setdefault(_identity(item.path), _checked(item))
+            items.setdefault(identity_of(item.path), _checked(item))
         if not found:
             raise OptionError(f"{printable(name)}: no recordings {_where(name, searches)}")
-    return _placed(items.values())
-
-
-def _identity(path: str) -> str:
-    """One text for all names of a file."""
-    return path if is_url(path) else os.path.abspath(path)
+    return placed(items.values())
 
 
 def _where(name: str, searches: Sequence[frozenset[str]]) -> str:
@@ -246,67 +170,3 @@ def _checked(item: InputFile) -> InputFile:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     kind = kinds.get(stat.S_IFMT(mode), "a device")
     return replace(item, problem=f"is {kind}; a batch reads regular files")
-
-
-def _placed(items: Iterable[InputFile]) -> list[InputFile]:
-    """Give every item a place of its own, inside the folder of results whatever its name holds."""
-    items = [replace(item, place=safe_place(item.place)) for item in items]
-    taken = _folders_as_places(items)
-    placed = []
-    for item in items:
-        place = unique_place(item.place, _identity(item.path), taken)
-        placed.append(replace(item, place=place))
-    return placed
-
-
-def unique_place(place: str, identity: str, taken: set[str]) -> str:
-    """A place that no other has, which is noted.
-
-    Args:
-        place: the place that is wanted.
-        identity: text for the recording that no other has.
-        taken: places that others have, without case: some file systems know none.
-    """
-    if place.casefold() in taken:
-        place = f"{place}~{_digest(identity)}"
-    taken.add(place.casefold())
-    return place
-
-
-def _folders_as_places(items: Iterable[InputFile]) -> set[str]:
-    """Places whose files would have the name of a folder: ``a.wav`` beside ``a.wav.json/``."""
-    folders: set[str] = set()
-    for item in items:
-        folder = os.path.dirname(item.place.casefold())
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = os.path.dirname(folder)
-    return {
-        folder.removesuffix(suffix)
-        for folder in folders
-        for suffix in map(str.casefold, RESULT_SUFFIXES)
-        if folder.endswith(suffix)
-    }
-
-
-def safe_place(path: str) -> str:
-    """A relative path that stays below where it starts, and that file systems take."""
-    parts = [
-        _safe_name(part) for part in PurePosixPath(path).parts if part not in ("/", "//", "..")
-    ]
-    place = "/".join(parts) or "recording"
-    if len(place.encode()) > MOST_PLACE_BYTES:
-        place = f"{_digest(path)}/{parts[-1]}"
-    return place
-
-
-def _safe_name(name: str) -> str:
-    safe = "".join(c if c.isprintable() and c != "\\" else "_" for c in printable(name))
-    if len(safe.encode()) > MOST_NAME_BYTES:
-        head = safe.encode()[: MOST_NAME_BYTES - 9].decode("utf-8", "ignore")
-        safe = f"{head}~{_digest(name)}"
-    return safe
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(printable(text).encode()).hexdigest()[:8]

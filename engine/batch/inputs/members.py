@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..datasets.archives import ARCHIVE_SUFFIX, Archive
-from ..datasets.hub import HubDataset
-from ..datasets.members import Member
-from ..datasets.tables import TABLE_SUFFIX, AudioTable, pyarrow_modules
-from .discover import InputFile, safe_place, unique_place
-from .output.rows import FileState
+from ...datasets.archives import ARCHIVE_SUFFIX, Archive
+from ...datasets.hub import HubDataset
+from ...datasets.members import Member
+from ...datasets.tables import TABLE_SUFFIX, AudioTable, pyarrow_modules
+from .input_file import FileState, InputFile
+from .places import safe_place, unique_place
 
 
 def with_datasets(items: Iterable[InputFile], column: str | None = None) -> list[InputFile]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from ...objects import is_url, object_state
+from .inputs.input_file import FileState
 
 MOST_SECONDS = 1e9
 """Longest recording that a row may state: 31 years."""
@@ -31,37 +30,6 @@ class Row(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-
-
-@dataclass(frozen=True)
-class FileState:
-    """Size and time of a file, by which a change is noticed."""
-
-    bytes: int
-    mtime_ns: int
-    """Nanoseconds since 1970; 0 for a recording out of a table, which has no time."""
-    crc32: int | None = None
-    """Checksum of a recording without a time."""
-
-    @classmethod
-    def of(cls, path: str) -> FileState | None:
-        """State of a file; None if there is none."""
-        if is_url(path):
-            try:
-                found = object_state(path)
-            except OSError:
-                return None
-            return cls(found.bytes, found.mtime_ns)
-        try:
-            status = os.stat(path)  # noqa: PTH116 - paths stay text here
-        except (OSError, ValueError):
-            return None
-        return cls(status.st_size, status.st_mtime_ns)
-
-    def to_dict(self) -> dict[str, int]:
-        """JSON-ready form."""
-        crc32 = {} if self.crc32 is None else {"crc32": self.crc32}
-        return {"bytes": self.bytes, "mtime_ns": self.mtime_ns, **crc32}
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from batches import E2V, answers, e2v, everything_is_whole, rows
 from recordings import encoded
 from shards import CLIPS, make_shard, make_table, make_tar
 
-from emotion2vec_edge.engine.batch.discover import InputFile, collect
-from emotion2vec_edge.engine.batch.members import recordings, with_datasets
+from emotion2vec_edge.engine.batch.inputs.discover import collect
+from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
+from emotion2vec_edge.engine.batch.inputs.members import recordings, with_datasets
 from emotion2vec_edge.engine.batch.output.folder import OutputFolder
 from emotion2vec_edge.engine.batch.run import BatchRun
 from emotion2vec_edge.engine.batch.settings import BatchSettings
