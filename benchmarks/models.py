@@ -5,7 +5,7 @@ from __future__ import annotations
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.bundle.manifest import Manifest
 from emotion2vec_edge.engine.recognizer import opening_of
-from emotion2vec_edge.engine.settings import Precision
+from emotion2vec_edge.engine.settings import Precision, ProviderChoice
 
 RANDOM_WEIGHTS = "random weights: nothing to license"
 """Licence text of a bundle that :mod:`.random_models` made."""
@@ -16,7 +16,7 @@ def weights_of(manifest: Manifest) -> str:
     return "RANDOM" if manifest.source.licence == RANDOM_WEIGHTS else "trained"
 
 
-def runnable_variants(model: str | None, provider: str = "auto") -> list[Precision]:
+def runnable_variants(model: str | None, provider: ProviderChoice = "auto") -> list[Precision]:
     """Precisions that the bundle has and the provider runs, fp32 first."""
     recognizer = Recognizer.load(model, provider=provider)
     variants = recognizer.bundle.manifest.variants

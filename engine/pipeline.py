@@ -29,7 +29,7 @@ from .results.frames import FrameCollector
 from .results.pooling import frame_centres
 from .results.types import Timings
 from .runtime.model import Model
-from .settings import IntakeSettings, SegmentSettings
+from .settings import IntakeSettings, ProviderName, SegmentSettings
 
 OnError: TypeAlias = Literal["raise", "return"]
 """Treatment of a recording that fails: its error is raised, or returned in its place."""
@@ -58,7 +58,7 @@ class Pipeline:
 
     model: Model
     manifest: Manifest
-    provider: str
+    provider: ProviderName
     """Name of the provider that runs the model."""
     reject_below: float
     """Confidence under which the answer is ``unknown``."""

@@ -23,7 +23,6 @@ from .results.types import Utterance
 from .runtime.chunking import Chunking
 from .runtime.model import Model, SelectedVariant
 from .runtime.opening import Opening, open_model, provider_named
-from .runtime.providers.base import ProviderName
 from .runtime.session import SessionConfig
 from .settings import IntakeSettings, Precision, PrecisionChoice, check_probability
 
@@ -48,7 +47,7 @@ class Recognizer:
 
     bundle: Bundle
     precision: Precision
-    provider: ProviderName
+    provider: settings.ProviderName
     """The provider that runs, by our name."""
     skipped: tuple[str, ...]
     """Reasons why the providers that ``auto`` tried before this one do not serve."""
@@ -64,7 +63,7 @@ class Recognizer:
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
-        provider: str = "auto",
+        provider: settings.ProviderChoice = "auto",
         precision: PrecisionChoice = "auto",
         threads: int | None = None,
         chunk_seconds: float = settings.CHUNK_SECONDS,

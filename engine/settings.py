@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from pathlib import Path
 from typing import Literal, get_args
 
 from .errors import OptionError
@@ -21,6 +20,14 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 PrecisionChoice = Literal[Precision, "auto"]
 """A precision, or the best one in the bundle that suits the provider."""
+
+ProviderName = Literal["tensorrt", "cuda", "cpu", "openvino", "coreml", "xnnpack"]
+"""Name of an execution provider, as users write it."""
+
+PROVIDER_NAMES: tuple[ProviderName, ...] = get_args(ProviderName)
+
+ProviderChoice = Literal[ProviderName, "auto"]
+"""A provider, or the first of TensorRT, CUDA and the CPU that serves."""
 
 Granularity = Literal["utterance", "frame"]
 """One result for the whole recording, or also one for each window of it."""
@@ -146,7 +153,7 @@ class ModelSettings:
     """The model and where it runs; fields as the arguments of :meth:`Recognizer.load`."""
 
     model: str | None = None
-    provider: str = "auto"
+    provider: ProviderChoice = "auto"
     precision: PrecisionChoice = "auto"
     threads: int | None = None
     chunk_seconds: float = CHUNK_SECONDS
@@ -223,33 +230,6 @@ class SourceSettings:
     """FFmpeg's options of an address or a device."""
     live: bool | None = None
     """True to leave windows out rather than fall behind; None decides by the pace of the audio."""
-
-
-Qos = Literal[0, 1, 2]
-"""Quality of service of MQTT: at most once, at least once, exactly once."""
-
-
-@dataclass(frozen=True)
-class SinkSettings:
-    """Outputs of a stream beside stdout; none by default."""
-
-    mqtt: str | None = field(default=None, repr=False)
-    """Address of a broker, and the topic below which to publish."""
-    mqtt_qos: Qos = 1
-    mqtt_ca: Path | None = None
-    """Certificates that the broker's is verified with; None takes the system's."""
-    mqtt_cert: Path | None = None
-    """Certificate of this client."""
-    mqtt_key: Path | None = None
-    """Key of that certificate."""
-    discovery: str | None = None
-    """Prefix of Home Assistant's discovery; None sends no such messages."""
-    webhook: str | None = field(default=None, repr=False)
-    """Address that events are posted to."""
-    webhook_secret: Path | None = None
-    """File of the key that they are signed with."""
-    webhook_windows: bool = False
-    """True to post windows too."""
 
 
 @dataclass(frozen=True)

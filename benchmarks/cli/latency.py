@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from emotion2vec_edge.engine.settings import PrecisionChoice
+    from emotion2vec_edge.engine.settings import PrecisionChoice, ProviderChoice
 
 from ..choices import BaselineName
 from .shared import options
@@ -46,10 +46,10 @@ from .shared.terminal import run
 @options.busy
 @options.output
 def latency(
-    model: str | None, variants: tuple[PrecisionChoice, ...], provider: str, threads: int | None,
-    seconds: tuple[float, ...], rounds: int, baselines: tuple[BaselineName, ...],
-    checkpoint: Path | None, cold: bool, varied: tuple[tuple[float, float], ...], busy: int,
-    output: Path | None,
+    model: str | None, variants: tuple[PrecisionChoice, ...], provider: ProviderChoice,
+    threads: int | None, seconds: tuple[float, ...], rounds: int,
+    baselines: tuple[BaselineName, ...], checkpoint: Path | None,
+    cold: bool, varied: tuple[tuple[float, float], ...], busy: int, output: Path | None,
 ) -> None:  # fmt: skip
     """Time from samples to result: variants of a model, and other software."""
     from ..suites.latency import LatencySettings, measure

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .shared import options
 from .shared.terminal import run
+
+if TYPE_CHECKING:
+    from emotion2vec_edge.engine.settings import ProviderChoice
 
 
 @click.command()
@@ -48,8 +52,9 @@ from .shared.terminal import run
 )
 @options.output
 def serve(
-    model: str | None, provider: str, threads: int | None, clients: tuple[int, ...],
-    seconds: float, duration: float, sessions: tuple[int, ...], live: float, output: Path | None,
+    model: str | None, provider: ProviderChoice, threads: int | None,
+    clients: tuple[int, ...], seconds: float, duration: float, sessions: tuple[int, ...],
+    live: float, output: Path | None,
 ) -> None:  # fmt: skip
     """The service on this machine: requests a second, live windows and memory.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 if TYPE_CHECKING:
-    from emotion2vec_edge.engine.settings import PrecisionChoice
+    from emotion2vec_edge.engine.settings import PrecisionChoice, ProviderChoice
 
 from ..choices import BatchedBaseline
 from .shared import options
@@ -51,8 +51,8 @@ from .shared.terminal import run
 @options.checkpoint
 @options.output
 def throughput(
-    model: str | None, variants: tuple[PrecisionChoice, ...], provider: str, threads: int | None,
-    seconds: tuple[float, ...], sizes: tuple[int, ...], rounds: int,
+    model: str | None, variants: tuple[PrecisionChoice, ...], provider: ProviderChoice,
+    threads: int | None, seconds: tuple[float, ...], sizes: tuple[int, ...], rounds: int,
     baselines: tuple[BatchedBaseline, ...], checkpoint: Path | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Clips a second, by the number of clips encoded together: the gain of batches on a GPU."""

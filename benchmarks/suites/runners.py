@@ -10,7 +10,7 @@ from typing import Any
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.progress import Progress
-from emotion2vec_edge.engine.settings import PrecisionChoice
+from emotion2vec_edge.engine.settings import PrecisionChoice, ProviderChoice
 
 from ..baselines.registry import build_baseline
 from ..baselines.settings import BaselineSettings, Run
@@ -26,7 +26,7 @@ class RunnerSettings:
     """Path or name of a bundle; None takes the default."""
     variants: tuple[PrecisionChoice, ...] = ()
     """Precisions; empty takes all that the bundle has and the provider runs."""
-    provider: str = "auto"
+    provider: ProviderChoice = "auto"
     threads: int | None = None
     """Threads of the processor; None takes all processors."""
     rounds: int = 9

@@ -24,7 +24,11 @@ from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import MissingExtraError, ServiceError
 from emotion2vec_edge.engine.progress import Progress
-from emotion2vec_edge.engine.settings import STREAM_HOP_SECONDS, STREAM_WINDOW_SECONDS
+from emotion2vec_edge.engine.settings import (
+    STREAM_HOP_SECONDS,
+    STREAM_WINDOW_SECONDS,
+    ProviderChoice,
+)
 
 from ..instruments.machine import describe
 from ..instruments.process import E2V
@@ -45,7 +49,7 @@ class ServingSettings:
 
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
-    provider: str = "auto"
+    provider: ProviderChoice = "auto"
     threads: int | None = None
     clients: tuple[int, ...] = (1, 8, 64)
     """Numbers of clients that ask at the same time."""

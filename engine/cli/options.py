@@ -18,6 +18,7 @@ from ..settings import (
     LEAST_SPEECH,
     LONGEST_SPEECH,
     PRECISIONS,
+    PROVIDER_NAMES,
     SEGMENT_SECONDS,
     SPEECH_PADDING,
     SPEECH_THRESHOLD,
@@ -81,9 +82,10 @@ model_options = grouped(
     offline_option,
     click.option(
         "--provider",
+        type=click.Choice(["auto", *PROVIDER_NAMES]),
         default="auto",
         show_default=True,
-        help="auto, tensorrt, cuda or cpu; by name also openvino, coreml and xnnpack.",
+        help="The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
     ),
     click.option(
         "--provider-option",

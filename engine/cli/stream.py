@@ -16,9 +16,9 @@ from ..display import duration
 from ..settings import (
     STREAM_HOP_SECONDS,
     STREAM_WINDOW_SECONDS,
-    SinkSettings,
     check_stream_window,
 )
+from ..sinks.settings import SinkSettings
 from .options import check_segments, grouped, model_options, segment_options, source_options
 from .stdio import write_utf8
 

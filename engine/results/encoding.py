@@ -11,7 +11,7 @@ from ..audio.meter import AudioWarning
 from ..audio.normalized import Normalization
 from ..bundle.manifest import AudioContract
 from ..errors import NoHeadError
-from ..settings import HOP_SECONDS, WINDOW_SECONDS
+from ..settings import HOP_SECONDS, WINDOW_SECONDS, ProviderName
 from .decision import REJECTED, decide
 from .pooling import clip_scores, pool_windows, window_scores, window_spans
 from .timeline import Timeline
@@ -41,7 +41,7 @@ class Encoding:
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     """Name of the model."""
-    provider: str
+    provider: ProviderName
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidence was calibrated on held-out speech."""

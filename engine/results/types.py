@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..audio.meter import AudioWarning
 from ..audio.normalized import Normalization
 from ..errors import OptionError
-from ..settings import TOP
+from ..settings import TOP, ProviderName
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Utterance:
     """``whole``: by the statistics of the whole clip; ``running``: of a long pipe, those so far."""
     model: str
     """Name of the model."""
-    provider: str
+    provider: ProviderName
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidence was calibrated on held-out speech: 0.8 is right 4 times out of 5."""
@@ -217,7 +217,7 @@ class Conversation(Sequence[Turn]):
     """Warnings about the recording as a whole."""
     model: str
     """Name of the model."""
-    provider: str
+    provider: ProviderName
     """Name of the execution provider that ran it."""
     calibrated: bool = False
     """True if the confidences were calibrated on held-out speech."""

@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 
 from ..bundle.bundle import Bundle
 from ..errors import OptionError, ProviderError
-from ..settings import PRECISIONS, PrecisionChoice
+from ..settings import PRECISIONS, PROVIDER_NAMES, PrecisionChoice, ProviderChoice
 from .chunking import Chunking
 from .model import Model, SelectedVariant
 from .probe import probe_once
 from .providers import LADDER, PROVIDERS
-from .providers.base import NAMES, Provider
+from .providers.base import Provider
 from .session import SessionConfig
 
 T = TypeVar("T")
@@ -61,14 +61,14 @@ def provider_named(name: str) -> Provider:
     for provider in PROVIDERS:
         if provider.name == name:
             return provider
-    raise OptionError(f"provider {name!r} is not known; give auto, {', '.join(NAMES)}")
+    raise OptionError(f"provider {name!r} is not known; give auto, {', '.join(PROVIDER_NAMES)}")
 
 
 def choose(name: str, open_on: Callable[[Provider], T]) -> Chosen[T]:
     """Open the named provider, or the first of the ladder that can be opened.
 
     Args:
-        name: ``auto``, or one of :data:`~.providers.base.NAMES`.
+        name: ``auto``, or one of :data:`~.settings.PROVIDER_NAMES`.
         open_on: opens sessions on one provider; after a ProviderError ``auto`` tries the next.
 
     Raises:
@@ -103,7 +103,7 @@ def open_model(
     chunking: Chunking,
     config: SessionConfig,
     *,
-    provider: str = "auto",
+    provider: ProviderChoice = "auto",
     precision: PrecisionChoice = "auto",
     labels: Sequence[str] | None = None,
     prepare: bool = False,

@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 from ..alerts.rules import Rule
 from ..display import redacted
 from ..errors import MissingExtraError, OptionError
-from ..settings import SinkSettings
 from .homeassistant import discovery, slug
 from .outbox import Message, Tell
+from .settings import SinkSettings
 
 if TYPE_CHECKING:
     import paho.mqtt.client as paho

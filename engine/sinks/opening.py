@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ..alerts.rules import Rule
 from ..errors import OptionError
 from ..files import printable, read_regular
-from ..settings import SinkSettings
 from .mqtt import MqttBroker
 from .outbox import Outbox, Tell
+from .settings import SinkSettings
 from .webhook import Webhook
 
 SECRET_VARIABLE = "E2V_WEBHOOK_SECRET"  # noqa: S105 - the name of the variable

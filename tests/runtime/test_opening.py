@@ -11,8 +11,8 @@ from emotion2vec_edge.engine.errors import OptionError, ProviderError
 from emotion2vec_edge.engine.recognizer import opening_of
 from emotion2vec_edge.engine.runtime.opening import choose, provider_named
 from emotion2vec_edge.engine.runtime.providers import CPU, CUDA, PROVIDERS, TENSORRT
-from emotion2vec_edge.engine.runtime.providers.base import NAMES
 from emotion2vec_edge.engine.runtime.session import SessionConfig
+from emotion2vec_edge.engine.settings import PROVIDER_NAMES
 
 ALL = [TENSORRT.ort_name, CUDA.ort_name, CPU.ort_name]
 
@@ -22,8 +22,8 @@ def opened(tier):
 
 
 def test_every_name_has_its_provider():
-    assert [provider.name for provider in PROVIDERS] == list(NAMES)
-    assert all(provider_named(name).name == name for name in NAMES)
+    assert [provider.name for provider in PROVIDERS] == list(PROVIDER_NAMES)
+    assert all(provider_named(name).name == name for name in PROVIDER_NAMES)
 
 
 def test_auto_takes_the_highest_tier_that_serves(fake_ort):

@@ -13,9 +13,9 @@ from certificates import self_signed
 
 from emotion2vec_edge.engine.alerts.rules import Rule
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError
-from emotion2vec_edge.engine.settings import SinkSettings
 from emotion2vec_edge.engine.sinks.mqtt import MqttBroker
 from emotion2vec_edge.engine.sinks.outbox import Message, Outbox
+from emotion2vec_edge.engine.sinks.settings import SinkSettings
 
 paho = pytest.importorskip("paho.mqtt.client")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.engine.settings import SinkSettings
 from emotion2vec_edge.engine.sinks import webhook
 from emotion2vec_edge.engine.sinks.opening import open_sinks
 from emotion2vec_edge.engine.sinks.outbox import Message, Outbox
+from emotion2vec_edge.engine.sinks.settings import SinkSettings
 
 SECRET = b"0123456789abcdef"
 

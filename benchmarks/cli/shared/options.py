@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from emotion2vec_edge.engine.settings import LEAST_RECORDING, PRECISIONS
+from emotion2vec_edge.engine.settings import LEAST_RECORDING, PRECISIONS, PROVIDER_NAMES
 
 from ...choices import BaselineName
 
@@ -20,7 +20,11 @@ CLIP_SECONDS = click.FloatRange(LEAST_RECORDING, 3600)
 
 model = click.option("--model", help="Path or name of a bundle; the default otherwise.")
 provider = click.option(
-    "--provider", default="auto", show_default=True, help="auto, tensorrt, cuda or cpu."
+    "--provider",
+    type=click.Choice(["auto", *PROVIDER_NAMES]),
+    default="auto",
+    show_default=True,
+    help="The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
 )
 threads = click.option("--threads", type=int, help="Processors to use; all by default.")
 checkpoint = click.option(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from ...settings import PrecisionChoice
+from ...settings import PRECISIONS, PROVIDER_NAMES, PrecisionChoice, ProviderChoice
 
 ONE_NODE_GRAPH = bytes.fromhex(
     "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
@@ -21,9 +19,21 @@ ONE_NODE_GRAPH = bytes.fromhex(
 
 @click.command()
 @click.option("--model", help="Bundle whose operators to list by provider.")
-@click.option("--provider", default="auto", show_default=True, help="The provider for --model.")
-@click.option("--precision", default="auto", show_default=True, help="The variant for --model.")
-def doctor(model: str | None, provider: str, precision: PrecisionChoice) -> int:
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", *PROVIDER_NAMES]),
+    default="auto",
+    show_default=True,
+    help="The provider for --model.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", *PRECISIONS]),
+    default="auto",
+    show_default=True,
+    help="The variant for --model.",
+)
+def doctor(model: str | None, provider: ProviderChoice, precision: PrecisionChoice) -> int:
     """Check ONNX Runtime, the execution providers, the processor and the decoders.
 
     The exit code is 0 if the default model runs here, 4 or 5 if it does not. With --model, a second
@@ -126,7 +136,7 @@ def _default_model() -> tuple[int, str]:
     return 0, "ok  " + repr(recognizer).splitlines()[0]
 
 
-def _placement(model: str, provider: str, precision: PrecisionChoice) -> Iterator[str]:
+def _placement(model: str, provider: ProviderChoice, precision: PrecisionChoice) -> Iterator[str]:
     from ...recognizer import Recognizer, opening_of
     from ...runtime.profiling import placements
 

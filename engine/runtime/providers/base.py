@@ -9,12 +9,12 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 from ...bundle.bundle import Bundle
 from ...bundle.manifest import GRAPHS, Variant
 from ...errors import BundleFormatError, ProviderError
-from ...settings import Precision, PrecisionChoice
+from ...settings import Precision, PrecisionChoice, ProviderName
 from ..denormals import denormals_as_zero
 from ..model import Model, SelectedVariant
 from ..prepared import PreparedEntry
@@ -29,11 +29,6 @@ from ..session import (
     require_interface,
     session_options,
 )
-
-ProviderName = Literal["tensorrt", "cuda", "cpu", "openvino", "coreml", "xnnpack"]
-"""Name of a provider, as users write it."""
-
-NAMES: tuple[ProviderName, ...] = get_args(ProviderName)
 
 CPU_ORT_NAME = "CPUExecutionProvider"
 

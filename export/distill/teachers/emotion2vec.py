@@ -76,7 +76,9 @@ class BundleTeacher(Teacher):
         manifest = bundle.manifest
         check_frames(manifest.name, manifest.audio)
         exact: PrecisionChoice = "fp32" if "fp32" in manifest.variants else "auto"
-        self.recognizer = Recognizer.load(bundle.folder, provider=device.type, precision=exact)
+        self.recognizer = Recognizer.load(
+            bundle.folder, provider="cuda" if device.type == "cuda" else "cpu", precision=exact
+        )
         self.name, self.licence = manifest.name, manifest.source.licence
         # The manifest holds the checksum of every file.
         self.sha256 = sha256_of(bundle.folder / MANIFEST)
