@@ -57,10 +57,10 @@ def profile(recognizer: Recognizer, samples: Samples) -> dict[str, Work]:
         for path in model.end_profiling():
             for event in _later_events(path):
                 count(event, work)
-    for each in work.values():
-        each.seconds /= PASSES
-        each.macs /= PASSES
-        each.calls /= PASSES
+    for operator in work.values():
+        operator.seconds /= PASSES
+        operator.macs /= PASSES
+        operator.calls /= PASSES
     return dict(work)
 
 

@@ -169,16 +169,16 @@ def _answers(
     aligned: AlignedScores, truth: NDArray[np.int64], speakers: list[str]
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of each way to answer, [spans, labels]."""
-    each = softmax(aligned.evidence).astype(np.float64)
+    probabilities = softmax(aligned.evidence).astype(np.float64)
     there = aligned.coverage > 0
-    uniform = np.full(each.shape[2], 1 / each.shape[2])
+    uniform = np.full(probabilities.shape[2], 1 / probabilities.shape[2])
     answers = {
-        name: np.where(there[:, m, None], each[:, m], uniform)
+        name: np.where(there[:, m, None], probabilities[:, m], uniform)
         for m, name in enumerate(aligned.modalities)
     }
     count = there.sum(axis=1)[:, None]
-    answers["mean"] = (each * there[..., None]).sum(axis=1) / count
-    largest = (each * there[..., None]).max(axis=1)
+    answers["mean"] = (probabilities * there[..., None]).sum(axis=1) / count
+    largest = (probabilities * there[..., None]).max(axis=1)
     answers["max"] = largest / largest.sum(axis=1, keepdims=True)
     answers["fixed weights"] = softmax(
         (aligned.evidence * there[..., None]).sum(axis=1) / count

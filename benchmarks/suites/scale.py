@@ -241,13 +241,13 @@ def _table(
             progress(f"round {number + 1} of {settings.rounds}: {name}, {count} at once")
             times[name, count].append(_timed(opening, items))
     alone = 0.0
-    for (name, count), taken in times.items():
-        rate = statistics.median(one.rate for one in taken)
-        each = 1_000 * count / rate
-        alone = alone or each
-        first = statistics.median(one.first for one in taken)
+    for (name, count), runs in times.items():
+        rate = statistics.median(run.rate for run in runs)
+        cost = 1_000 * count / rate
+        alone = alone or cost
+        first = statistics.median(run.first for run in runs)
         table.rows.append(
-            [name, str(count), first, rate, rate * settings.seconds, each, each - alone]
+            [name, str(count), first, rate, rate * settings.seconds, cost, cost - alone]
         )
     return table
 

@@ -258,7 +258,7 @@ def _live(
         found = _together(sessions, lambda: _session(served, samples))
         rows.append(("service", sessions, found))
     for runner, sessions, found in rows:
-        latencies = [1000 * one for own, _ in found for one in own]
+        latencies = [1000 * latency for own, _ in found for latency in own]
         quantiles = [float(value) for value in np.percentile(latencies, QUANTILES)]
         dropped = sum(lost for _, lost in found)
         table.rows.append([runner, str(sessions), *quantiles, len(latencies), dropped])
@@ -307,9 +307,9 @@ def _session(served: _Served, samples: Samples) -> tuple[list[float], int]:
         socket.send('{"type": "end"}')
         listener.join()
     closed = heard[-1][1]
-    ready = [(at, one) for at, one in heard if one["type"] == "window"]
+    ready = [(at, window) for at, window in heard if window["type"] == "window"]
     # The last window is complete only by the end, which is told apart from the audio.
-    return [at - started - one["end"] for at, one in ready[:-1]], int(closed["dropped"])
+    return [at - started - window["end"] for at, window in ready[:-1]], int(closed["dropped"])
 
 
 def _process(empty: float, loaded: float, after: float) -> Table:

@@ -42,7 +42,9 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     fields = Fields(document, name, RuleFileError)
     none: tuple[Rule, ...] = ()
     rules = problems.take(
-        lambda: fields.records("rule", lambda one: _rule(one, problems), least=1, most=MOST_RULES),
+        lambda: fields.records(
+            "rule", lambda entry: _rule(entry, problems), least=1, most=MOST_RULES
+        ),
         none,
     )
     problems.unknown(fields)

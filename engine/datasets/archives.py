@@ -98,9 +98,9 @@ class Archive:
             if entry.isreg() and _is_recording(entry.name):
                 yield entry
 
-    def _cut_off(self, where: str) -> TruncatedAudioError:
+    def _cut_off(self, place: str) -> TruncatedAudioError:
         return TruncatedAudioError(
-            f"{self.name}: is cut off {where}; get a whole copy, what is before is kept"
+            f"{self.name}: is cut off {place}; get a whole copy, what is before is kept"
         )
 
     def _gap(self, file: IO[bytes], place: int) -> Iterator[str]:

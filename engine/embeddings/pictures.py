@@ -47,12 +47,12 @@ def draw_map(
             points[inside, 0], points[inside, 1], s=size, linewidths=0, alpha=strength,
             color=colours.get(label, "#888888"), label=label or "unknown",
         )  # fmt: skip
-    for number, (one, other) in enumerate(itertools.pairwise(trajectory)):
+    for number, (start, end) in enumerate(itertools.pairwise(trajectory)):
         axes.annotate(
-            "", points[other], points[one], arrowprops={"arrowstyle": "-|>", "color": "#222222"}
+            "", points[end], points[start], arrowprops={"arrowstyle": "-|>", "color": "#222222"}
         )
         if number == 0:
-            axes.annotate("start", points[one], xytext=(5, 5), textcoords="offset points")
+            axes.annotate("start", points[start], xytext=(5, 5), textcoords="offset points")
     for number in trajectory:
         axes.scatter(
             points[number, 0],

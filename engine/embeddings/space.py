@@ -146,8 +146,8 @@ class Space:
 
     def cosine(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
         """Cosine of two embeddings, each float32 [dim], in this space."""
-        one, other = unit(self.transform(np.stack([a, b])))
-        return float(one @ other)
+        first, second = unit(self.transform(np.stack([a, b])))
+        return float(first @ second)
 
     def same_emotion(self, cosine: float, prior: float = SAME_PRIOR) -> float | None:
         """Probability that two clips share an emotion; None without a calibration.

@@ -137,7 +137,7 @@ class Door:
             return
         host = headers.get("host", "")
         name = re.sub(r":\d+$", "", host).lower()
-        if name not in (*LOOPBACK_NAMES, *(one.lower() for one in allowed)):
+        if name not in (*LOOPBACK_NAMES, *(host.lower() for host in allowed)):
             raise ForbiddenError(
                 "this host name is not the service's; if it is meant to be, start the service "
                 "with --allow-host and the name"

@@ -50,20 +50,20 @@ def open_socket(settings: ServeSettings) -> socket.socket:
         OptionError: there is no such address.
         OutputError: the port is taken, or is not ours to take.
     """
-    where = f"{settings.host} port {settings.port}"
+    address = f"{settings.host} port {settings.port}"
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server(
             (settings.host, settings.port), family=family, backlog=BACKLOG
         )
     except (socket.gaierror, UnicodeError) as error:
-        raise OptionError(f"{where}: no such address: {error}") from None
+        raise OptionError(f"{address}: no such address: {error}") from None
     except OSError as error:
         advice = ""
         if error.errno == errno.EADDRINUSE:
             advice = "; another program listens there: give another --port, or 0 for a free one"
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputError(f"cannot listen at {where}: {reason}{advice}") from None
+        raise OutputError(f"cannot listen at {address}: {reason}{advice}") from None
     # Connections inherit it. Without it, the body of an answer waits 40 ms for the client to
     # acknowledge the headers; asyncio sets it only for sockets that were made with their protocol.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -118,7 +118,7 @@ class Outbox:
         with self._changed:
             self._waiting.append(message)
             if len(self._waiting) > self._most:
-                windows = (one for one in self._waiting if one.event == "window")
+                windows = (message for message in self._waiting if message.event == "window")
                 self._waiting.remove(next(windows, self._waiting[0]))
                 self._dropped += 1
             self._changed.notify_all()

@@ -29,8 +29,8 @@ class GivenTurn:
     @property
     def place(self) -> str:
         """The turn, for messages."""
-        where = "" if self.line is None else f"line {self.line}: "
-        return f"{where}turn from {self.start:g} to {self.end:g} s"
+        line = "" if self.line is None else f"line {self.line}: "
+        return f"{line}turn from {self.start:g} to {self.end:g} s"
 
 
 TurnsSource: TypeAlias = (

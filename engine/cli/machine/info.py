@@ -87,7 +87,7 @@ def _flat(evidence: Any, prefix: str = "") -> list[str]:
     """A nested mapping as ``a.b: value`` lines."""
     lines = []
     for name, value in evidence.items():
-        if isinstance(value, dict) and value and all(type(one) is int for one in value.values()):
+        if isinstance(value, dict) and value and {*map(type, value.values())} == {int}:
             counts = ", ".join(f"{key} {count}" for key, count in value.items())
             lines.append(f"{prefix}{name}: {counts}")  # such as the operators of a graph
         elif isinstance(value, dict):

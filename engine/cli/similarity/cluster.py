@@ -65,10 +65,10 @@ def cluster(
             f"stability {trial.stability:.3f}",
             err=True,
         )
-    for one in found.clusters:
-        click.echo(f"{one.number:>3}  {one.size:>6}  {one.name}")
-        click.echo(f"{'':13}nearest   {'; '.join(one.examples)}")
-        click.echo(f"{'':13}farthest  {'; '.join(one.outliers)}")
+    for cluster in found.clusters:
+        click.echo(f"{cluster.number:>3}  {cluster.size:>6}  {cluster.name}")
+        click.echo(f"{'':13}nearest   {'; '.join(cluster.examples)}")
+        click.echo(f"{'':13}farthest  {'; '.join(cluster.outliers)}")
     if outliers := int((found.assigned < 0).sum()):
         click.echo(f"  –  {outliers:>6}  in no cluster")
     if found.purity is not None:
@@ -78,7 +78,7 @@ def cluster(
 def _write(found: Clustering, clips: list[StoredClip], output: Path) -> None:
     from ...files import write_file
 
-    names = {one.number: one.name for one in found.clusters}
+    names = {cluster.number: cluster.name for cluster in found.clusters}
     rows = (
         {
             "path": clip.path,

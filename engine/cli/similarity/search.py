@@ -152,14 +152,14 @@ def similar(
     compared = Space.of(recognizer.bundle, space)
     raw = Space.of(recognizer.bundle, "raw")
     encodings = [recognizer.encode(file, **asdict(intake_settings)) for file in (a, b)]
-    one, other = (encoding.embedding() for encoding in encodings)
+    first, second = (encoding.embedding() for encoding in encodings)
     report: dict[str, Any] = {
         "a": printable(a),
         "b": printable(b),
         "space": compared.name,
         "prior": prior,
-        **_similarity(compared, compared.cosine(one, other), prior, ""),
-        **_similarity(raw, raw.cosine(one, other), prior, "raw_"),
+        **_similarity(compared, compared.cosine(first, second), prior, ""),
+        **_similarity(raw, raw.cosine(first, second), prior, "raw_"),
     }
     if recognizer.labels:
         report["emotions"] = [encoding.utterance().emotion for encoding in encodings]

@@ -83,7 +83,7 @@ def body(content: dict[str, Any]) -> bytes:
 def invalid(found: Iterable[Any]) -> str:
     """Message about parameters that do not fit, from a list of pydantic's errors."""
     lines = []
-    for one in list(found)[:5]:
-        place = ".".join(str(part) for part in one["loc"] if part not in ("query", "body"))
-        lines.append(f"{place or 'the request'}: {one['msg']}")
+    for error in list(found)[:5]:
+        place = ".".join(str(part) for part in error["loc"] if part not in ("query", "body"))
+        lines.append(f"{place or 'the request'}: {error['msg']}")
     return "; ".join(lines)

@@ -58,7 +58,7 @@ class ServedStore:
         return StoreFound(
             space=self.space.name,
             searched=len(self.clips) if allowed is None else int(allowed.sum()),
-            nearest=[self._neighbour(one) for one in found],
+            nearest=[self._neighbour(match) for match in found],
         )
 
     @staticmethod

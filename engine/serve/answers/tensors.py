@@ -47,13 +47,13 @@ class Tensor:
     def raw(self) -> bytes:
         """The tensor in binary."""
         if isinstance(self.data, list):
-            return b"".join(struct.pack("<I", len(one)) + one for one in self.data)
+            return b"".join(struct.pack("<I", len(string)) + string for string in self.data)
         return self.data.astype("<f4").tobytes()
 
     def plain(self) -> list[Any]:
         """The tensor as a flat list for JSON."""
         if isinstance(self.data, list):
-            return [one.decode() for one in self.data]
+            return [string.decode() for string in self.data]
         values: list[Any] = self.data.ravel().tolist()
         return values
 
@@ -96,11 +96,11 @@ def read_request(content: bytes, json_length: int | None) -> InferRequest:
         )
     try:
         document = json.loads(content[:length])
-        inputs = [_input(one) for one in document["inputs"]]
+        inputs = [_input(tensor) for tensor in document["inputs"]]
         parameters = dict(document.get("parameters") or {})
         outputs = {
-            str(one["name"]): bool((one.get("parameters") or {}).get("binary_data"))
-            for one in document.get("outputs") or ()
+            str(output["name"]): bool((output.get("parameters") or {}).get("binary_data"))
+            for output in document.get("outputs") or ()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MalformedRequestError(
@@ -128,38 +128,38 @@ class _Input:
     """Bytes of the tensor in binary."""
 
 
-def _input(one: Any) -> _Input:
-    shape = tuple(one["shape"])
+def _input(tensor: Any) -> _Input:
+    shape = tuple(tensor["shape"])
     if not all(isinstance(side, int) and side >= 0 for side in shape):
         raise ValueError("shape")
-    size = (one.get("parameters") or {}).get("binary_data_size", 0)
+    size = (tensor.get("parameters") or {}).get("binary_data_size", 0)
     if not isinstance(size, int) or size < 0:
         raise ValueError("size")
-    return _Input(str(one["name"]), str(one["datatype"]), shape, one.get("data"), size)
+    return _Input(str(tensor["name"]), str(tensor["datatype"]), shape, tensor.get("data"), size)
 
 
 def _filled(inputs: Sequence[_Input], binary: bytes) -> dict[str, tuple[_Input, Any]]:
     """Inputs by name, each with its content: byte strings, or an array."""
     filled = {}
-    for one in inputs:
-        piece, binary = binary[: one.size], binary[one.size :]
-        if len(piece) < one.size:
-            raise MalformedRequestError(f"input {one.name!r:.60}: its binary data is cut off")
-        if one.datatype == "BYTES":
-            value: Any = _strings(one, piece)
+    for tensor in inputs:
+        piece, binary = binary[: tensor.size], binary[tensor.size :]
+        if len(piece) < tensor.size:
+            raise MalformedRequestError(f"input {tensor.name!r:.60}: its binary data is cut off")
+        if tensor.datatype == "BYTES":
+            value: Any = _strings(tensor, piece)
         else:
-            value = _numbers(one, piece)
-        filled[one.name] = (one, value)
+            value = _numbers(tensor, piece)
+        filled[tensor.name] = (tensor, value)
     return filled
 
 
-def _strings(one: _Input, piece: bytes) -> list[bytes]:
-    if one.data is not None:
-        return [_decoded(text) for text in _flat(one.data)]
+def _strings(tensor: _Input, piece: bytes) -> list[bytes]:
+    if tensor.data is not None:
+        return [_decoded(text) for text in _flat(tensor.data)]
     strings = []
     while piece:
         if len(piece) < 4 or len(piece) - 4 < (length := struct.unpack_from("<I", piece)[0]):
-            raise MalformedRequestError(f"input {one.name!r:.60}: its byte strings are cut off")
+            raise MalformedRequestError(f"input {tensor.name!r:.60}: its byte strings are cut off")
         strings.append(piece[4 : 4 + length])
         piece = piece[4 + length :]
     return strings
@@ -177,21 +177,22 @@ def _decoded(text: Any) -> bytes:
 DTYPES = {"FP32": "<f4", "INT32": "<i4", "INT64": "<i8"}
 
 
-def _numbers(one: _Input, piece: bytes) -> NDArray[Any]:
-    if one.datatype not in DTYPES:
+def _numbers(tensor: _Input, piece: bytes) -> NDArray[Any]:
+    if tensor.datatype not in DTYPES:
         raise OptionError(
-            f"input {one.name!r:.60} is {one.datatype!r:.20}; give BYTES, FP32 or INT32"
+            f"input {tensor.name!r:.60} is {tensor.datatype!r:.20}; give BYTES, FP32 or INT32"
         )
     try:
         values = (
-            np.frombuffer(piece, DTYPES[one.datatype])
-            if one.data is None
-            else np.array(_flat(one.data), DTYPES[one.datatype])
+            np.frombuffer(piece, DTYPES[tensor.datatype])
+            if tensor.data is None
+            else np.array(_flat(tensor.data), DTYPES[tensor.datatype])
         )
-        return values.reshape(one.shape)
+        return values.reshape(tensor.shape)
     except (ValueError, TypeError, OverflowError):
         raise MalformedRequestError(
-            f"input {one.name!r:.60}: its data is not {one.datatype} of shape {list(one.shape)}"
+            f"input {tensor.name!r:.60}: its data is not {tensor.datatype} of shape "
+            f"{list(tensor.shape)}"
         ) from None
 
 
@@ -214,16 +215,22 @@ def _recordings(
             f"give one input: {AUDIO} (BYTES, whole files), or {WAVEFORM} (FP32, with {RATE} in Hz)"
         )
     name = next(iter(given))
-    one, value = inputs[name]
-    if isinstance(value, list) != (name == AUDIO) or (name == WAVEFORM and one.datatype != "FP32"):
-        raise OptionError(f"input {name} is {one.datatype:.20}; {AUDIO} is BYTES, {WAVEFORM} FP32")
+    tensor, value = inputs[name]
+    if tensor.datatype != ("BYTES" if name == AUDIO else "FP32"):
+        raise OptionError(
+            f"input {name} is {tensor.datatype:.20}; {AUDIO} is BYTES, {WAVEFORM} FP32"
+        )
     if isinstance(value, list):
-        if len(value) != math.prod(one.shape):
-            raise MalformedRequestError(f"input {name} has {len(value)} strings, not {one.shape}")
+        if len(value) != math.prod(tensor.shape):
+            raise MalformedRequestError(
+                f"input {name} has {len(value)} strings, not {tensor.shape}"
+            )
         rows: Sequence[bytes | Samples] = value
     else:
         if value.ndim not in (1, 2):
-            raise OptionError(f"input {name} is of shape {list(one.shape)}; give [batch, samples]")
+            raise OptionError(
+                f"input {name} is of shape {list(tensor.shape)}; give [batch, samples]"
+            )
         rows = list(np.atleast_2d(value))
     if not rows:
         raise OptionError("there is no recording")
@@ -245,20 +252,20 @@ def written(
     request: InferRequest, model: str, tensors: Sequence[Tensor]
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and the bytes of its JSON part if there is more."""
-    wanted = [one for one in tensors if not request.outputs or one.name in request.outputs]
+    wanted = [tensor for tensor in tensors if not request.outputs or tensor.name in request.outputs]
     described, binary = [], []
-    for one in wanted:
+    for tensor in wanted:
         content: dict[str, Any] = {
-            "name": one.name,
-            "datatype": one.datatype,
-            "shape": list(one.shape),
+            "name": tensor.name,
+            "datatype": tensor.datatype,
+            "shape": list(tensor.shape),
         }
-        if request.outputs.get(one.name, request.binary):
-            raw = one.raw()
+        if request.outputs.get(tensor.name, request.binary):
+            raw = tensor.raw()
             content["parameters"] = {"binary_data_size": len(raw)}
             binary.append(raw)
         else:
-            content["data"] = one.plain()
+            content["data"] = tensor.plain()
         described.append(content)
     document: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": described}
     if request.id is not None:

@@ -35,10 +35,11 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
         yield f"<p>Body: {kinds}. {escape(body.get('description', ''))}</p>"
     if parameters := operation.get("parameters"):
         yield "<table><tr><th>parameter</th><th>in</th><th>type</th><th></th></tr>"
-        for one in parameters:
+        for parameter in parameters:
             yield (
-                f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}</td>"
-                f"<td>{_type(one['schema'])}</td><td>{escape(one.get('description', ''))}</td></tr>"
+                f"<tr><td><code>{escape(parameter['name'])}</code></td>"
+                f"<td>{escape(parameter['in'])}</td><td>{_type(parameter['schema'])}</td>"
+                f"<td>{escape(parameter.get('description', ''))}</td></tr>"
             )
         yield "</table>"
     answers = ", ".join(escape(status) for status in operation["responses"])
@@ -63,9 +64,9 @@ def _type(schema: dict[str, Any]) -> str:
         name = escape(schema["$ref"].rsplit("/", 1)[-1])
         return f'<a href="#{name}">{name}</a>'
     if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"])
+        return " or ".join(_type(option) for option in schema["anyOf"])
     if "enum" in schema:
-        return ", ".join(f"<code>{escape(str(one))}</code>" for one in schema["enum"])
+        return ", ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     text = escape(str(schema.get("type", "any")))

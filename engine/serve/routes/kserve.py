@@ -215,10 +215,11 @@ def _tensors(recognizer: Recognizer, encodings: Sequence[Encoding]) -> list[Tens
     if not recognizer.labels:
         return [embedding]
     utterances = [encoding.utterance() for encoding in encodings]
-    scores = np.array([list(one.scores.values()) for one in utterances], np.float32)
+    scores = np.array([list(utterance.scores.values()) for utterance in utterances], np.float32)
+    emotions = [utterance.emotion.encode() for utterance in utterances]
     labels = [label.encode() for label in recognizer.labels]
     return [
-        Tensor("emotion", "BYTES", (count,), [one.emotion.encode() for one in utterances]),
+        Tensor("emotion", "BYTES", (count,), emotions),
         Tensor("scores", "FP32", scores.shape, scores),
         Tensor("labels", "BYTES", (len(labels),), labels),
         embedding,

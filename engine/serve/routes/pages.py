@@ -97,8 +97,9 @@ def _answer(request: Request, path: Path) -> Response:
 
 def _files() -> dict[str, Path]:
     """Files of the page by their paths below ``/page/``; its examples are those of the engine."""
-    own = {one.relative_to(FOLDER).as_posix(): one for one in FOLDER.rglob("*") if one.is_file()}
-    return own | {f"samples/{one.name}": one for one in SAMPLES.glob("*.flac")}
+    files = (path for path in FOLDER.rglob("*") if path.is_file())
+    own = {path.relative_to(FOLDER).as_posix(): path for path in files}
+    return own | {f"samples/{path.name}": path for path in SAMPLES.glob("*.flac")}
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -225,9 +225,9 @@ def _check(model: WhisperModel, weights: dict[str, Tensor], path: Path) -> None:
     for name, tensor in model.state_dict().items():
         found = weights.get(name)
         if found is None or found.shape != tensor.shape:
-            what = "missing" if found is None else f"of shape {list(found.shape)}"
+            state = "missing" if found is None else f"of shape {list(found.shape)}"
             raise CheckpointError(
-                f"{printable(str(path))}: {name} is {what}; {CONFIG} asks for {list(tensor.shape)}"
+                f"{printable(str(path))}: {name} is {state}; {CONFIG} asks for {list(tensor.shape)}"
             )
         if not found.isfinite().all():
             raise CheckpointError(f"{printable(str(path))}: {name} holds NaN or infinite values")

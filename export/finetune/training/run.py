@@ -188,9 +188,9 @@ class Run(Generic[ModelT, BatchT]):
         if changed:
             raise self._foreign(", ".join(changed))
 
-    def _foreign(self, what: str) -> OptionError:
+    def _foreign(self, changed: str) -> OptionError:
         return OptionError(
-            f"{self.folder / STATE} is of a run with another {what}; continue with the same "
+            f"{self.folder / STATE} is of a run with another {changed}; continue with the same "
             "settings, or give another -o"
         )
 
