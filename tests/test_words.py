@@ -1,4 +1,4 @@
-"""The words of the project: docstrings that are sentences, and texts that speak of it alone."""
+"""The words of the project: docstrings, names of variables, and texts that speak of it alone."""
 
 import ast
 import re
@@ -12,6 +12,9 @@ ROOMS = ("benchmarks", "engine", "export", "quantize")
 
 RIDDLE = re.compile(r"(What|How|Whether|Where|Of|By|That|Which)\b")
 """First words of a docstring that is a fragment of an unspoken sentence."""
+
+VAGUE = {"each", "one", "what", "who"}
+"""Names of variables that say nothing of what they hold."""
 
 FOREIGN = {
     "the number of an issue": re.compile(r"\bissue #?\d", re.IGNORECASE),
@@ -44,6 +47,16 @@ def test_a_docstring_names_the_thing_first(path):
     name = str(path.relative_to(ROOT))
     found = [f"{name}:{line}: {text.splitlines()[0]}" for line, text in riddles(path)]
     assert not found, "name the thing, then its unit, then the reason:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_variable_says_what_it_holds(path):
+    names = (
+        (node.lineno, node.id if isinstance(node, ast.Name) else node.arg)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name | ast.arg)
+    )
+    assert not [(line, name) for line, name in names if name in VAGUE]
 
 
 def texts():

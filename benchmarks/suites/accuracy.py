@@ -152,7 +152,7 @@ def _heard(
 
 
 def _some(clips: list[LabelledClip], most: int | None) -> list[LabelledClip]:
-    """At most so many clips of each corpus, spread evenly."""
+    """Clips of each corpus, spread evenly, at most ``most``."""
     if most is None:
         return clips
     corpora: dict[str, list[LabelledClip]] = {}

@@ -45,7 +45,7 @@ QUANTILES = (50, 95, 99)
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """The load."""
+    """Load that the service is measured under."""
 
     model: str | None = None
     """Path or name of a bundle; None takes the default."""
@@ -287,7 +287,7 @@ def _streamed(recognizer: Recognizer, samples: Samples) -> tuple[list[float], in
 
 
 def _session(served: _Served, samples: Samples) -> tuple[list[float], int]:
-    """The same over a WebSocket."""
+    """Latency of each window of a live session, and windows that were left out."""
     from websockets.sync.client import connect
 
     heard: list[tuple[float, dict[str, Any]]] = []

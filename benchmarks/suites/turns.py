@@ -114,7 +114,7 @@ def measure(settings: TurnsSettings, progress: Progress) -> Document:
 
 
 def _some(clips: Iterable[LabelledClip], most: int) -> Iterator[LabelledClip]:
-    """At most so many clips of each corpus, spread evenly."""
+    """Clips of each corpus, spread evenly, at most ``most``."""
     by_corpus: dict[str, list[LabelledClip]] = {}
     for clip in clips:
         by_corpus.setdefault(clip.corpus, []).append(clip)

@@ -25,7 +25,7 @@ class _Slot:
     """The place of one source in the order of the results."""
 
     result: NormalizedRecording | Exception | None = None
-    """None until the source is decoded."""
+    """The recording, or the error of it; None until the source is decoded."""
 
 
 class DecodeAhead:

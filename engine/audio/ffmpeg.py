@@ -196,7 +196,7 @@ class _Pool:
         worker.end()
 
     def clear(self) -> None:
-        """End all."""
+        """End all processes that wait."""
         while (worker := self.take()) is not None:
             worker.end()
 

@@ -26,7 +26,7 @@ HELD_SECONDS = 60.0
 """Longest recording that is kept between the two readings."""
 
 NORM_EPSILON = 1e-5
-"""As in FunASR's ``F.layer_norm`` of the waveform."""
+"""Added to the variance of the waveform, as by FunASR's ``F.layer_norm``."""
 
 Normalization = Literal["whole", "running"]
 """Statistics used: those of the whole recording, or those of the audio read so far."""
@@ -141,7 +141,7 @@ class NormalizedRecording:
         return tuple(warnings)
 
     def close(self) -> None:
-        """Let go of the recording."""
+        """Close the recording."""
         self.recording.close()
 
     def _read_again(self) -> Iterator[Samples]:

@@ -59,7 +59,7 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
 
 
 class DecodingError(Exception):
@@ -157,7 +157,7 @@ class ArrayReader(Reader):
             yield to_float(self.array[start : start + size])
 
     def close(self) -> None:
-        """Let go of nothing: the samples are the caller's."""
+        """Close nothing: the samples are the caller's."""
 
 
 def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:

@@ -177,7 +177,7 @@ class Recording:
             )
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         self._stack.close()
 
     def __enter__(self) -> Recording:

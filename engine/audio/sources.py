@@ -69,7 +69,7 @@ class Source:
             raise _read_error(self.name, self.failure)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
         if self._head is not None:
             self._head.close()

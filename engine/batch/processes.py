@@ -71,7 +71,7 @@ class _Process:
                 self.popen.stdin.flush()
 
     def stop(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         self.popen.kill()
         self.reader.join()
         with contextlib.suppress(OSError):

@@ -163,7 +163,7 @@ class FailureRow:
     message: str
     exit_code: int
     labels: ClassVar[tuple[str, ...]] = ()
-    """No label has a score."""
+    """Label ids that have a score: none."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -80,7 +80,7 @@ class BatchRun:
         self.parquet = parquet
         self.progress = RunProgress(0, complete=False)
         self.summary: Summary | None = None
-        """Set at the end of the run."""
+        """The summary of the run; None until its end."""
         self._mended: set[str] = set()
         """Recordings that failed in an earlier run, and that have a result."""
         self._unusable: deque[Outcome] = deque()

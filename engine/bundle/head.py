@@ -39,7 +39,7 @@ class Head:
     of these alone, and so sum to 1."""
 
     def kept(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """Those of the model's labels that may be the answer, in the order of the logits."""
+        """The labels of the model that may be the answer, in the order of the logits."""
         return tuple(labels if self.mask is None else itertools.compress(labels, self.mask))
 
     def __call__(

@@ -54,7 +54,7 @@ class Label:
 
     @property
     def token(self) -> str:
-        """Its line in FunASR's ``tokens.txt``."""
+        """The label's line in FunASR's ``tokens.txt``."""
         if self.id == "unknown":
             return "<unk>"
         return self.id if self.display == self.id else f"{self.display}/{self.id}"

@@ -56,7 +56,7 @@ class Cluster:
     examples: tuple[str, ...]
     """Clips nearest to its centre."""
     outliers: tuple[str, ...]
-    """Its clips farthest from its centre, farthest first."""
+    """Clips farthest from its centre, farthest first."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ class FitSpeech:
     """Mean logits of each clip, float32 [clips, labels]; None for a model without a head."""
 
     def some(self, chosen: NDArray[np.int64]) -> FitSpeech:
-        """Those clips alone."""
+        """The speech of the chosen clips alone."""
         return FitSpeech(
             self.vectors[chosen],
             [self.labels[i] for i in chosen],

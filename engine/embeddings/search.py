@@ -22,7 +22,7 @@ class Found:
     """One vector near a query."""
 
     number: int
-    """Its place in the store, from 0."""
+    """Place of the vector in the store, from 0."""
     cosine: float
     clip: StoredClip
     same_emotion: float | None = None

@@ -99,9 +99,9 @@ class Block:
     """One block of a store, without its content."""
 
     path: Path
-    """Its ``.npz``."""
+    """File of its vectors, ``.npz``."""
     checksum: int
-    """CRC-32 of its vectors."""
+    """CRC-32 of the vectors."""
     count: int
     """Embeddings that it holds."""
 

@@ -31,7 +31,7 @@ class AlignedScores:
     """The stretches of time, with the first modality's own scores."""
 
     def some(self, rows: NDArray[np.int64]) -> AlignedScores:
-        """Those spans alone."""
+        """The scores of these spans alone."""
         return replace(
             self,
             evidence=self.evidence[rows],

@@ -160,7 +160,7 @@ class Gpu:
 
     name: str
     compute_capability: str
-    """For example ``8.7``."""
+    """NVIDIA's version of the GPU's instructions, such as ``8.7``."""
     driver: str
     """The newest CUDA that the driver supports, for example ``12.6``."""
 

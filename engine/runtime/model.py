@@ -161,11 +161,11 @@ class FallbackModel(Model):
                 yield own[index][0], frames, logits
 
     def end_profiling(self) -> list[Path]:
-        """Those of the primary model."""
+        """Profiles of the primary model; see :meth:`Model.end_profiling`."""
         return self.primary.end_profiling()
 
     def lengths(self) -> tuple[int, ...]:
-        """Those of the primary model."""
+        """Lengths of the primary model; see :meth:`Model.lengths`."""
         return self.primary.lengths()
 
     def remark(self, seconds: float) -> str | None:

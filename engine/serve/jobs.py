@@ -57,7 +57,7 @@ class Job:
 
     outcome: Outcome
     files: list[SpooledFile]
-    """Its recordings, which are freed when it ends."""
+    """The recordings of the job, which are freed when it ends."""
     work: Work
     ended: float | None = None
     """Time of :func:`time.monotonic`."""

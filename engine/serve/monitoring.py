@@ -25,7 +25,7 @@ LogFormat = Literal["line", "json"]
 """A line for people, or JSON for programs."""
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-"""Seconds."""
+"""Upper limits of the histogram of durations, in seconds."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

@@ -131,7 +131,7 @@ class Door:
             raise OverloadedError("the service ends; ask again in a while")
 
     def _check_host(self, headers: Headers) -> None:
-        """Without a token, another site must not reach us under a name of its own."""
+        """Refuse other host names: without a token, a site must not reach us under its own name."""
         allowed = self.settings.allow_hosts
         if self.settings.token is not None and not allowed:
             return

@@ -85,17 +85,17 @@ class Connection(H11Protocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Await the first request."""
+        """Start the time in which the first request has to come."""
         super().connection_made(transport)
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Await nothing more."""
+        """Stop the time in which a request has to come."""
         self._patience.cancel()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Await another request."""
+        """Start the time in which the next request has to come."""
         self._patience.cancel()
         self._await_request()
         super().on_response_complete()

@@ -78,7 +78,7 @@ class Service:
         self._loading = threading.Lock()
         self._recognizer: Recognizer | None = None
         self._load_problem = ""
-        """Why the model could not be loaded for the last probe."""
+        """Reason why the model could not be loaded for the last probe; empty if it could."""
 
     @property
     def loaded(self) -> Recognizer | None:

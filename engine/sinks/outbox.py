@@ -87,7 +87,7 @@ class Courier(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 
@@ -124,7 +124,7 @@ class Outbox:
             self._changed.notify_all()
 
     def report(self, time_: float) -> SinkReport:
-        """Counts up to now, as an event at a time of the stream."""
+        """Numbers of messages so far, as an event at a time of the stream."""
         with self._changed:
             waiting = len(self._waiting) + self._under_way
             return SinkReport(time_, self.name, self._sent, self._dropped, waiting)

@@ -111,7 +111,7 @@ class Webhook:
             """Refuses to go where the user did not send it."""
 
             def redirect_request(self, *_: object) -> None:
-                """Go nowhere."""
+                """Follow no redirect."""
 
         try:
             request = self._request(body, event, delivery)

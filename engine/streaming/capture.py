@@ -21,7 +21,7 @@ HELD_SECONDS = 10.0
 """Seconds of audio that may wait in the buffer; then the sender has to."""
 
 STOP_SECONDS = 2.0
-"""Seconds that a sender has to end in."""
+"""Seconds that a sender gets to end."""
 
 SLACK_SECONDS = 2.0
 """Seconds by which live audio may be ahead of the clock."""

@@ -104,7 +104,7 @@ class _Machine:
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []
-        """Heights of the stack at the marks."""
+        """Lengths of the stack at each open mark."""
         self.memo: dict[int, Any] = {}
         self.references: list[Reference] = []
 

@@ -30,7 +30,7 @@ class DistillationSettings:
     """Bundles, checkpoints and Whisper encoders: folders, names or hub ids."""
     shape: str = "small"
     labels_from: LabelSource | None = None
-    """None: both, as far as there are both."""
+    """Source of the emotions; None takes both, as far as they are there."""
     tune_teacher: bool = False
     tune_steps: int | None = None
     teacher_layers: tuple[int, ...] | None = None

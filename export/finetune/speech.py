@@ -111,7 +111,7 @@ class Speech:
         )
 
     def __add__(self, other: Speech) -> Speech:
-        """These clips and then others."""
+        """The clips of both, these first."""
         labels = np.concatenate([self.labels, other.labels])
         return Speech(self.clips + other.clips, self.waves + other.waves, labels)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OPSET = 18
 IR_VERSION = 8
 EPSILON = 1e-5
-"""Added to the variance, as in FunASR."""
+"""Added to the variance of the waveform, as by FunASR."""
 
 
 class _Builder:

@@ -163,7 +163,7 @@ class Log(Generic[R]):
         self.foreign_lines = 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
     def _replace(self, path: Path, lines: Iterable[bytes]) -> None:

@@ -28,7 +28,7 @@ class RunProgress:
     done: int = 0
     """Recordings with a result."""
     failed: int = 0
-    """Recordings without one."""
+    """Recordings without a result."""
     audio_seconds: float = 0.0
     """Length of the recordings with a result."""
     complete: bool = True
@@ -112,7 +112,7 @@ class Summary:
     recognized: int
     """Recordings with a result."""
     failures: int
-    """Recordings without one."""
+    """Recordings without a result."""
     audio_seconds: float
     """Length of the recordings with a result."""
     turns: int | None
@@ -120,7 +120,7 @@ class Summary:
     labels: Mapping[str, int]
     """Number of recordings or turns by label id, the most frequent first."""
     mean_confidence: float | None
-    """None without a result."""
+    """Mean over the results; None if there is none."""
     confident_from: float
     """Confidence from which a result counts as confident."""
     confident: int

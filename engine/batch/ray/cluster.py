@@ -137,7 +137,7 @@ class Share:
 
     cpus: int = 1
     gpus: float = 0.0
-    """May be less than 1."""
+    """GPUs of a worker; may be less than 1."""
 
     def __str__(self) -> str:
         text = f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"

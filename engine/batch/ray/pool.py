@@ -53,7 +53,7 @@ class _Member:
     start: int
     """Number of this attempt to start it."""
     ready: Ready | None = None
-    """None until it has loaded the model."""
+    """The report of the worker; None until it has loaded the model."""
     hand: deque[InputFile] = field(default_factory=deque)
     """Recordings that it was given and has not answered, in order."""
 

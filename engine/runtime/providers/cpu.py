@@ -53,7 +53,7 @@ class CpuProvider(Provider):
             )
 
     def disabled_optimizers(self) -> list[str]:
-        """On the processor the fused kernel is slower than the addition and the LayerNorm."""
+        """SkipLayerNormFusion: here its kernel is slower than the addition and the LayerNorm."""
         return ["SkipLayerNormFusion"]
 
     def is_of_the_graph(self, error: Exception) -> bool:  # noqa: ARG002

@@ -50,7 +50,7 @@ class InferenceThread:
     def __init__(self, observe: Callable[[float], object] = lambda _: None) -> None:
         self._observe = observe
         self._steps: list[_Step] = []
-        """A heap."""
+        """Steps that wait, as a heap: the next one first."""
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False

@@ -106,7 +106,7 @@ class _Session:
         self.number = number
         self.options = LiveOptions.model_validate({})
         self.session: LiveSession | None = None
-        """None until the first audio."""
+        """The session; None until the first audio."""
         self.work = Work(Priority.LIVE, budget=False)
         self.computing: asyncio.Task[None] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -21,7 +21,7 @@ from .cache import ClipAtSpeed, RowCache, amount
 BATCH_SECONDS = 60.0
 """Seconds of audio, with its padding, that a teacher hears at once on a processor."""
 GPU_BATCHES = 10
-"""Times as much on a GPU."""
+"""Multiple of :data:`BATCH_SECONDS` that a GPU hears at once."""
 
 
 def at_speed(wave: NDArray[np.int16], speed: float) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ class Teacher(ABC):
     layers: int
     """Number of taught layers."""
     dim: int
-    """Width of each of them."""
+    """Width of each layer."""
     labels: tuple[Label, ...]
     """Emotions in the order of the answers; none for a teacher without answers."""
 

@@ -38,9 +38,9 @@ class StepRandom:
 
     def __init__(self, seed: int, step: int, device: torch.device) -> None:
         self.rng = np.random.default_rng([seed, step])
-        """For the choice of clips and crops."""
+        """Chooses clips and crops."""
         self.generator = torch.Generator(device).manual_seed(int(self.rng.integers(2**62)))
-        """For the augmentation, on the device of the waves."""
+        """Randomness of the augmentation, on the device of the waves."""
         torch.manual_seed(int(self.rng.integers(2**62)))
 
     def crop_seconds(self, recipe: Recipe) -> float:

@@ -72,7 +72,7 @@ FINETUNING = Recipe(
     steps=2_000, learning_rate=1e-4, warmup_steps=100, frontend_steps=0, mel_weight=0.0,
     average_decay=0.998,
 )  # fmt: skip
-"""For weights that were trained on speech before: fewer and smaller steps, no spectrum."""
+"""Recipe for weights that were trained on speech before: fewer, smaller steps; no spectrum."""
 
 
 def bfloat16_is_faster() -> bool:
