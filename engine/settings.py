@@ -78,6 +78,8 @@ LONGEST_SPEECH = 12.0
 """Seconds of the longest segment of speech; the model was trained on utterances of 3 to 10 s."""
 TOP = 3
 """Number of emotions listed, best first."""
+MOST_JOBS = 256
+"""Processes of one batch, at most."""
 CONFIDENT = 0.7
 """Confidence from which the summary of a batch counts a result as confident."""
 NEIGHBOURS = 10

@@ -20,13 +20,17 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import errors
 from ..audio.ahead import AHEAD
 from ..errors import E2VError
 from ..recognizer import Recognizer
+from ..runtime.hardware import free_memory, private_memory
+from ..runtime.model import noise
 from ..settings import (
+    CHUNK_SECONDS,
+    MOST_JOBS,
     IntakeSettings,
     ModelSettings,
     ReportSettings,
@@ -48,6 +52,51 @@ MOST_DEATHS = 2
 
 MOST_STARTS = 3
 """Attempts to start a process, in a row."""
+
+MEMORY_SHARE = 0.8
+"""Share of the free memory that processes may take; decoded audio and files need the rest."""
+
+
+class Division(NamedTuple):
+    """Processors divided among processes."""
+
+    jobs: int
+    """Number of processes."""
+    threads: int
+    """Processors of each."""
+
+
+def divide(processors: int, memory: int | None, free: int | None) -> Division:
+    """One thread in each of as many processes as there are processors and memory allows.
+
+    Recordings do not wait for one another as the threads of one pass do. Where memory is short,
+    there are fewer processes of several threads, so that few processors are without work.
+
+    Args:
+        processors: number that may be used.
+        memory: bytes that one process takes, without what all share.
+        free: bytes for all of them together; None for both where they are not known.
+    """
+    most = min(processors, MOST_JOBS)
+    if memory is not None and free is not None:
+        most = max(1, min(most, int(MEMORY_SHARE * free) // max(1, memory)))
+    threads = processors // most
+    more = threads + 1
+    divisions = Division(most, threads), Division(processors // more, more)
+    return max(divisions, key=lambda division: (division.jobs * division.threads, division.jobs))
+
+
+def divide_for(recognizer: Recognizer, processors: int) -> Division:
+    """Divide processors among processes that each have a model like this one.
+
+    The memory of a process is measured: it is that of this one, after a pass over the longest
+    stretch of audio that is encoded at once. On a GPU there is one process.
+    """
+    if recognizer.provider != "cpu" or processors == 1:
+        return Division(1, processors)
+    model = recognizer.encoder
+    model.encode(noise(model.audio, min(model.chunking.seconds, CHUNK_SECONDS)))
+    return divide(processors, private_memory(), free_memory())
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from ..display import duration, share_bar
 from ..errors import E2VError, OptionError
 from ..files import printable
 from ..results.writers.formats import SEGMENT_FORMATS
-from ..settings import CONFIDENT, TURN_DETECTIONS, DatasetSettings, TurnSettings
+from ..settings import CONFIDENT, MOST_JOBS, TURN_DETECTIONS, DatasetSettings, TurnSettings
 from .options import (
     baseline_option,
     check_segments,
@@ -34,7 +34,6 @@ from .progress import TerminalProgress, shown_seconds
 if TYPE_CHECKING:
     from ..batch.inputs.input_file import InputFile
     from ..batch.outcome import Executor, Outcome
-    from ..batch.output.folder import OutputFolder
     from ..batch.output.summary import RunProgress, Summary
     from ..batch.settings import BatchSettings
     from ..recognizer import Recognizer
@@ -115,10 +114,12 @@ dataset_options = grouped(
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(1, 256),
-    default=1,
+    default="1",
     show_default=True,
-    help="Number of worker processes, which share the processors; each has the model in memory.",
+    metavar="N|auto",
+    callback=lambda _context, _parameter, text: _jobs(text),
+    help="Number of worker processes, which share the processors, up to 256; each has the model "
+    "in memory. auto: one for each processor, or as many as memory allows.",
 )
 @click.option(
     "--batch-size",
@@ -134,7 +135,7 @@ def batch(
     turns: TurnDetection | None, baseline: bool, speech_only: bool,
     segment_settings: SegmentSettings,
     report_settings: ReportSettings, formats: tuple[SegmentFormat, ...], embeddings: bool,
-    parquet: bool, confident: float, jobs: int, batch_size: int | None,
+    parquet: bool, confident: float, jobs: int | None, batch_size: int | None,
     cluster_settings: ClusterSettings, intake_settings: IntakeSettings,
     model_settings: ModelSettings,
 ) -> int:  # fmt: skip
@@ -167,7 +168,9 @@ def batch(
             on_ray = _ray_execution(cluster_settings, model_settings, settings, batch_size, items)
             execution = opened.enter_context(on_ray)
         folder = opened.enter_context(open_output(output))
-        _tell_foreign(folder)
+        for log in (folder.results, folder.failures):
+            if log.foreign_lines:
+                click.echo(f"e2v: {log.foreign_remark}", err=True)
         batch_run = BatchRun(folder, items, execution.run, confident, tables)
         executor = execution.executor(folder.path)
         try:
@@ -179,7 +182,7 @@ def batch(
             raise
     if batch_run.summary is not None:
         _tell(batch_run.summary, output)
-    return _exit_code(batch_run.progress)
+    return batch_run.progress.exit_code
 
 
 class _Execution(NamedTuple):
@@ -192,25 +195,31 @@ class _Execution(NamedTuple):
 
 
 def _local_execution(
-    model_settings: ModelSettings, settings: BatchSettings, jobs: int, batch_size: int | None
-) -> _Execution:
-    """One process on this machine, or several."""
-    from ..batch.processes import Workers
+    model_settings: ModelSettings, settings: BatchSettings, jobs: int | None,
+    batch_size: int | None,
+) -> _Execution:  # fmt: skip
+    """One process on this machine, or several; ``jobs`` None for as many as it is good for."""
+    from ..batch.processes import Division, Workers, divide_for
     from ..batch.run import run_digest
     from ..batch.worker import Worker
     from ..recognizer import Recognizer
     from ..runtime.hardware import checked_threads
 
     recognizer = Recognizer.load(**dataclasses.asdict(model_settings))
-    _check_batch_size(batch_size, recognizer, jobs)
+    processors = checked_threads(model_settings.threads)
+    if jobs is None:
+        division = divide_for(recognizer, processors)
+        click.echo(f"e2v: --jobs {division.jobs}, threads of each: {division.threads}", err=True)
+    else:
+        division = Division(jobs, max(1, processors // jobs))
+    _check_batch_size(batch_size, recognizer, division.jobs)
     run = run_digest(recognizer, settings)
-    if jobs == 1:
+    if division.jobs == 1:
         return _Execution(run, lambda path: Worker(recognizer, path, settings, run, batch_size))
-    share = max(1, checked_threads(model_settings.threads) // jobs)
     # By its folder: a branch of a hub could move between two processes.
     place = str(recognizer.bundle.folder)
-    shared = dataclasses.replace(model_settings, model=place, threads=share)
-    return _Execution(run, lambda path: Workers(jobs, shared, path, settings, run))
+    shared = dataclasses.replace(model_settings, model=place, threads=division.threads)
+    return _Execution(run, lambda path: Workers(division.jobs, shared, path, settings, run))
 
 
 @contextlib.contextmanager
@@ -260,18 +269,21 @@ def _input_files(inputs: tuple[str, ...], settings: DatasetSettings) -> list[Inp
     return items
 
 
-def _exit_code(progress: RunProgress) -> int:
-    if not progress.failed:
-        return 0
-    return 1 if progress.done or progress.skipped else max(progress.exit_codes)
+def _jobs(text: str) -> int | None:
+    """Number of processes; None for ``auto``."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_JOBS:
+        raise click.BadParameter(f"{text!r}; give 1 to {MOST_JOBS}, or auto")
+    return int(text)
 
 
-def _check_cluster(cluster: ClusterSettings, jobs: int) -> None:
+def _check_cluster(cluster: ClusterSettings, jobs: int | None) -> None:
     if cluster.on is None and (cluster.workers is not None or cluster.gpus_per_worker):
         raise click.UsageError(
             "--workers and --gpus-per-worker are of a cluster; give --on with them, or --jobs"
         )
-    if cluster.on is not None and jobs > 1:
+    if cluster.on is not None and jobs != 1:
         raise click.UsageError("--jobs is of this machine; with --on give --workers")
 
 
@@ -314,15 +326,6 @@ def _follow(outcomes: Iterator[Outcome], progress: RunProgress) -> None:
                 bar(f"{number} recordings")
             if isinstance(outcome.row, FailureRow):
                 bar.say(f"e2v: {outcome.row.message}")
-
-
-def _tell_foreign(folder: OutputFolder) -> None:
-    for log in (folder.results, folder.failures):
-        if log.foreign_lines:
-            lines = "1 line" if log.foreign_lines == 1 else f"{log.foreign_lines} lines"
-            target = log.foreign_path.name
-            place = printable(str(log.path))
-            click.echo(f"e2v: {place}: {lines} not of a batch, moved to {target}", err=True)
 
 
 def _tell(summary: Summary, output: str) -> None:

@@ -1,11 +1,15 @@
-"""The processor and the GPU of this machine."""
+"""The processors, the memory and the GPU that this process may use."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import itertools
+import math
 import os
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,12 @@ READING_SECONDS = 0.5
 """Seconds between two readings of the processors' busy time, which Linux counts in 10 ms."""
 FIRST_READING_SECONDS = 0.1
 """The same for the first two, which a command has while it starts."""
+PROCESS = Path("/proc/self")
+"""Linux's folder about this process."""
+MEMORY = Path("/proc/meminfo")
+"""Linux's description of the memory."""
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+"""Linux's control groups, by which containers and services are limited."""
 
 
 def pinned_processors(threads: int) -> str:
@@ -35,11 +45,95 @@ def pinned_processors(threads: int) -> str:
     return ";".join(str(processor + 1) for processor in processors[1:])  # counted from 1
 
 
-def usable_threads() -> int:
-    """Processors that this process may use."""
+def visible_processors() -> int:
+    """Processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_threads() -> int:
+    """Processors that this process may use all the time.
+
+    They are those that it may run on, or fewer where a control group limits its time, as
+    ``docker run --cpus`` and Kubernetes do. Of a limit of 2.5 two are used: a third thread would
+    stop all of them when the time of a period is used up.
+    """
+    return max(1, int(min(visible_processors(), _processor_limit())))
+
+
+def _processor_limit() -> float:
+    """Processors whose time the control groups of this process get together."""
+    limits = [math.inf]
+    version_2 = (text.split() for text in _group_files("cpu", "cpu.max"))
+    version_1 = zip(
+        _group_files("cpu", "cpu.cfs_quota_us"), _group_files("cpu", "cpu.cfs_period_us"),
+        strict=False,
+    )  # fmt: skip
+    for quota, period in itertools.chain(version_2, version_1):
+        if quota != "max" and int(quota) > 0:
+            limits.append(int(quota) / int(period))
+    return min(limits)
+
+
+def _group_files(controller: str, name: str) -> Iterator[str]:
+    """Content of a file of each control group that this process is in, from its own upwards.
+
+    In a container the groups above it, and with version 1 the path of its own, are not visible.
+    """
+    try:
+        lines = (PROCESS / "cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CONTROL_GROUPS / controller if controllers else CONTROL_GROUPS
+        own = root / path.lstrip("/")
+        for folder in (own, *own.parents):
+            with contextlib.suppress(OSError):
+                yield (folder / name).read_text(encoding="utf-8")
+            if folder == root:
+                break
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that new processes may take; None where Linux does not tell.
+
+    They are what the machine has available, or less where a control group limits it.
+    """
+    available = _table(MEMORY).get("MemAvailable")
+    if available is None:
+        return None
+    free = [available]
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        names = (limit, used, "memory.stat")
+        for files in zip(*(_group_files("memory", name) for name in names), strict=False):
+            most, now, statistics = (text.split() for text in files)
+            if most != ["max"]:
+                # The cache of files counts as used, and gives way.
+                gives_way = statistics[statistics.index(cache) + 1] if cache in statistics else 0
+                free.append(int(most[0]) - int(now[0]) + int(gives_way))
+    return max(0, min(free))
+
+
+def private_memory() -> int | None:
+    """Bytes of memory that this process shares with no other; None where Linux does not tell."""
+    return _table(PROCESS / "status").get("RssAnon")
+
+
+def _table(path: Path) -> dict[str, int]:
+    """Rows ``Name: 123 kB`` of a file of Linux, in bytes; none of a file that is not there."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    rows = [line.replace(":", " ").split() for line in lines if line.endswith(" kB")]
+    return {name: int(value) * 1024 for name, value, _ in rows}
 
 
 def checked_threads(threads: int | None) -> int:
@@ -62,10 +156,12 @@ class OtherWork:
     """Counts the processors that other processes keep busy, among those that this one may use.
 
     Linux tells the busy time of each processor since the start of the machine; this process's own
-    is taken off. On other systems no processor counts as busy.
+    is taken off. On other systems no processor counts as busy. Where a control group limits the
+    processors' time, those beyond the limit are spare: as many may be busy without a loss.
     """
 
     def __init__(self) -> None:
+        self._spare = visible_processors() - usable_threads()
         self._own_is_low = hasattr(os, "getpriority") and os.getpriority(os.PRIO_PROCESS, 0) > 0
         self._last = (time.monotonic(), *self._times())
         self._wait = FIRST_READING_SECONDS
@@ -80,12 +176,12 @@ class OtherWork:
         """
         now, (then, others, own) = time.monotonic(), self._last
         if now - then < self._wait:
-            return self._busy
+            return max(0, self._busy - self._spare)
         self._wait = READING_SECONDS
         self._last = (now, *self._times())
         busy = max(0.0, self._last[1] - others - (self._last[2] - own)) / (now - then)
         self._busy = min(max(self._busy, int(busy + 0.6)), int(busy + 0.75))
-        return self._busy
+        return max(0, self._busy - self._spare)
 
     def _times(self) -> tuple[float, float]:
         """Seconds that the processors were busy, and that this process ran on any of them."""

@@ -7,17 +7,72 @@ from types import SimpleNamespace
 
 import pytest
 from batches import answers, before_path, e2v, rows
+from hypothesis import given
+from hypothesis import strategies as st
 
+from emotion2vec_edge.engine.batch import processes
 from emotion2vec_edge.engine.batch.handout import Handout
 from emotion2vec_edge.engine.batch.inputs.input_file import InputFile
-from emotion2vec_edge.engine.batch.processes import _Pool, _Process
+from emotion2vec_edge.engine.batch.processes import Division, _Pool, _Process, divide, divide_for
+from emotion2vec_edge.engine.runtime.chunking import Chunking
+from emotion2vec_edge.engine.settings import MOST_JOBS
+
+
+@pytest.mark.parametrize(
+    ("processors", "megabytes", "division"),
+    [
+        (1, None, Division(1, 1)),
+        (8, None, Division(8, 1)),
+        (64, None, Division(64, 1)),
+        (300, None, Division(150, 2)),
+        (8, 16_000, Division(8, 1)),
+        (16, 1_250, Division(8, 2)),  # ten would leave six processors without work
+        (64, 1_250, Division(9, 7)),  # 63 of 64; ten of six would use 60
+        (64, 400, Division(3, 21)),
+        (17, 2_000, Division(16, 1)),
+        (64, 130, Division(1, 64)),
+        (64, 0, Division(1, 64)),
+    ],
+)
+def test_processors_and_memory_are_divided(processors, megabytes, division):
+    free = None if megabytes is None else megabytes * 1_000_000
+    assert divide(processors, None if free is None else 100_000_000, free) == division
+
+
+@given(st.integers(1, 1024), st.integers(0, 1 << 33), st.integers(0, 1 << 40))
+def test_no_more_threads_than_processors_and_no_more_memory_than_is_free(count, memory, free):
+    jobs, threads = divide(count, memory, free)
+    assert 1 <= jobs <= MOST_JOBS
+    assert count / 2 < jobs * threads <= count
+    assert jobs == 1 or jobs * memory <= free
+
+
+@pytest.mark.parametrize(("longest", "heard"), [(8, 8), (600, 30)])
+def test_the_memory_of_a_process_is_measured(recognizer, monkeypatch, longest, heard):
+    encoded = []
+    model = SimpleNamespace(
+        audio=recognizer.encoder.audio, chunking=Chunking(longest), encode=encoded.append
+    )
+    monkeypatch.setattr(processes, "free_memory", lambda: 1 << 30)
+    monkeypatch.setattr(processes, "private_memory", lambda: len(encoded) * (200 << 20))
+    assert divide_for(SimpleNamespace(provider="cpu", encoder=model), 64) == Division(4, 16)
+    assert [len(samples) for samples in encoded] == [heard * 16_000]
+
+
+def test_one_processor_needs_no_measurement(recognizer):
+    assert divide_for(recognizer, 1) == Division(1, 1)
+
+
+def test_a_gpu_has_one_process():
+    assert divide_for(SimpleNamespace(provider="cuda"), 8) == Division(1, 8)
 
 
 @pytest.mark.slow
 def test_processes_give_what_one_gives(calls, tmp_path):
     assert e2v(calls, "-o", tmp_path / "one", "--threads", 1).returncode == 1
-    done = e2v(calls, "-o", tmp_path / "two", "--jobs", 2, "--threads", 2)
+    done = e2v(calls, "-o", tmp_path / "two", "--jobs", "auto", "--threads", 2)
     assert done.returncode == 1, done.stderr
+    assert "e2v: --jobs 2, threads of each: 1" in done.stderr
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
 
 

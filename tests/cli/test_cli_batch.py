@@ -40,6 +40,13 @@ def test_all_failed_and_nothing_found(calls, tmp_path):
     assert "letter.wav: cannot be written" in done.stderr
 
 
+@pytest.mark.parametrize("jobs", ["0", "257", "-1", "1.5", "many", ""])
+def test_a_wrong_number_of_jobs(calls, tmp_path, jobs):
+    done = e2v(calls, "-o", tmp_path / "out", f"--jobs={jobs}")
+    assert done.returncode == 2
+    assert f"{jobs!r}; give 1 to 256, or auto" in done.stderr
+
+
 def test_a_batch_size_on_the_processor_is_refused(calls, tmp_path):
     done = e2v(calls, "-o", tmp_path / "out", "--batch-size", 8)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The processor and the GPU of this machine, and the threads that sessions get."""
+"""The processors, the memory and the GPU of this machine, and the threads that sessions get."""
 
 import ctypes
 import os
@@ -19,6 +19,113 @@ def test_threads_default_to_the_processors_of_this_process(monkeypatch):
     for wrong in (0, -1, 1.5, True, 5_000):
         with pytest.raises(OptionError, match="threads"):
             hardware.checked_threads(wrong)
+
+
+@pytest.fixture
+def container(monkeypatch, tmp_path):
+    """Write files of Linux that tell of 64 processors, 32 GiB of memory and control groups.
+
+    Args:
+        cgroup: groups of this process, as in /proc/self/cgroup.
+        files: path below /sys/fs/cgroup → content.
+    """
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    for name in ("PROCESS", "CONTROL_GROUPS", "MEMORY"):
+        monkeypatch.setattr(hardware, name, tmp_path / name)
+    (tmp_path / "MEMORY").write_text(
+        "MemTotal: 67108864 kB\nMemAvailable:   33554432 kB\nPages: 0\n"
+    )
+
+    def write(cgroup, files):
+        (tmp_path / "PROCESS").mkdir()
+        (tmp_path / "PROCESS" / "cgroup").write_text(cgroup)
+        for place, text in files.items():
+            path = tmp_path / "CONTROL_GROUPS" / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "threads"),
+    [
+        ("0::/\n", {}, 64),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
+        ("0::/\n", {"cpu.max": "400000 100000\n"}, 4),
+        ("0::/\n", {"cpu.max": "250000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "9900000 100000\n"}, 64),
+        # A service below a slice that has less.
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
+        # Version 1: in a container the group is at the root, whatever its path outside.
+        (
+            "4:memory:/docker/1\n3:cpu,cpuacct:/docker/1\n",
+            {"cpu/cpu.cfs_quota_us": "800000\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            8,
+        ),
+        (
+            "1:cpu:/\n0::/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            64,
+        ),
+    ],
+)
+def test_control_groups_limit_the_threads(container, cgroup, files, threads):
+    container(cgroup, files)
+    assert hardware.checked_threads(None) == threads
+    assert hardware.pinned_processors(threads) == (
+        "" if threads < 64 else ";".join(map(str, range(2, 65)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "mebibytes"),
+    [
+        ("0::/\n", {}, 32 << 10),
+        (
+            "0::/\n",
+            {
+                "memory.max": f"{4 << 30}\n",
+                "memory.current": f"{3 << 30}\n",
+                "memory.stat": f"anon {2 << 30}\ninactive_file {512 << 20}\n",
+            },
+            1536,
+        ),
+        (
+            "2:memory:/docker/1\n",
+            {
+                "memory/memory.limit_in_bytes": f"{1 << 30}\n",
+                "memory/memory.usage_in_bytes": f"{2 << 30}\n",
+                "memory/memory.stat": "total_inactive_file 0\n",
+            },
+            0,
+        ),
+        (
+            "0::/a\n",
+            {"a/memory.max": "max\n", "a/memory.current": "5\n", "a/memory.stat": "anon 5\n"},
+            32 << 10,
+        ),
+    ],
+)
+def test_control_groups_limit_the_memory(container, cgroup, files, mebibytes):
+    container(cgroup, files)
+    assert hardware.free_memory() == mebibytes << 20
+
+
+def test_a_system_without_the_files_of_linux(container):
+    hardware.MEMORY.unlink()
+    assert hardware.checked_threads(None) == 64
+    assert hardware.free_memory() is None
+    assert hardware.private_memory() is None
+
+
+@pytest.mark.skipif(not hardware.STATISTICS.exists(), reason="the files are those of Linux")
+def test_the_memory_of_this_process_grows_with_what_it_holds():
+    before = hardware.private_memory()
+    held = b"x" * (64 << 20)
+    assert hardware.private_memory() - before > 60 << 20
+    assert hardware.free_memory() > len(held)
 
 
 def test_threads_are_pinned_where_a_session_has_all_processors(monkeypatch):
@@ -68,6 +175,15 @@ def test_processors_that_others_keep_busy(machine):
     assert after(busy=(0, 0.2, 0, 0)) == 0
     assert after(busy=(0, 1, 1, 0)) == 2
     assert after(low=(0, 1, 1, 0)) == 0
+
+
+def test_processors_beyond_the_limit_of_a_container_may_be_busy(machine, monkeypatch):
+    monkeypatch.setattr(hardware, "usable_threads", lambda: 1)
+    others = hardware.OtherWork()
+    machine.now, machine.user = 1, [0, 1, 0, 0]
+    assert others.busy() == 0
+    machine.now, machine.user = 2, [0, 2, 1, 0]
+    assert others.busy() == 1
 
 
 def test_processes_of_low_priority_count_for_one_of_them(machine, monkeypatch):

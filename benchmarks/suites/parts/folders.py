@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 import soundfile
 
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.runtime.hardware import usable_threads
 
 from ...instruments.process import E2V, run
 from ...reporting.table import Value
@@ -54,7 +54,7 @@ def batch(
         start = rng.integers(len(samples) - length)
         soundfile.write(clips / f"{number:04}.flac", samples[start : start + length], SAMPLE_RATE)
     option = ("--model", model) if model else ()
-    jobs = sorted({2, len(os.sched_getaffinity(0))})
+    jobs = sorted({2, usable_threads()})
     names = ["loop", *(f"batch --jobs {n}" for n in (1, *jobs))]
     taken: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ...files import reported, write_file
+from ...files import printable, reported, write_file
 from ..rows import Row, RowError, parse_line, row_line
 
 WORK = ".work"
@@ -73,6 +73,13 @@ class Log(Generic[R]):
     def foreign_path(self) -> Path:
         """File that :meth:`sort` moves them to."""
         return self.path.with_name(f"{self.path.name}.foreign")
+
+    @property
+    def foreign_remark(self) -> str:
+        """The number of foreign lines and their file, in words."""
+        lines = "1 line" if self.foreign_lines == 1 else f"{self.foreign_lines} lines"
+        place = printable(str(self.path))
+        return f"{place}: {lines} not of a batch, moved to {self.foreign_path.name}"
 
     def __len__(self) -> int:
         """Number of recordings."""

@@ -44,6 +44,13 @@ class RunProgress:
         """Wall-clock seconds since the start."""
         return time.monotonic() - self._began
 
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 1 if some recordings failed, that of the error if all did."""
+        if not self.failed:
+            return 0
+        return 1 if self.done or self.skipped else max(self.exit_codes)
+
     def add(self, outcome: Outcome) -> None:
         """Count an outcome."""
         if isinstance(outcome.row, FailureRow):

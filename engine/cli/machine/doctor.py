@@ -67,9 +67,17 @@ def doctor(model: str | None, provider: ProviderChoice, precision: PrecisionChoi
 
 
 def _processor() -> Iterator[str]:
-    from ...runtime.hardware import cpu_features, gpu_line, sums_int8_exactly, usable_threads
+    from ...runtime.hardware import (
+        cpu_features,
+        gpu_line,
+        sums_int8_exactly,
+        usable_threads,
+        visible_processors,
+    )
 
-    yield f"{usable_threads()} threads usable by this process"
+    threads, visible = usable_threads(), visible_processors()
+    limit = "" if threads == visible else f", of {visible} processors: its control group's limit"
+    yield f"{threads} thread{'' if threads == 1 else 's'} usable by this process{limit}"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
     if not sums_int8_exactly():
         yield "no VNNI: eight-bit sums overflow, so INT8 made for VNNI gives way to fp32"
