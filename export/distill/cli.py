@@ -88,7 +88,8 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 @click.option(
     "--live",
     is_flag=True,
-    help="The teacher hears every crop as it is made, at any speed and two clips in one: slower, "
+    help="The teacher hears every crop as it is made, in other voices and "
+    "at any speed, and two clips in one: slower, "
     "without a cache, and better on strange voices.",
 )
 @click.option(

@@ -50,7 +50,7 @@ from .tuning import tune
 
 CACHES = "distill"
 """Folder of the rows inside the cache folder."""
-LIVE_SPEED = (0.8, 1.25)
+LIVE_SPEED = (0.7, 1.4)
 """Slowest and fastest crop of those that the teachers hear as they are made."""
 
 

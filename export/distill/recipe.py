@@ -36,6 +36,10 @@ class DistillationRecipe(Recipe):
     """Share of such crops with a second clip in them, which the teacher hears too."""
     mixed_db: tuple[float, float] = (0.0, 12.0)
     """Level of the first clip above the second."""
+    moved_share: float = 0.5
+    """Share of such crops whose formants are moved, as if another person had spoken."""
+    moved_by: tuple[float, float] = (0.82, 1.22)
+    """Least and greatest factor of their frequencies."""
     unlabelled_share: float = 0.5
     """Share of the clips of a step that have no label, where there are both."""
     corpus_power: float = 0.3

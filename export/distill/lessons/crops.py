@@ -18,6 +18,7 @@ from ..recipe import DistillationRecipe
 from ..teachers.base import FRAMES, Teacher
 from .cache import ClipAtSpeed, RowCache
 from .listening import at_speed, rows_of
+from .voices import with_formants_moved
 
 MARGIN = 8
 """Samples that are taken beyond a crop before it is resampled, whose length is rounded."""
@@ -125,7 +126,7 @@ class CachedCrop:
 
 
 class LiveCrops:
-    """Crops that the teachers hear as they are made: at any speed, and two clips in one.
+    """Crops that the teachers hear as they are made: any speed, other voices, two clips in one.
 
     No two steps ask a teacher the same, so the student learns what the teacher makes of sound
     instead of what it said about some clips, and does better on voices that are in none of them.
@@ -153,6 +154,7 @@ class LiveCrops:
         for i in np.flatnonzero(mixed):
             other = self.crop(int(picked[rng.integers(len(picked))]), frames, rng)
             waves[i] = self._with(waves[i], other, rng)
+        self._change_voices(waves, rng)
         counts = [FRAMES.frame_count(len(wave)) for wave in waves]
         inside = within(torch.tensor(counts, device=self.device), max(counts))[..., None]
         rows = tuple(
@@ -174,6 +176,16 @@ class LiveCrops:
         if len(crop) < least:
             crop = np.pad(crop, (0, least - len(crop)))
         return crop[: FRAMES.sample_count(min(frames, FRAMES.frame_count(len(crop))))]
+
+    def _change_voices(self, waves: list[NDArray[np.float32]], rng: np.random.Generator) -> None:
+        """Let some of the crops be of another voice, in place."""
+        moved = np.flatnonzero(rng.random(len(waves)) < self.recipe.moved_share)
+        if len(moved):
+            least, greatest = np.log(self.recipe.moved_by)
+            factors = np.exp(rng.uniform(least, greatest, len(moved)))
+            new = with_formants_moved([waves[i] for i in moved], factors.tolist())
+            for i, wave in zip(moved, new, strict=True):
+                waves[i] = wave
 
     def _with(
         self, wave: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator

@@ -115,9 +115,10 @@ def test_a_clip_shorter_than_a_crop_is_whole(smooth, tmp_path):
     assert len(crop.rows[0]) == FRAMES.frame_count(len(crop.wave)) <= FRAMES.frame_count(4_500)
 
 
+@pytest.mark.parametrize("moved_share", [0.0, 1.0])
 @pytest.mark.parametrize("mixed_share", [0.0, 1.0])
-def test_a_live_teacher_hears_what_the_student_hears(smooth, mixed_share):
-    batches = live_batches_of(smooth, mixed_share=mixed_share)
+def test_a_live_teacher_hears_what_the_student_hears(smooth, mixed_share, moved_share):
+    batches = live_batches_of(smooth, mixed_share=mixed_share, moved_share=moved_share)
     crops = batches.source.crops(np.array([0, 1, 1]), 15, np.random.default_rng(0))
     assert crops.frames == (15, 15, 15)
     assert crops.mixed.all() == crops.mixed.any() == bool(mixed_share)
