@@ -210,3 +210,11 @@ def test_the_examples_of_docstrings_run(module):
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_the_table_of_rooms_names_every_room():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    names = {name for row in table.splitlines() for name in re.findall(r"`(\w+)(?:/|\.py)`", row)}
+    present = {entry.stem for entry in (ROOT / "engine").iterdir()}
+    assert names == ENGINE.keys() & present
