@@ -1,6 +1,8 @@
 """The wheel: its files, its requirements on Linux aarch64 and its answers on Python 3.10."""
 
+import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -131,3 +133,35 @@ def test_every_dependency_of_the_box_has_a_wheel_for_aarch64(tmp_path):
     files = [item["download_info"]["url"].rsplit("/", 1)[-1] for item in found]
     assert any(name.startswith("onnxruntime-") for name in files)
     assert all(name.endswith(("_aarch64.whl", "-any.whl")) for name in files)
+
+
+def imported(path, modules):
+    """Names of the modules that a test file imports when it is loaded, through others of the tests."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        for name in names:
+            yield name
+            if name in modules:
+                yield from imported(modules[name], modules)
+
+
+def test_the_hosted_tests_of_the_wheel_need_no_torch():
+    """They run without it, and a module that imports it would stop them all."""
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    ignored = [ROOT / path for path in re.findall(r"--ignore (\S+)", workflow)]
+    assert len(ignored) > 3
+    assert all(path.exists() for path in ignored)
+    files = list((ROOT / "tests").rglob("*.py"))
+    modules = {path.stem: path for path in files}
+    needy = [
+        path.relative_to(ROOT)
+        for path in files
+        if path.name.startswith("test_")
+        and not any(path == other or other in path.parents for other in ignored)
+        and "torch" in imported(path, modules)
+    ]
+    assert not needy
