@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .audio.types import SAMPLE_RATE
 from .corpora.labelled import LabelledClip
+from .embeddings.clips import StoredClip
 from .embeddings.fitting import FitSpeech
-from .embeddings.store import StoredClip
 from .errors import AudioError, E2VError, OptionError
 from .files import printable
 from .progress import Progress, no_progress

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.embedder import embed_clips
-from emotion2vec_edge.engine.embeddings.store import StoredClip
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.errors import E2VError, OptionError
 from emotion2vec_edge.engine.fusion.alignment import AlignedScores
 from emotion2vec_edge.engine.fusion.alignment import align as align_scores

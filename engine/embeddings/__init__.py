@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .approximate import ApproximateIndex
+    from .clips import StoredClip
     from .clusters import Cluster, Clustering, Trial, cluster
     from .drift import Drift, compare_stores
     from .fitting import FitSpeech, FittedSpace, fit_space
     from .search import Found, nearest_clips
     from .space import Space
-    from .store import Content, Store, StoredClip
+    from .store import Content, Store
 
 _HOMES = {
     "ApproximateIndex": "approximate",
@@ -28,7 +29,7 @@ _HOMES = {
     "Found": "search",
     "Space": "space",
     "Store": "store",
-    "StoredClip": "store",
+    "StoredClip": "clips",
     "Trial": "clusters",
     "cluster": "clusters",
     "compare_stores": "drift",

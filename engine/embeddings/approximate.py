@@ -19,9 +19,10 @@ from ..errors import MissingExtraError, OptionError, StoreError
 from ..files import atomic_file, printable
 from ..progress import Progress, no_progress
 from ..settings import NEIGHBOURS
+from .clips import StoredClip
 from .search import Found, nearest_clips
 from .space import Space, checked_vectors, unit
-from .store import Block, Content, Store, StoredClip
+from .store import Block, Content, Store
 
 CONNECTIVITY = 32
 """Neighbours of a vector in the graph."""

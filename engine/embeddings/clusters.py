@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, OptionError
 from ..settings import ClusterMethod
+from .clips import StoredClip
 from .space import unit
-from .store import StoredClip
 
 COUNTS = range(2, 13)
 """Numbers of clusters that are tried."""

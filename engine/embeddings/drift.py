@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
+from .clips import StoredClip
 from .clusters import mean_scores
-from .store import StoredClip
 
 MOST_COMPARED = 1_000
 """Embeddings of each store that are compared, spread evenly."""

@@ -19,8 +19,8 @@ from ..bundle.npy import read_arrays
 from ..errors import BundleFormatError, MissingExtraError, OptionError, OutputError, StoreError
 from ..files import MOST_PATH, atomic_file, printable, read_regular
 from ..settings import MapMethod
+from .clips import StoredClip
 from .clusters import check_clustering
-from .store import StoredClip
 
 PAGE = Path(__file__).with_name("map.html")
 DATA = "/*DATA*/null"

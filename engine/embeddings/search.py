@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..settings import NEIGHBOURS
+from .clips import StoredClip
 from .space import Space, checked_vectors, unit
-from .store import Content, StoredClip
+from .store import Content
 
 SEARCH_BLOCK = 65_536
 """Vectors that are compared at once."""

@@ -19,20 +19,19 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import MOST_LABEL, Manifest, encoder_id
+from ..bundle.manifest import Manifest, encoder_id
 from ..bundle.npy import read_arrays
 from ..errors import BundleFormatError, OutputError, StoreError
 from ..fields import Fields, read_json
-from ..files import MOST_PATH, printable, read_regular, reported, write_file
-from ..settings import MOST_SECONDS
+from ..files import printable, read_regular, reported, write_file
+from .clips import StoredClip, clip_row, read_clip
 from .space import checked_vectors
 
 SCHEMA = 1
@@ -41,48 +40,6 @@ BLOCK = 1_024
 """Embeddings of a block, at most."""
 MOST_BLOCK_BYTES = 256 << 20
 """Bytes of the lines of a block."""
-MOST_TEXT = 10_000
-
-
-@dataclass(frozen=True)
-class StoredClip:
-    """One embedded recording, turn or window."""
-
-    path: str
-    """Printable path of the recording."""
-    start: float | None = None
-    """Seconds from the start of the recording; None for the whole of it."""
-    end: float | None = None
-    label: str | None = None
-    """The true emotion, where it is known."""
-    speaker: str | None = None
-    corpus: str | None = None
-    emotion: str | None = None
-    """The answer of the model; None for one without a head."""
-    confidence: float | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-    """Probability by label id."""
-    text: str | None = None
-    """The words, where a file of turns had them."""
-    warnings: tuple[str, ...] = ()
-    """Codes of the warnings about the recording, such as ``clipped``."""
-
-    @property
-    def place(self) -> tuple[str, float | None, float | None]:
-        """Recording and times, which a store holds once."""
-        return self.path, self.start, self.end
-
-    @property
-    def voice(self) -> str | None:
-        """Speaker, unique across corpora."""
-        return self.speaker and f"{self.corpus or ''}/{self.speaker}"
-
-    @property
-    def name(self) -> str:
-        """Path and times for people."""
-        if self.start is None or self.end is None:
-            return self.path
-        return f"{self.path} [{self.start:.2f}–{self.end:.2f} s]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +135,7 @@ class Store:
         vectors = checked_vectors(vectors, self.dim)
         last = max([0, *(int(block.stem) for block in self._blocks())])
         block = self.path / f"{last + 1:06}.npz"
-        lines = (json.dumps(_row(c), ensure_ascii=False, allow_nan=False) + "\n" for c in clips)
+        lines = (json.dumps(clip_row(c), ensure_ascii=False, allow_nan=False) + "\n" for c in clips)
         write_file(block.with_suffix(".jsonl"), [line.encode() for line in lines])
         content = io.BytesIO()
         np.savez(content, vectors=vectors.astype("<f4"))
@@ -284,7 +241,7 @@ class Store:
         path = block.with_suffix(".jsonl")
         try:
             return [
-                _clip(Fields(json.loads(line), f"{_shown(path)}: line {number}", StoreError))
+                read_clip(Fields(json.loads(line), f"{_shown(path)}: line {number}", StoreError))
                 for number, line in lines
             ]
         except (ValueError, RecursionError) as error:
@@ -297,40 +254,6 @@ class Store:
             f"{_shown(path)}: the block is damaged or cut off: {reason}; move {path.stem}.npz and "
             f"{path.stem}.jsonl away and embed those recordings again, the other blocks are kept"
         )
-
-
-def _row(clip: StoredClip) -> dict[str, Any]:
-    return {name: value for name, value in asdict(clip).items() if value not in (None, {}, ())}
-
-
-def _clip(fields: Fields) -> StoredClip:
-    def text(name: str, most: int = MOST_TEXT) -> str | None:
-        return fields.text(name, least=0, most=most) if fields.has(name) else None
-
-    def seconds(name: str) -> float | None:
-        return fields.number(name, least=0, most=MOST_SECONDS) if fields.has(name) else None
-
-    scores: dict[str, float] = {}
-    if fields.has("scores"):
-        inner = fields.mapping("scores")
-        scores = {name: inner.number(name, least=0, most=1) for name in inner.names(0, 1_000)}
-    clip = StoredClip(
-        path=fields.text("path", most=MOST_PATH),
-        start=seconds("start"),
-        end=seconds("end"),
-        label=text("label", MOST_LABEL),
-        speaker=text("speaker"),
-        corpus=text("corpus"),
-        emotion=text("emotion", MOST_LABEL),
-        confidence=fields.number("confidence", least=0, most=1)
-        if fields.has("confidence")
-        else None,
-        scores=scores,
-        text=text("text"),
-        warnings=fields.texts("warnings", most=100) if fields.has("warnings") else (),
-    )
-    fields.refuse_others()
-    return clip
 
 
 def _shown(path: Path) -> str:

@@ -10,9 +10,10 @@ import pytest
 from emotion2vec_edge.engine import open_bundle
 from emotion2vec_edge.engine.embeddings import approximate as module
 from emotion2vec_edge.engine.embeddings.approximate import ApproximateIndex
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.search import nearest_clips
 from emotion2vec_edge.engine.embeddings.space import Space
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 from emotion2vec_edge.engine.errors import MissingExtraError, OptionError, StoreError
 
 pytestmark = pytest.mark.skipif(  # imported first, it would break ONNX Runtime

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.clusters import OUTLIER, cluster, mean_scores
-from emotion2vec_edge.engine.embeddings.store import StoredClip
 from emotion2vec_edge.engine.errors import OptionError
 
 pytest.importorskip("sklearn", reason="SKIPPED LOUDLY: scikit-learn is not installed")

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion2vec_edge.engine.embeddings import search as module
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.search import Index, nearest_clips
 from emotion2vec_edge.engine.embeddings.space import Space, unit
-from emotion2vec_edge.engine.embeddings.store import Content, StoredClip
+from emotion2vec_edge.engine.embeddings.store import Content
 from emotion2vec_edge.engine.errors import OptionError
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from browser import chromium
 
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.maps import (
     GRID,
     MapSettings,
@@ -16,7 +17,6 @@ from emotion2vec_edge.engine.embeddings.maps import (
     read_clusters,
     trajectory_of,
 )
-from emotion2vec_edge.engine.embeddings.store import StoredClip
 from emotion2vec_edge.engine.errors import OptionError, OutputError, StoreError
 
 COLOURS = {"sad": "#2f62a6", "happy": "#ffca54"}

@@ -8,8 +8,9 @@ import pytest
 
 from emotion2vec_edge.engine import open_bundle
 from emotion2vec_edge.engine.embeddings import store as module
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.parquet import write_parquet
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 from emotion2vec_edge.engine.errors import OptionError, OutputError, StoreError
 
 CLIPS = [

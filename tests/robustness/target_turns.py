@@ -12,7 +12,7 @@ from emotion2vec_edge.engine.errors import TurnFileError
 from emotion2vec_edge.engine.results.report import TurnReport
 from emotion2vec_edge.engine.results.types import Conversation, Turn
 from emotion2vec_edge.engine.results.writers.registry import WRITERS
-from emotion2vec_edge.engine.turns.conversation import cut_turns
+from emotion2vec_edge.engine.turns.cutting import cut_turns
 from emotion2vec_edge.engine.turns.reader import read_turns
 
 SECONDS = 6

@@ -10,7 +10,8 @@ import pytest
 from serving import serving
 
 from emotion2vec_edge.engine import open_bundle
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 
 
 @pytest.mark.slow

@@ -9,8 +9,6 @@ import soundfile
 from emotion2vec_edge.engine import example_recordings, load_audio
 from emotion2vec_edge.engine.errors import AudioError, TurnFileError
 from emotion2vec_edge.engine.results.types import summarize_speakers
-from emotion2vec_edge.engine.turns.conversation import cut_turns
-from emotion2vec_edge.engine.turns.given import GivenTurn
 
 RATE = 16_000
 
@@ -80,16 +78,6 @@ def test_turns_outside_of_the_recording_are_refused(recognizer, conversation, tm
         recognizer.turns(samples, path, rate=RATE)
     with pytest.raises(AudioError):
         recognizer.turns("missing.wav", path)
-
-
-def test_cutting_holds_no_more_than_the_open_turns():
-    blocks = [np.full(RATE, second, np.float32) for second in range(60)]
-    given = [GivenTurn(float(s), s + 2.5) for s in range(0, 55, 3)] + [GivenTurn(56.0, 60.2)]
-    for piece in cut_turns(iter(blocks), given, "x"):
-        seconds = min(piece.turn.end, 60.0) - piece.turn.start
-        assert len(piece.samples) == round(seconds * RATE)
-        assert piece.samples[0] == piece.turn.start
-        assert piece.samples[-1] == np.ceil(min(piece.turn.end, 60.0)) - 1
 
 
 def test_a_summary_of_each_speaker(recognizer, conversation):

@@ -14,9 +14,9 @@ from ..stdio import write_utf8
 from . import stores
 
 if TYPE_CHECKING:
+    from ...embeddings.clips import StoredClip
     from ...embeddings.clusters import Clustering
     from ...embeddings.drift import Drift
-    from ...embeddings.store import StoredClip
 
 
 @click.command()

@@ -62,9 +62,10 @@ def search(
     QUERY itself, if the store holds it, is not found.
     """
     from ...embeddings.approximate import ApproximateIndex, check_usearch
+    from ...embeddings.clips import StoredClip
     from ...embeddings.search import nearest_clips
     from ...embeddings.space import Space
-    from ...embeddings.store import Store, StoredClip
+    from ...embeddings.store import Store
     from ...recognizer import Recognizer
 
     if same_speaker is not None and speaker is None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+    from ...embeddings.clips import StoredClip
     from ...embeddings.space import Space
-    from ...embeddings.store import StoredClip
 
 F = TypeVar("F", bound=Callable[..., Any])
 

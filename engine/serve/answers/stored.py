@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bundle.bundle import Bundle
+from ...embeddings.clips import StoredClip
 from ...embeddings.maps import LEAST_CLIPS, MOST_CLIPS, MapSettings, map_json, placed
 from ...embeddings.search import Found, Index, found_clips
 from ...embeddings.space import Space
-from ...embeddings.store import Store, StoredClip
+from ...embeddings.store import Store
 from ...errors import OptionError
 from ...results.colours import colours_of
 from .options import SearchOptions

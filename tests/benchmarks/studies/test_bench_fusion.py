@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.benchmarks.studies import fusion
-from emotion2vec_edge.engine.embeddings.store import StoredClip
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 
 LABELS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised")
 

@@ -11,7 +11,8 @@ from commands import e2v
 from emotion2vec_edge.engine import embedder, example_recordings, open_bundle
 from emotion2vec_edge.engine.bundle import locate
 from emotion2vec_edge.engine.cli.similarity import embed
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 from emotion2vec_edge.engine.settings import IntakeSettings
 
 

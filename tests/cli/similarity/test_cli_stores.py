@@ -7,7 +7,8 @@ import pytest
 from commands import e2v
 
 from emotion2vec_edge.engine import open_bundle
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 
 
 def filled(folder, seed, shift):

@@ -5,9 +5,10 @@ import pytest
 from serving import EXACT, serving
 
 from emotion2vec_edge.engine import example_recordings, open_bundle
+from emotion2vec_edge.engine.embeddings.clips import StoredClip
 from emotion2vec_edge.engine.embeddings.search import nearest_clips
 from emotion2vec_edge.engine.embeddings.space import Space
-from emotion2vec_edge.engine.embeddings.store import Store, StoredClip
+from emotion2vec_edge.engine.embeddings.store import Store
 from emotion2vec_edge.engine.errors import StoreError
 from emotion2vec_edge.engine.serve.service import Service
 from emotion2vec_edge.engine.serve.settings import ServeSettings
