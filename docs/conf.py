@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     ("py:class", "|".join([*autodoc_type_aliases, "NDArray", "Path", "TypeAliasForwardRef"])),
     # Types of fields that are there and not part of the public names.
     ("py:class", r"emotion2vec_edge\.engine\.(bundle|runtime)\..*|Head"),
-    ("py:class", r".*\.(stream\.ResultT|store\.Block)"),
+    ("py:class", r".*\.(pulled\.ResultT|store\.Block)"),
 ]
 
 html_theme = "furo"

@@ -3,7 +3,7 @@
 import time
 
 from emotion2vec_edge.engine.settings import SourceSettings
-from emotion2vec_edge.engine.streaming import network, reconnect
+from emotion2vec_edge.engine.streaming.sources import network, reconnect
 
 
 def source(text, **settings):

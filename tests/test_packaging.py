@@ -104,12 +104,16 @@ def no_index(errors):
     return "Connection" in errors or "resolution" in errors.lower().split("error:")[0]
 
 
-def requirements():
+def declared():
     if sys.version_info < (3, 11):
         pytest.skip("SKIPPED LOUDLY: reading pyproject.toml needs Python 3.11")
     import tomllib
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def requirements():
+    project = declared()
     extras = project["optional-dependencies"]
     needed = ("cpu", "finetune", "mqtt", "alerts", "vad", "serve")
     return [*project["dependencies"], *(item for name in needed for item in extras[name])]
@@ -165,3 +169,42 @@ def test_the_hosted_tests_of_the_wheel_need_no_torch():
         and "torch" in imported(path, modules)
     ]
     assert not needy
+
+
+DISTRIBUTIONS = {
+    "paho": "paho-mqtt", "sklearn": "scikit-learn", "umap": "umap-learn",
+    "pydantic": "fastapi", "pydantic_core": "fastapi", "starlette": "fastapi",
+}  # fmt: skip
+"""Module → the distribution that brings it, where their names differ."""
+
+
+def at_run_time(path):
+    """Imports of a file, without those for type checking alone."""
+    waiting = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def test_the_engine_imports_what_it_declares():
+    """What another requirement happens to bring is missing with another version of that."""
+    project = declared()
+    extras = {"cpu", "mic", "plot", "mqtt", "alerts", "vad", "serve", "cloud", "ray", "hub", "cluster",
+              "parquet", "datasets", "spark", "umap", "search"}  # fmt: skip
+    wanted = [*project["dependencies"]]
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    known = {re.match(r"[\w.-]+", text)[0].lower() for text in wanted}
+    imports = {
+        name.partition(".")[0]
+        for path in (ROOT / "engine").rglob("*.py")
+        for name in at_run_time(path)
+    }
+    imports -= {*sys.stdlib_module_names}
+    assert {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in imports} <= known

@@ -138,7 +138,7 @@ def stream(
     from ..alerts.document import read_rules
     from ..recognizer import Recognizer
     from ..streaming.live import live_results
-    from ..streaming.opening import open_source
+    from ..streaming.sources.opening import open_source
     from ..systemd import Watchdog
 
     check_stream_window(window, hop, model_settings.chunk_seconds)

@@ -20,9 +20,9 @@ from ..settings import (
     SampleFormat,
     check_stream_window,
 )
-from ..streaming.capture import CaptureBuffer
 from ..streaming.events import StreamEvent
 from ..streaming.live import live_results
+from ..streaming.sources.capture import CaptureBuffer
 from ..streaming.stream import Stream, StreamWindow
 from ..streaming.utterances import TurnStream, UtteranceEnd
 

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-from .capture import Arrival, CaptureBuffer, Lost, Piece
 from .events import SourceLost, SourceRestored, StreamEvent
+from .sources.capture import Arrival, CaptureBuffer, Lost, Piece
 from .stream import Stream, StreamWindow
 from .utterances import TurnStream
 

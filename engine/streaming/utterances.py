@@ -26,7 +26,8 @@ from ..settings import SegmentSettings, check_seconds
 from ..voice.activity import SileroVoiceActivity
 from ..voice.segmenter import Segmenter, SpeechSegment
 from .events import StreamEvent
-from .stream import MOST_GAP_SECONDS, PulledStream, Stream, StreamInput, StreamWindow
+from .pulled import PulledStream, StreamInput
+from .stream import MOST_GAP_SECONDS, Stream, StreamWindow
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.streaming import live
-from emotion2vec_edge.engine.streaming.capture import CaptureBuffer, Lost, Restored
 from emotion2vec_edge.engine.streaming.events import SourceLost, SourceRestored, StreamEvent
+from emotion2vec_edge.engine.streaming.sources.capture import CaptureBuffer, Lost, Restored
 
 RATE = 16_000
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..audio.recording import Recording
-from ..audio.riff import USE_FFMPEG, PcmFormat, read_wav_header
-from ..audio.types import SAMPLE_RATE, Samples
-from ..errors import OptionError
-from ..settings import SourceSettings
+from ...audio.recording import Recording
+from ...audio.riff import USE_FFMPEG, PcmFormat, read_wav_header
+from ...audio.types import SAMPLE_RATE, Samples
+from ...errors import OptionError
+from ...settings import SourceSettings
 from .capture import CaptureBuffer, start_blocks, start_pipe
 from .growing import GrowingFile
 from .microphone import start_microphone

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.convert import Converter
-from ..audio.ffmpeg import LIVE_BLOCK_SECONDS, FFmpegReader
-from ..audio.readers import ArrayReader, DecodingError, Reader, check_header, to_float
-from ..audio.riff import PcmFormat, read_wav_header
-from ..audio.sources import Source
-from ..audio.types import Samples
-from ..errors import AudioNotFoundError, AudioReadError, UndecodableAudioError
-from ..files import open_regular, printable
-from ..settings import SourceSettings
+from ...audio.convert import Converter
+from ...audio.ffmpeg import LIVE_BLOCK_SECONDS, FFmpegReader
+from ...audio.readers import ArrayReader, DecodingError, Reader, check_header, to_float
+from ...audio.riff import PcmFormat, read_wav_header
+from ...audio.sources import Source
+from ...audio.types import Samples
+from ...errors import AudioNotFoundError, AudioReadError, UndecodableAudioError
+from ...files import open_regular, printable
+from ...settings import SourceSettings
 
 POLL_SECONDS = 0.1
 """Seconds between two looks at a file that has not grown."""

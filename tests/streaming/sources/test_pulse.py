@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine.errors import AudioReadError, MissingExtraError
-from emotion2vec_edge.engine.streaming import pulse, reconnect
-from emotion2vec_edge.engine.streaming.capture import Lost
+from emotion2vec_edge.engine.streaming.sources import pulse, reconnect
+from emotion2vec_edge.engine.streaming.sources.capture import Lost
 
 
 @pytest.fixture

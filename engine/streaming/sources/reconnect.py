@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from ..audio.types import SAMPLE_RATE, Samples
-from ..errors import (
+from ...audio.types import SAMPLE_RATE, Samples
+from ...errors import (
     AudioError,
     AudioNotFoundError,
     InvalidSamplesError,

@@ -21,8 +21,8 @@ from emotion2vec_edge.engine.errors import (
     OptionError,
 )
 from emotion2vec_edge.engine.settings import SourceSettings
-from emotion2vec_edge.engine.streaming import network, reconnect
-from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+from emotion2vec_edge.engine.streaming.sources import network, reconnect
+from emotion2vec_edge.engine.streaming.sources.capture import Lost, Piece, Restored
 
 MP3 = encoded(tone(20.0), 16_000, "MP3")
 

@@ -15,8 +15,8 @@ from emotion2vec_edge.engine.errors import (
     InvalidSamplesError,
 )
 from emotion2vec_edge.engine.settings import SourceSettings
-from emotion2vec_edge.engine.streaming import growing, reconnect
-from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+from emotion2vec_edge.engine.streaming.sources import growing, reconnect
+from emotion2vec_edge.engine.streaming.sources.capture import Lost, Piece, Restored
 
 PCM = (tone(4.0) * 32_767).astype("<i2")
 

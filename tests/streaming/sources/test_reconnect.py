@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine.errors import AudioNotFoundError, AudioReadError
-from emotion2vec_edge.engine.streaming import reconnect
-from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+from emotion2vec_edge.engine.streaming.sources import reconnect
+from emotion2vec_edge.engine.streaming.sources.capture import Lost, Piece, Restored
 
 BLOCK = np.ones(1_600, np.float32)
 

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import ffmpeg_worker as wire
-from ..audio.convert import Converter
-from ..audio.ffmpeg import LIVE_BLOCK_SECONDS, Worker, failure
-from ..audio.readers import DecodingError, Reader, check_header
-from ..audio.types import Samples
-from ..display import redacted
-from ..errors import AudioReadError, OptionError
-from ..settings import SourceSettings
+from ...audio import ffmpeg_worker as wire
+from ...audio.convert import Converter
+from ...audio.ffmpeg import LIVE_BLOCK_SECONDS, Worker, failure
+from ...audio.readers import DecodingError, Reader, check_header
+from ...audio.types import Samples
+from ...display import redacted
+from ...errors import AudioReadError, OptionError
+from ...settings import SourceSettings
 
 PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",

@@ -12,7 +12,7 @@ from emotion2vec_edge.engine.audio.riff import PcmFormat, read_wav_header
 from emotion2vec_edge.engine.errors import (
     AudioError,
 )
-from emotion2vec_edge.engine.streaming.capture import CaptureBuffer, start_pipe
+from emotion2vec_edge.engine.streaming.sources.capture import CaptureBuffer, start_pipe
 
 
 def received(content, format_=None):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emotion2vec_edge.engine.errors import AudioError, MissingExtraError, OptionError
-from emotion2vec_edge.engine.streaming.capture import CaptureBuffer
-from emotion2vec_edge.engine.streaming.microphone import start_microphone
+from emotion2vec_edge.engine.streaming.sources.capture import CaptureBuffer
+from emotion2vec_edge.engine.streaming.sources.microphone import start_microphone
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..audio.types import SAMPLE_RATE, Samples
-from ..errors import AudioReadError, MissingExtraError
+from ...audio.types import SAMPLE_RATE, Samples
+from ...errors import AudioReadError, MissingExtraError
 
 BLOCK_BYTES = SAMPLE_RATE // 10 * 4
 """Bytes of a tenth of a second of float32."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AudioError, MissingExtraError, OptionError
+from ...errors import AudioError, MissingExtraError, OptionError
 from .capture import CaptureBuffer
 
 

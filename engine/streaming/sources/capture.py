@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from ..audio.riff import PcmFormat
-from ..errors import AudioError
+from ...audio.riff import PcmFormat
+from ...errors import AudioError
 
 HELD_SECONDS = 10.0
 """Seconds of audio that may wait in the buffer; then the sender has to."""

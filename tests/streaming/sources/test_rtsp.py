@@ -14,8 +14,8 @@ from certificates import self_signed
 from live_sources import count, received, source
 
 from emotion2vec_edge.engine.errors import AudioNotFoundError, AudioReadError
-from emotion2vec_edge.engine.streaming import reconnect
-from emotion2vec_edge.engine.streaming.capture import Lost, Piece, Restored
+from emotion2vec_edge.engine.streaming.sources import reconnect
+from emotion2vec_edge.engine.streaming.sources.capture import Lost, Piece, Restored
 
 RTSP_SERVER = Path(__file__).parents[1] / "rtsp_server.py"
 
