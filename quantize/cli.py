@@ -10,7 +10,7 @@ import click
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.display import size
 
-from .choices import QUANTIZED, TARGETS, Quantized, Target
+from .choices import QUANTIZED, STATIC_TARGETS, TARGETS, Quantized, StaticTarget, Target
 
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.bundle.manifest import Variant
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     type=click.Choice(QUANTIZED),
     multiple=True,
     required=True,
-    help="int8 for CPUs, fp16 for NVIDIA GPUs, int8-static for OpenVINO; may be repeated.",
+    help="int8 for CPUs, fp16 for NVIDIA GPUs, int8-static for OpenVINO or TensorRT; may be "
+    "repeated.",
 )
 @click.option(
     "--target",
     default="auto",
     show_default=True,
-    type=click.Choice(TARGETS),
-    help="Instruction set to make int8 for; avx2 runs everywhere.",
+    type=click.Choice((*TARGETS, *STATIC_TARGETS)),
+    help="Instruction set to make int8 for (avx2 runs everywhere), or runtime to make int8-static "
+    "for; auto is that of this machine, and openvino.",
 )
 @click.option(
     "--calibration",
@@ -75,9 +77,9 @@ if TYPE_CHECKING:
     help="Largest loss of unweighted accuracy, where there are labels.",
 )
 def quantize(
-    bundle: Path, precision: tuple[Quantized, ...], target: Target, calibration: Path | None,
-    clips: int, search: bool, keep_float: tuple[str, ...], agreement: float, mean_shift: float,
-    ua_loss: float,
+    bundle: Path, precision: tuple[Quantized, ...], target: Target | StaticTarget,
+    calibration: Path | None, clips: int, search: bool, keep_float: tuple[str, ...],
+    agreement: float, mean_shift: float, ua_loss: float,
 ) -> None:  # fmt: skip
     """Add a variant to BUNDLE; one that lost too much against fp32 on speech is refused."""
     from emotion2vec_edge.engine.errors import MissingExtraError
@@ -92,9 +94,10 @@ def quantize(
             f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
         ) from None
 
-    settings = Int8Settings(target)
+    instructions, runtime = _targets(precision, target)
+    settings = Int8Settings(instructions)
     if keep_float:
-        settings = Int8Settings(target, tuple(layer for layer in keep_float if layer))
+        settings = Int8Settings(instructions, tuple(layer for layer in keep_float if layer))
     limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
     speech = load_calibration(calibration, clips)
     for name in precision:
@@ -105,13 +108,30 @@ def quantize(
                 )
             elif name == "int8-static":
                 variant = add_int8_static(
-                    bundle, speech, settings.keep_float, limits, search=search, progress=progress
-                )
+                    bundle, speech, settings.keep_float, limits, target=runtime, search=search,
+                    progress=progress,
+                )  # fmt: skip
             else:
                 variant = add_fp16(bundle, speech, progress=progress)
         click.echo(f"{bundle}: {name}, {_measurements(variant)}")
         if kept := variant.recipe.get("keep_float"):
             click.echo(f"in float: {', '.join(kept)}")
+
+
+def _targets(
+    precision: tuple[Quantized, ...], target: Target | StaticTarget
+) -> tuple[Target, StaticTarget]:
+    """The targets of int8 and of int8-static.
+
+    Raises:
+        click.UsageError: the target is one of a precision that was not asked for.
+    """
+    needed: Quantized = "int8-static" if target in STATIC_TARGETS else "int8"
+    if target != "auto" and needed not in precision:
+        raise click.UsageError(f"--target {target} is for --precision {needed}")
+    if target == "tensorrt":
+        return "auto", target
+    return "auto" if target == "openvino" else target, "openvino"
 
 
 def _measurements(variant: Variant) -> str:

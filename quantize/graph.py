@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -237,6 +237,34 @@ def _moves_above(graph: Graph, name: str) -> tuple[list[NodeProto], str]:
     roots = visit(name)
     # Windows of several values cannot be quantized at one root.
     return (path, roots.pop()) if len(roots) == 1 else ([], name)
+
+
+def read_exact_values(model: onnx.ModelProto, nodes: Collection[str]) -> None:
+    """Let only some nodes read values that were quantized, and all others as they were before.
+
+    ONNX Runtime's tool gives the rounded values to every reader of a value, and as the output of
+    the graph.
+
+    Args:
+        model: a graph with pairs of QuantizeLinear and DequantizeLinear; it is changed.
+        nodes: names of the nodes that read the rounded values.
+    """
+    producer = Graph(model).producer
+    outputs = {output.name for output in model.graph.output}
+    for last in [n for n in model.graph.node if n.op_type == "DequantizeLinear"]:
+        exact, rounded = producer[last.input[0]].input[0], last.output[0]
+        if rounded in outputs:  # the tool gave the exact values another name
+            _rename(model.graph.node, {exact: rounded, rounded: exact})
+            exact, rounded = rounded, exact
+        others = [node for node in model.graph.node if node.name not in {*nodes, last.name}]
+        _rename(others, {rounded: exact})
+
+
+def _rename(nodes: Iterable[NodeProto], names: Mapping[str, str]) -> None:
+    """Rename values that nodes read and write."""
+    for node in nodes:
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
 
 
 def fuse_offline(model: onnx.ModelProto) -> onnx.ModelProto:

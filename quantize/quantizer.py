@@ -14,17 +14,17 @@ from emotion2vec_edge.engine.bundle.manifest import Variant
 from emotion2vec_edge.engine.errors import GateError
 from emotion2vec_edge.engine.progress import Progress, no_progress
 from emotion2vec_edge.engine.runtime.hardware import cpu_features
-from emotion2vec_edge.engine.runtime.providers import CPU, OPENVINO
+from emotion2vec_edge.engine.runtime.providers import CPU
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .calibration import Calibration, Clip
-from .choices import Quantized
+from .choices import Quantized, StaticTarget
 from .fp16 import convert_graphs
 from .gate import Comparison, Limits, QualityGate
 from .graph import Graphs, load_graph, operators
 from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
 from .search import Ranked, rank_layers, smallest_exclusion
-from .static import CALIBRATION_CLIPS, StaticQuantizer, ranges_on_speech
+from .static import CALIBRATION_CLIPS, StaticQuantizer, ranges_on_speech, static_layers
 from .variants import NewVariant, add_variant
 
 FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.999, ua_loss=0.003)
@@ -94,10 +94,11 @@ def add_int8_static(
     keep_float: Collection[str] = KEEP_FLOAT,
     limits: Limits | None = None,
     *,
+    target: StaticTarget = "openvino",
     search: bool = False,
     progress: Progress = no_progress,
 ) -> Variant:
-    """Add the static INT8 variant, for OpenVINO, to a bundle.
+    """Add the static INT8 variant, for OpenVINO or TensorRT, to a bundle.
 
     The gate runs it on the CPU provider. Its scales are found on the speech that the gate compares
     on.
@@ -107,6 +108,7 @@ def add_int8_static(
         calibration: speech to find the scales on, and to compare on.
         keep_float: layers that stay in float.
         limits: largest loss that is accepted.
+        target: runtime to make it for.
         search: find the layers that must stay in float instead of refusing.
         progress: receives each step.
 
@@ -114,23 +116,22 @@ def add_int8_static(
         GateError, VariantNotFoundError, ModelError, OptionError, OutputError: as :func:`add_int8`.
     """
     bundle, graphs = _fp32(folder)
-    layers = all_layers(graphs)
-    require_layers(keep_float, layers)
+    require_layers(keep_float, static_layers(graphs, target))
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
     clips = _range_clips(calibration)
-    quantizer = StaticQuantizer.on_speech(graphs, gate.model(), clips)
-    trials = _Trials("int8-static", layers, quantizer.quantized, gate, progress)
+    quantizer = StaticQuantizer.on_speech(graphs, target, gate.model(), clips)
+    trials = _Trials("int8-static", quantizer.layers, quantizer.quantized, gate, progress)
     trial = trials.passing(tuple(keep_float), search=search)
     recipe = {
-        "quantization": "static; weights int8 per channel, activations uint8 per tensor, QDQ",
+        "quantization": "static; weights int8 per channel, activations "
+        f"{quantizer.activations} per tensor, QDQ",
+        "target": target,
         "scales": f"smallest and largest value on {len(clips)} clips",
         "keep_float": list(trial.keep_float),
     }
     evidence = _evidence(gate, trial.comparison, trial.graphs)
-    return add_variant(
-        bundle, NewVariant("int8-static", trial.graphs, (OPENVINO.name,), recipe, evidence)
-    )
+    return add_variant(bundle, NewVariant("int8-static", trial.graphs, (target,), recipe, evidence))
 
 
 def _range_clips(calibration: Calibration) -> Sequence[Clip]:

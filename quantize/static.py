@@ -1,8 +1,17 @@
-"""Static INT8: quantized and dequantized at fixed scales, for OpenVINO.
+"""Static INT8: quantized and dequantized at fixed scales, for OpenVINO or TensorRT.
 
-Weights are int8 with a scale for each output channel. Activations are uint8 with one scale, found
-once on speech. The graph holds pairs of QuantizeLinear and DequantizeLinear in float32 (QDQ) and
-standard operators alone; a provider that knows them computes in eight bits between them.
+Weights are int8 with a scale for each output channel. Activations have one scale, found once on
+speech. The graph holds pairs of QuantizeLinear and DequantizeLinear in float32 (QDQ) and standard
+operators alone; a provider that knows them computes in eight bits between them.
+
+For OpenVINO activations are uint8. TensorRT refuses every zero point but 0
+(github.com/NVIDIA/TensorRT/issues/2774), so for it they are int8, which rounds more coarsely what
+is mostly of one sign. It also wants
+
+- weights in float32 with a pair of their own (github.com/microsoft/onnxruntime/issues/11535),
+- one reader of each pair (github.com/huggingface/optimum/pull/812), and
+- no quantized convolution over one axis, for which it may find no kernel
+  (github.com/NVIDIA/TensorRT/issues/1768): those stay in float32.
 """
 
 from __future__ import annotations
@@ -22,7 +31,8 @@ from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .calibration import Clip
-from .graph import Graphs, onnxruntime_tool, quantize_before_moves
+from .choices import StaticTarget
+from .graph import Graphs, layers, onnxruntime_tool, quantize_before_moves, read_exact_values
 from .int8 import all_layers
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
@@ -43,24 +53,36 @@ class StaticQuantizer:
     """
 
     graphs: Graphs
+    target: StaticTarget
     ranges: Mapping[str, Any]
     """Graph → smallest and largest value of each of its values, as ONNX Runtime keeps them."""
 
     @classmethod
     def on_speech(
-        cls, graphs: Graphs, model: SequentialModel, clips: Iterable[Clip]
+        cls, graphs: Graphs, target: StaticTarget, model: SequentialModel, clips: Iterable[Clip]
     ) -> StaticQuantizer:
         """Find the ranges.
 
         Args:
             graphs: fp32; they are not changed.
+            target: runtime to quantize for.
             model: the same, opened.
             clips: the speech.
 
         Raises:
             ModelError: ONNX Runtime cannot run a graph for it.
         """
-        return cls(graphs, ranges_on_speech(graphs, model, clips, OPERATORS))
+        return cls(graphs, target, ranges_on_speech(graphs, model, clips, OPERATORS))
+
+    @property
+    def layers(self) -> list[str]:
+        """Layers that can be quantized, as :func:`static_layers` names them."""
+        return static_layers(self.graphs, self.target)
+
+    @property
+    def activations(self) -> str:
+        """Type of the quantized activations."""
+        return "int8" if self.target == "tensorrt" else "uint8"
 
     def quantized(self, keep_float: Collection[str]) -> dict[str, onnx.ModelProto]:
         """Both graphs, quantized.
@@ -71,7 +93,7 @@ class StaticQuantizer:
         Raises:
             ModelError: ONNX Runtime cannot quantize a graph.
         """
-        every = all_layers(self.graphs)
+        every = self.layers
         quantized = {}
         for name in GRAPHS:
             chosen = [
@@ -82,10 +104,20 @@ class StaticQuantizer:
             model = onnx.ModelProto()
             model.CopyFrom(self.graphs[name])
             if chosen:
-                model = _quantize(model, chosen, self.ranges[name])
-                quantize_before_moves(model)
+                model = _quantize(model, chosen, self.ranges[name], self.target)
+                if self.target == "tensorrt":  # moves quantization itself
+                    read_exact_values(model, chosen)
+                else:
+                    quantize_before_moves(model)
             quantized[name] = model
         return quantized
+
+
+def static_layers(graphs: Graphs, target: StaticTarget) -> list[str]:
+    """Layers that can be quantized for a runtime, as ``graph/name``."""
+    if target == "openvino":
+        return all_layers(graphs)
+    return [f"{graph}/{name}" for graph in GRAPHS for name in layers(graphs[graph])]
 
 
 def ranges_on_speech(
@@ -149,7 +181,9 @@ def _ranges(model: onnx.ModelProto, feeds: list[Feeds], operators: list[str]) ->
         return calibrator.compute_data()
 
 
-def _quantize(model: onnx.ModelProto, nodes: list[str], ranges: Any) -> onnx.ModelProto:
+def _quantize(
+    model: onnx.ModelProto, nodes: list[str], ranges: Any, target: StaticTarget
+) -> onnx.ModelProto:
     import_onnxruntime()
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.quant_utils import (
@@ -157,19 +191,24 @@ def _quantize(model: onnx.ModelProto, nodes: list[str], ranges: Any) -> onnx.Mod
         save_and_reload_model_with_shape_infer,
     )
 
+    for_tensorrt = target == "tensorrt"
     with onnxruntime_tool("quantize the graph"):
         quantizer = QDQQuantizer(
             save_and_reload_model_with_shape_infer(model),
             per_channel=True,
             reduce_range=False,
             weight_qType=QuantType.QInt8,
-            activation_qType=QuantType.QUInt8,
+            activation_qType=QuantType.QInt8 if for_tensorrt else QuantType.QUInt8,
             tensors_range=ranges,
             nodes_to_quantize=nodes,
             nodes_to_exclude=[],
             op_types_to_quantize=OPERATORS,
-            # Sums stay in float32: to round them too loses accuracy and gains nothing.
-            extra_options={"OpTypesToExcludeOutputQuantization": OPERATORS},
+            extra_options={
+                # Sums stay in float32: to round them too loses accuracy and gains nothing.
+                "OpTypesToExcludeOutputQuantization": OPERATORS,
+                "ActivationSymmetric": for_tensorrt,
+                "AddQDQPairToWeight": for_tensorrt,
+            },
         )
         quantizer.quantize_model()
         quantizer.model.topological_sort()

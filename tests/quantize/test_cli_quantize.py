@@ -22,6 +22,10 @@ def test_quantize_refuses_from_the_command_line(tmp_path):
     assert done.returncode == 4
     assert b"(limit 1.01)" in done.stderr
     assert b"is as it was" in done.stderr
+    for precision, target in (("int8", "tensorrt"), ("int8-static", "avx2"), ("fp16", "openvino")):
+        done = e2v("quantize", folder, "--precision", precision, "--target", target)
+        assert done.returncode == 2
+        assert f"--target {target} is for --precision int8".encode() in done.stderr
     done = e2v("quantize", folder, "--precision", "int4")
     assert done.returncode == 2
     done = e2v("quantize", folder, "--precision", "int8", "--calibration", tmp_path / "gone")

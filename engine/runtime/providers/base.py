@@ -87,7 +87,7 @@ class Provider:
         """
         if wanted != "auto":
             bundle.variant(wanted)
-            self.require_precision(wanted)
+            self.require_precision(wanted, bundle)
             return wanted
         variants = bundle.manifest.variants
         for precision in self.precisions:
@@ -98,8 +98,8 @@ class Provider:
             f"{', '.join(variants)}"
         )
 
-    def require_precision(self, precision: Precision) -> None:
-        """Check that a variant that was named runs here.
+    def require_precision(self, precision: Precision, bundle: Bundle) -> None:  # noqa: ARG002
+        """Check that a variant of a bundle that was named runs here.
 
         Raises:
             ProviderError: it does not.
@@ -112,9 +112,9 @@ class Provider:
             )
         if precision == "int8-static" and precision not in self.precisions:
             raise ProviderError(
-                f"{self.name}: int8-static is for openvino: CUDA has no kernels for it, and "
-                "TensorRT wants scales around zero, which its activations do not have; take "
-                f"{' or '.join(self.precisions)}"
+                f"{self.name}: int8-static is for openvino and tensorrt: without kernels for "
+                "products in eight bits it would be rounded to them and computed in float32, more "
+                f"slowly than fp32; take {' or '.join(self.precisions)}"
             )
 
     def suits(self, variant: Variant) -> bool:  # noqa: ARG002

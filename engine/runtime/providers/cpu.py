@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...bundle.bundle import Bundle
 from ...bundle.manifest import GRAPHS, Variant
 from ...errors import BundleFormatError, OptionError, OutputError, ProviderError
 from ...settings import Precision
@@ -38,7 +39,7 @@ class CpuProvider(Provider):
     precisions = ("int8", "fp32")
     install = "pip install onnxruntime"
 
-    def require_precision(self, precision: Precision) -> None:
+    def require_precision(self, precision: Precision, bundle: Bundle) -> None:
         """Every variant runs on the processor."""
 
     def suits(self, variant: Variant) -> bool:

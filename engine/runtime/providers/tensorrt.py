@@ -56,6 +56,18 @@ class TensorRtProvider(NvidiaProvider):
         "comes with JetPack"
     )
 
+    def require_precision(self, precision: Precision, bundle: Bundle) -> None:
+        """As :meth:`Provider.require_precision`; int8-static by name, if it was made for this."""
+        if precision != "int8-static":
+            super().require_precision(precision, bundle)
+        elif self.name not in bundle.variant(precision).providers:
+            raise ProviderError(
+                f"{self.name}: the activations of int8-static in {bundle.folder} are unsigned, and "
+                "TensorRT reads signed ones around zero alone; 'e2v quantize "
+                f"{bundle.folder} --precision int8-static --target tensorrt' makes those in its "
+                "place"
+            )
+
     def entry(self, selected: SelectedVariant, config: SessionConfig) -> PreparedEntry:
         """As :meth:`Provider.entry`."""
         own = {key: value for key, value in config.options.items() if key.startswith(OPTION_PREFIX)}
@@ -148,4 +160,6 @@ def engine_options(folder: Path, precision: Precision) -> dict[str, str]:
         "trt_timing_cache_path": str(folder),
         # A graph in float16 is refused where TensorRT may not use that.
         "trt_fp16_enable": "1" if precision == "fp16" else "0",
+        # So is one with quantized values (github.com/microsoft/onnxruntime/issues/13381).
+        "trt_int8_enable": "1" if precision == "int8-static" else "0",
     }

@@ -5,9 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+from quantized import add, fp32_alone
 
-from emotion2vec_edge.engine import Recognizer
+from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.bundle import integrity, locate
 from emotion2vec_edge.engine.errors import OptionError, ProviderError
 from emotion2vec_edge.engine.recognizer import opening_of
@@ -16,6 +18,7 @@ from emotion2vec_edge.engine.runtime.batched import BatchedModel
 from emotion2vec_edge.engine.runtime.hardware import Gpu
 from emotion2vec_edge.engine.runtime.model import FallbackModel
 from emotion2vec_edge.engine.runtime.providers import CPU, CUDA, TENSORRT, tensorrt
+from emotion2vec_edge.quantize.variants import NewVariant
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,14 @@ def fake_gpu(fake_ort, monkeypatch):
     monkeypatch.setattr(BatchedModel, "encode", lambda _self, _samples: None)
     available = [TENSORRT.ort_name, CUDA.ort_name, CPU.ort_name]
     return fake_ort(available, on_create=write_engine)
+
+
+def with_int8_static(folder, target):
+    """A bundle with a variant said to be static INT8 for a runtime; its graphs are those of fp32."""
+    bundle = open_bundle(fp32_alone(folder))
+    graphs = {name: onnx.load(path) for name, path in bundle.graphs("fp32").items()}
+    add(folder, NewVariant("int8-static", graphs, (target,), {}, {}))
+    return folder
 
 
 def served_by(created):
@@ -170,6 +181,33 @@ def test_a_build_that_was_stopped_is_continued(fake_gpu, monkeypatch, cache):
     Recognizer.load(provider="tensorrt", prepare=True)
     assert (engines() / "measured.timing").read_bytes() == b"times"
     assert [path.name for path in unfinished.parent.iterdir() if path.is_dir()] == [engines().name]
+
+
+def test_static_int8_that_was_made_for_it(fake_gpu, tmp_path):
+    folder = with_int8_static(tmp_path / "model", "tensorrt")
+    chosen = Recognizer.load(folder, provider="tensorrt", precision="int8-static", prepare=True)
+    assert (chosen.provider, chosen.precision) == ("tensorrt", "int8-static")
+    for created in fake_gpu[:2]:
+        assert created.own["trt_int8_enable"] == "1"
+        assert created.own["trt_fp16_enable"] == "0"  # the gate heard float32 between the products
+    fake_gpu.clear()
+    assert Recognizer.load(folder, provider="tensorrt", prepare=True).precision == "fp32"
+    assert fake_gpu[0].own["trt_int8_enable"] == "0"
+
+
+def test_static_int8_that_was_made_for_openvino(fake_gpu, tmp_path):
+    folder = with_int8_static(tmp_path / "model", "openvino")
+    command = f"e2v quantize {folder} --precision int8-static --target tensorrt"
+    with pytest.raises(ProviderError, match="unsigned.*signed ones around zero") as refused:
+        Recognizer.load(folder, provider="tensorrt", precision="int8-static", prepare=True)
+    assert command in str(refused.value)
+    assert not fake_gpu
+
+
+def test_dynamic_int8_is_refused(fake_gpu):
+    with pytest.raises(ProviderError, match="tensorrt: int8 does not run there"):
+        Recognizer.load(provider="tensorrt", precision="int8", prepare=True)
+    assert not fake_gpu
 
 
 def test_a_gpu_that_is_no_number(fake_gpu):
