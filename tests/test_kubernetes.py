@@ -101,7 +101,9 @@ def test_processors_and_times_agree(pod, container):
 
 
 def test_the_autoscaler_reads_a_metric_that_is_there(manifests):
-    metrics = {one["type"]: one for one in manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]}
+    metrics = {
+        metric["type"]: metric for metric in manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    }
     assert metrics["Resource"]["resource"]["name"] == "cpu"
     name = metrics["Pods"]["pods"]["metric"]["name"]
     assert f'Gauge("{name}"' in Path(monitoring.__file__).read_text(encoding="utf-8")

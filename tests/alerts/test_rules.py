@@ -120,7 +120,7 @@ def test_windows_silence_gaps_and_the_end():
     ):  # fmt: skip
         kinds += [step.event.to_dict() for step in watch.feed(result) if step.event]
     kinds += [step.event.to_dict() for step in watch.end(5.5) if step.event]
-    assert [(one["event"], one["time"], one.get("reason")) for one in kinds] == [
+    assert [(event["event"], event["time"], event.get("reason")) for event in kinds] == [
         ("alert.start", 1.0, None), ("alert.end", 1.5, "left"), ("alert.start", 2.0, None),
         ("alert.end", 2.2, "lost"), ("alert.start", 5.0, None), ("alert.end", 5.5, "ended"),
     ]  # fmt: skip

@@ -63,10 +63,10 @@ def test_turns_lie_where_they_are_said_to(clips, snr):
 
 def test_all_clips_of_two_speakers_in_turn(clips):
     made = list(conversations(clips, 4, None))
-    assert [len(one.turns) for one in made] == [4, 2, 3]
+    assert [len(conversation.turns) for conversation in made] == [4, 2, 3]
     speakers = [turn.speaker for turn in made[0].turns]
     assert speakers == ["calls/s0", "calls/s1", "calls/s0", "calls/s1"]
-    assert sum(len(one.turns) for one in made) == 9
+    assert sum(len(conversation.turns) for conversation in made) == 9
     again = list(conversations(clips, 4, None))
     np.testing.assert_array_equal(made[0].samples, again[0].samples)
 

@@ -33,9 +33,9 @@ def test_the_groups_are_found_and_named_by_what_they_were_heard_as(groups, metho
     vectors, clips, _ = groups
     found = cluster(vectors, clips, method)
     assert len(found.clusters) == 4
-    assert {one.name.split()[0] for one in found.clusters} == set(EMOTIONS)
+    assert {cluster.name.split()[0] for cluster in found.clusters} == set(EMOTIONS)
     assert (found.adjusted_rand, found.purity) == (pytest.approx(1), pytest.approx(1))
-    assert sum(one.size for one in found.clusters) == (found.assigned != OUTLIER).sum()
+    assert sum(cluster.size for cluster in found.clusters) == (found.assigned != OUTLIER).sum()
     if method != "hdbscan":
         assert max(found.trials, key=lambda trial: trial.silhouette).count == 4
         assert next(t for t in found.trials if t.count == 4).stability == pytest.approx(1)
@@ -46,7 +46,7 @@ def test_the_nearest_and_the_farthest_of_a_cluster(groups):
     moved = vectors.copy()
     moved[8] = np.eye(8)[0] + 0.6 * np.eye(8)[7]  # still nearest to the first group
     found = cluster(moved, clips, count=4)
-    own = next(one for one in found.clusters if one.name.startswith("angry"))
+    own = next(cluster for cluster in found.clusters if cluster.name.startswith("angry"))
     assert own.outliers[0] == "8.wav"
     assert own.size == (truth == 0).sum()
     assert "8.wav" not in own.examples

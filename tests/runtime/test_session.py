@@ -90,7 +90,7 @@ def test_what_onnxruntime_prints_goes_to_stderr(capsys):
 def test_a_run_that_fails_does_not_go_on_elsewhere(fake_ort):
     created = fake_ort([CUDA.ort_name, CPU.ort_name])
     CUDA.open_session(b"", SessionConfig(1))
-    assert [one.fallback for one in created] == [False]
+    assert [session.fallback for session in created] == [False]
 
 
 @pytest.fixture(params=["pipe", "device", "folder", "gone"])

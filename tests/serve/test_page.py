@@ -197,7 +197,7 @@ def test_a_batch_is_sorted_filtered_and_saved(page, tmp_path):
     document = json.loads(
         saved(page, tmp_path, buttons.get_by_role("button", name="JSON").click).read_text()
     )
-    assert [one["file"] for one in document["results"]] == names
+    assert [result["file"] for result in document["results"]] == names
     assert document["failures"] == []
 
 
@@ -272,5 +272,5 @@ def test_examples_are_there_to_try(page):
     page.get_by_role("button", name="Try the example recordings").click()
     page.wait_for_selector("#files[aria-busy=false]")
     assert [text.split("\n")[0] for text in rows(page, 1)] == [
-        one.name for one in example_recordings()
+        path.name for path in example_recordings()
     ]

@@ -187,7 +187,7 @@ def test_a_file_that_is_too_large_is_not_sent(page, tmp_path):
 
 
 def long_recording(path, seconds):
-    speech = np.concatenate([sf.read(one)[0] for one in example_recordings()])[::2]
+    speech = np.concatenate([sf.read(path)[0] for path in example_recordings()])[::2]
     sf.write(path, np.resize(speech, seconds * 8000), 8000, subtype="PCM_U8")
     return str(path)
 

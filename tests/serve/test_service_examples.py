@@ -25,7 +25,7 @@ def guarded():
 
 def run(*command):
     done = subprocess.run(
-        [str(one) for one in command], capture_output=True, text=True, check=False,
+        [str(word) for word in command], capture_output=True, text=True, check=False,
         env={**os.environ, "E2V_TOKEN": TOKEN, "no_proxy": "127.0.0.1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout

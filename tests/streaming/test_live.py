@@ -40,7 +40,7 @@ def test_a_gap_is_told_in_its_place_and_no_window_reaches_across_it(recognizer, 
     found = results(recognizer, before, Lost("gone"), Restored(2.5, 3), after)
     events = [result for result in found if isinstance(result, StreamEvent)]
     assert events == [SourceLost(1.7, "gone"), SourceRestored(4.2, 2.5, 3)]
-    times = [(one.start, one.end) for one in found if not isinstance(one, StreamEvent)]
+    times = [(result.start, result.end) for result in found if not isinstance(result, StreamEvent)]
     assert times == [(0.0, 1.0), (0.5, 1.5), (1.0, 1.7), (4.2, 5.2), (4.7, 5.7), (5.2, 6.2)]
     assert found.index(events[0]) == 3
     assert found.index(events[1]) == 4
@@ -50,13 +50,13 @@ def test_windows_after_a_gap_are_those_of_their_audio_alone(recognizer, example_
     alone = results(recognizer, example_samples[: 2 * RATE])
     after = example_samples[: 2 * RATE]
     lost = results(recognizer, example_samples[RATE:], Lost("gone"), Restored(1.234, 1), after)
-    assert [one.scores for one in lost[-3:]] == [one.scores for one in alone]
+    assert [window.scores for window in lost[-3:]] == [result.scores for result in alone]
 
 
 def test_a_gap_before_any_audio(recognizer, example_samples):
     found = results(recognizer, Lost("not there yet"), Restored(3.0, 2), example_samples[:RATE])
-    assert [type(one) for one in found[:2]] == [SourceLost, SourceRestored]
-    assert [(one.start, one.end) for one in found[2:]] == [(3.0, 4.0)]
+    assert [type(result) for result in found[:2]] == [SourceLost, SourceRestored]
+    assert [(result.start, result.end) for result in found[2:]] == [(3.0, 4.0)]
 
 
 def test_a_gap_that_cannot_be(recognizer):

@@ -33,14 +33,14 @@ LOUD = [
 
 def test_what_differs_from_the_mean_is_left():
     found = without_baseline(LOUD, 0.0)
-    logits = np.log([list(one.scores.values()) for one in LOUD])
+    logits = np.log([list(turn.scores.values()) for turn in LOUD])
     expected = np.exp(logits - logits.mean(axis=0))
     expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose([list(one.scores.values()) for one in found], expected, rtol=1e-5)
-    assert [one.emotion for one in found] == ["neutral", "neutral", "sad", "angry"]
-    assert [one.start for one in found] == [one.start for one in LOUD]
-    assert all(one.confidence == max(one.scores.values()) for one in found)
-    assert {one.emotion for one in without_baseline(LOUD, 0.99)} == {"unknown"}
+    np.testing.assert_allclose([list(turn.scores.values()) for turn in found], expected, rtol=1e-5)
+    assert [turn.emotion for turn in found] == ["neutral", "neutral", "sad", "angry"]
+    assert [turn.start for turn in found] == [turn.start for turn in LOUD]
+    assert all(turn.confidence == max(turn.scores.values()) for turn in found)
+    assert {turn.emotion for turn in without_baseline(LOUD, 0.99)} == {"unknown"}
 
 
 def test_who_has_no_level():
@@ -61,7 +61,7 @@ def test_who_has_no_level():
 
 def test_scores_of_zero_stay_finite():
     found = without_baseline([turn(at, "ann", [1.0, 0.0, 0.0]) for at in range(3)], 0.0)
-    assert np.isfinite([list(one.scores.values()) for one in found]).all()
+    assert np.isfinite([list(turn.scores.values()) for turn in found]).all()
 
 
 def test_turns_of_a_recording(recognizer, example):
@@ -71,8 +71,8 @@ def test_turns_of_a_recording(recognizer, example):
     found = recognizer.turns(example, given, baseline=True)
     assert (plain.baseline, found.baseline, found.calibrated) == (False, True, False)
     assert found.to_dict()["baseline"] is True
-    assert [dict(one.scores) for one in found] == [
-        pytest.approx(dict(one.scores)) for one in without_baseline(plain.turns, 0.0)
+    assert [dict(turn.scores) for turn in found] == [
+        pytest.approx(dict(turn.scores)) for turn in without_baseline(plain.turns, 0.0)
     ]
     with pytest.raises(OptionError, match="voice activity knows none"):
         recognizer.turns(example, baseline=True)

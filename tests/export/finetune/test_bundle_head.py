@@ -41,7 +41,7 @@ def test_a_bundle_gets_a_head_without_torch(corpus, tmp_path):
     clips = read_corpus(corpus, "train")
     for precision in ("fp32", "int8"):
         recognizer = Recognizer.load(out, precision=precision)
-        found = [recognizer.recognize(one.path) for one in clips]
+        found = [recognizer.recognize(clip.path) for clip in clips]
         assert np.mean([u.emotion == c.label for u, c in zip(found, clips, strict=True)]) > 0.8
         assert not any(u.calibrated for u in found)
     again = e2v(*arguments)
@@ -55,12 +55,12 @@ def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path, mo
     encoder = encoder_id(recognizer.bundle.manifest)
     clips = [
         dataclasses.replace(
-            one,
-            path=tmp_path / "gone" / one.path.name,
+            clip,
+            path=tmp_path / "gone" / clip.path.name,
             encoder=encoder,
-            embedding=recognizer.encode(one.path).embedding().tobytes(),
+            embedding=recognizer.encode(clip.path).embedding().tobytes(),
         )
-        for one in read_corpus(corpus, "train")
+        for clip in read_corpus(corpus, "train")
     ]
     _, fitted = bundle_head.finetune_bundle("emotion2vec_small", clips, tmp_path / "out")
     _, expected = bundle_head.finetune_bundle(
@@ -70,7 +70,7 @@ def test_kept_embeddings_stand_for_recordings_that_are_gone(corpus, tmp_path, mo
     calibration = open_bundle(tmp_path / "expected").manifest.calibration
     assert calibration.temperature > 0
     assert "36 clips" in calibration.fitted_on
-    other = [dataclasses.replace(one, encoder="another") for one in clips]
+    other = [dataclasses.replace(clip, encoder="another") for clip in clips]
     with pytest.raises(OptionError, match=r"gone.*0_angry_0\.wav"):
         bundle_head.finetune_bundle("emotion2vec_small", other, tmp_path / "none")
 

@@ -83,4 +83,6 @@ def test_the_documentation_is_from_here(running):
     emotions = document["paths"]["/v1/audio/emotions"]["post"]
     assert {"audio/*", "multipart/form-data"} < set(emotions["requestBody"]["content"])
     assert "application/problem+json" in emotions["responses"]["413"]["content"]
-    assert {"window", "hop", "peaks", "turns"} <= {one["name"] for one in emotions["parameters"]}
+    assert {"window", "hop", "peaks", "turns"} <= {
+        parameter["name"] for parameter in emotions["parameters"]
+    }

@@ -31,7 +31,7 @@ def client(triton, running):
 
 
 def output(answer, name):
-    return next(one for one in answer["outputs"] if one["name"] == name)
+    return next(tensor for tensor in answer["outputs"] if tensor["name"] == name)
 
 
 def test_a_client_of_triton_finds_the_model(client, recognizer):
@@ -43,7 +43,7 @@ def test_a_client_of_triton_finds_the_model(client, recognizer):
     assert not client.is_model_ready("other")
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     metadata = client.get_model_metadata(name)
-    assert [one["name"] for one in metadata["inputs"]] == ["audio", "waveform", "rate"]
+    assert [tensor["name"] for tensor in metadata["inputs"]] == ["audio", "waveform", "rate"]
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -58,10 +58,12 @@ def test_a_client_of_triton_sends_files(triton, client, recognizer, binary):
     labels = [label.decode() if binary else label for label in answer.as_numpy("labels")]
     assert tuple(labels) == recognizer.labels
     emotions = [one.decode() if binary else one for one in answer.as_numpy("emotion")]
-    assert emotions == [one.emotion for one in expected]
-    scores = np.array([list(one.scores.values()) for one in expected])
+    assert emotions == [utterance.emotion for utterance in expected]
+    scores = np.array([list(utterance.scores.values()) for utterance in expected])
     assert np.allclose(answer.as_numpy("scores"), scores, atol=1e-6)
-    assert np.allclose(answer.as_numpy("embedding"), [one.embedding for one in expected], rtol=1e-5)
+    assert np.allclose(
+        answer.as_numpy("embedding"), [utterance.embedding for utterance in expected], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -100,7 +102,7 @@ def test_plain_json(running, recognizer, model, example):
     assert answer.status_code == 200, answer.text
     content = answer.json()
     assert (content["id"], content["model_version"]) == ("a", "1")
-    assert [one["name"] for one in content["outputs"]] == ["emotion", "scores"]
+    assert [tensor["name"] for tensor in content["outputs"]] == ["emotion", "scores"]
     assert output(content, "emotion")["data"] == ["unknown"]
     assert output(content, "scores")["shape"] == [1, 2]
 

@@ -121,8 +121,8 @@ def test_the_embedding_alone(running, recognizer, example):
         "/v1/audio/embeddings",
         files=[("file", ("a", example.read_bytes())), ("file", ("b", b"b"))],
     ).json()
-    assert [one["file"] for one in several["results"]] == ["a"]
-    assert [one["file"] for one in several["failures"]] == ["b"]
+    assert [result["file"] for result in several["results"]] == ["a"]
+    assert [failure["file"] for failure in several["failures"]] == ["b"]
 
 
 def test_turns(running, recognizer, example):

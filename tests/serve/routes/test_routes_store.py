@@ -51,7 +51,7 @@ def test_a_recording_finds_what_sounds_like_it(searched, folder, recognizer):
     query = recognizer.encode(COLD).embedding()
     wanted = nearest_clips(Store(folder).read(), query, space, 4)
     assert (document["space"], document["searched"]) == (space.name, 9)
-    found = [(one["index"], one["path"], one["start"]) for one in document["nearest"]]
+    found = [(match["index"], match["path"], match["start"]) for match in document["nearest"]]
     assert found == [(one.number, one.clip.path, one.clip.start) for one in wanted]
     for one, other in zip(document["nearest"], wanted, strict=True):
         assert one["cosine"] == pytest.approx(other.cosine, abs=1e-5)
@@ -62,7 +62,7 @@ def test_the_search_is_narrowed_by_query_and_form(searched):
     files = {"file": ("a.flac", COLD.read_bytes())}
     document = searched.http.post(SEARCH, files=files, data={"emotion": "happy"}).json()
     assert document["searched"] == 3
-    assert {one["emotion"] for one in document["nearest"]} == {"happy"}
+    assert {match["emotion"] for match in document["nearest"]} == {"happy"}
     nothing = searched.http.post(SEARCH, files=files, params={"label": "sad"}).json()
     assert (nothing["searched"], nothing["nearest"]) == (0, [])
 

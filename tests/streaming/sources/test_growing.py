@@ -39,7 +39,7 @@ def following(path, **settings):
 def taken(buffer, until):
     """Arrivals until so many samples came, or something else than audio."""
     arrivals = []
-    while sum(len(one.samples) for one in arrivals if isinstance(one, Piece)) < until:
+    while sum(len(arrival.samples) for arrival in arrivals if isinstance(arrival, Piece)) < until:
         more = buffer.take(10.0)
         assert more, f"nothing more after {arrivals}"
         arrivals += more
@@ -52,7 +52,7 @@ def append(path, content):
 
 
 def samples_of(arrivals):
-    return np.concatenate([one.samples for one in arrivals if isinstance(one, Piece)])
+    return np.concatenate([arrival.samples for arrival in arrivals if isinstance(arrival, Piece)])
 
 
 def test_a_wav_whose_header_knows_no_length(tmp_path):
@@ -126,7 +126,7 @@ def test_a_file_that_is_deleted_and_comes_back(tmp_path):
         path.unlink()
         threading.Timer(0.1, lambda: path.write_bytes(PCM.tobytes())).start()
         arrivals = take(len(PCM))
-    reasons = [one.reason for one in arrivals if isinstance(one, Lost)]
+    reasons = [arrival.reason for arrival in arrivals if isinstance(arrival, Lost)]
     assert reasons == ["its audio ended", "No such file or directory"]
 
 

@@ -50,7 +50,7 @@ def test_it_is_opened_again_and_closed(parec, monkeypatch):
     source = pulse.PulseSource("default")
     buffer = reconnect.start_reconnecting(source, None)
     arrivals, end = [], time.monotonic() + 20
-    while sum(isinstance(one, Lost) for one in arrivals) < 3:
+    while sum(isinstance(arrival, Lost) for arrival in arrivals) < 3:
         assert time.monotonic() < end
         arrivals += buffer.take(5.0)
     buffer.close()

@@ -66,12 +66,12 @@ def test_reasons_are_told_when_they_change_and_audio_begins_the_pauses_anew(paus
         ([BLOCK], AudioReadError("gone")),
     )  # fmt: skip
     arrivals, buffer = arrivals_of(source)
-    told = [one for one in arrivals if not isinstance(one, Piece)]
-    assert [type(one) for one in arrivals[:2]] == [Piece, Piece]
-    assert [one.reason for one in told if isinstance(one, Lost)] == [
+    told = [arrival for arrival in arrivals if not isinstance(arrival, Piece)]
+    assert [type(arrival) for arrival in arrivals[:2]] == [Piece, Piece]
+    assert [event.reason for event in told if isinstance(event, Lost)] == [
         "its audio ended", "refused", "silence", "its audio ended", "gone", "done",
     ]  # fmt: skip
-    (restored,) = (one for one in told if isinstance(one, Restored))
+    (restored,) = (event for event in told if isinstance(event, Restored))
     assert restored.attempts == 6
     assert 0 <= restored.seconds < 5
     assert pauses[:8] == [0.5, 0.5, 1, 2, 4, 8, 0.5, 0.5]
@@ -92,7 +92,7 @@ def test_what_no_waiting_mends_ends_a_first_connection_alone(pauses):
     arrivals, _ = arrivals_of(
         Script(([BLOCK], None), ([], AudioNotFoundError("404")), ([BLOCK], None))
     )
-    assert sum(isinstance(one, Piece) for one in arrivals) == 2
+    assert sum(isinstance(arrival, Piece) for arrival in arrivals) == 2
 
 
 def test_errors_of_other_kinds_are_not_hidden(pauses):

@@ -64,7 +64,9 @@ def test_a_camera_is_cut_and_restored(rtsp):
     def until(found):
         """Cut it whenever a second more was heard."""
         nonlocal heard
-        seconds = sum(len(one.samples) for one in found if isinstance(one, Piece)) / 16_000
+        seconds = (
+            sum(len(arrival.samples) for arrival in found if isinstance(arrival, Piece)) / 16_000
+        )
         if seconds >= heard + 1 and count(found, Restored) < 3:
             heard = seconds
             end()
@@ -75,7 +77,7 @@ def test_a_camera_is_cut_and_restored(rtsp):
     assert count(arrivals, Restored) == 3
     assert count(arrivals, Lost) >= 3
     assert buffer.live
-    tones = np.concatenate([one.samples for one in arrivals if isinstance(one, Piece)])
+    tones = np.concatenate([arrival.samples for arrival in arrivals if isinstance(arrival, Piece)])
     spectrum = np.abs(np.fft.rfft(tones[4_000:12_000]))
     assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=2)
 
