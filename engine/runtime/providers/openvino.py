@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...audio.types import Samples
+from ...bundle.manifest import Variant
 from ...errors import OptionError
 from ..model import Frames, Logits, Model, SelectedVariant, noise
 from ..sequential import SequentialModel
@@ -84,6 +85,10 @@ class OpenVinoProvider(Provider):
         "pip uninstall onnxruntime; pip install onnxruntime-openvino, and emotion2vec-edge without "
         "an extra"
     )
+
+    def suits(self, variant: Variant) -> bool:
+        """Static INT8 that was made for TensorRT was not measured here."""
+        return variant.recipe.get("target") != "tensorrt"
 
     def check_options(self, config: SessionConfig) -> None:
         """Refuse settings that are no JSON: given a path, the provider would ignore it silently."""

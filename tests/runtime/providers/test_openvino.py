@@ -1,11 +1,13 @@
 """OpenVINO's provider, by name: its variant, its settings, and what it refuses."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.bundle.manifest import Variant
 from emotion2vec_edge.engine.errors import OptionError, ProviderError
 from emotion2vec_edge.engine.recognizer import Recognizer
 from emotion2vec_edge.engine.runtime.providers import CUDA, OPENVINO
@@ -50,6 +52,12 @@ def test_static_int8_runs_on_openvino_and_not_on_cuda():
     OPENVINO.require_precision("int8-static", bundle)
     with pytest.raises(ProviderError, match=r"cuda: int8-static is for .*; take fp16 or fp32"):
         CUDA.require_precision("int8-static", bundle)
+
+
+def test_static_int8_for_tensorrt_is_taken_by_name_alone():
+    variant = Variant((), ("tensorrt",), {"target": "tensorrt"})
+    assert not OPENVINO.suits(variant)
+    assert OPENVINO.suits(dataclasses.replace(variant, recipe={"target": "openvino"}))
 
 
 def test_lengths_are_padded_to_few_shapes():
