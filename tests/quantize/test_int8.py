@@ -62,6 +62,26 @@ def test_seven_bits_where_sixteen_bit_sums_would_overflow(graphs, ranges):
         assert most - 2 <= largest <= most
 
 
+def test_kernels_of_aarch64_take_the_weights_and_the_activations(graphs, ranges):
+    """KleidiAI wants weights around zero and positive scales; UMMLA, activations without a sign."""
+    quantized = quantize_graphs(graphs, Int8Settings("arm64"), heads=4, ranges=ranges)
+    for graph in quantized.values():
+        constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.graph.initializer}
+        for node in graph.graph.node:
+            if node.op_type == "DynamicQuantizeMatMul":
+                weights, scales, zero_points = (constants[name] for name in node.input[1:4])
+            elif node.op_type == "QLinearConv":
+                assert constants[node.input[2]].dtype == np.uint8
+                weights, scales, zero_points = (constants[name] for name in node.input[3:6])
+            else:
+                continue
+            assert weights.dtype == np.int8
+            assert weights.min() >= -127
+            assert (scales > 0).all()
+            assert np.isfinite(scales).all()
+            assert not zero_points.any()
+
+
 def test_convolutions_stay_in_float_by_name(graphs, ranges):
     keep = ("encoder/positional.convs.1", "encoder/positional.convs.4")
     settings = Int8Settings("avx512_vnni", keep)

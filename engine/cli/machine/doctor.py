@@ -80,7 +80,7 @@ def _processor() -> Iterator[str]:
     yield f"{threads} thread{'' if threads == 1 else 's'} usable by this process{limit}"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
     if not sums_int8_exactly():
-        yield "no VNNI: eight-bit sums overflow, so INT8 made for VNNI gives way to fp32"
+        yield "no VNNI: eight-bit sums overflow, so INT8 with eight-bit weights gives way to fp32"
     if (gpu := gpu_line()) is not None:
         yield gpu
 

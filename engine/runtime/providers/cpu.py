@@ -43,8 +43,8 @@ class CpuProvider(Provider):
         """Every variant runs on the processor."""
 
     def suits(self, variant: Variant) -> bool:
-        """Eight-bit weights made for VNNI are less accurate where it is missing: fp32 is better."""
-        return variant.recipe.get("target") != "avx512_vnni" or sums_int8_exactly()
+        """Weights of eight whole bits overflow on x86 without VNNI: fp32 is better there."""
+        return variant.recipe.get("reduce_range") is not False or sums_int8_exactly()
 
     def check_options(self, config: SessionConfig) -> None:
         """Refuse options: this provider has none, and ONNX Runtime would ignore them."""

@@ -82,18 +82,14 @@ def test_options_that_would_be_ignored_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("exact", "target", "precision"),
-    [
-        (True, "avx512_vnni", "int8"),
-        (False, "avx512_vnni", "fp32"),
-        (False, "avx2", "int8"),
-    ],
+    ("exact", "seven_bits", "precision"),
+    [(True, False, "int8"), (False, False, "fp32"), (False, True, "int8")],
 )
-def test_weights_made_for_vnni_are_passed_over_without_it(monkeypatch, exact, target, precision):
+def test_weights_that_would_overflow_are_passed_over(monkeypatch, exact, seven_bits, precision):
     monkeypatch.setattr(cpu, "sums_int8_exactly", lambda: exact)
     bundle = open_bundle()
     variants = dict(bundle.manifest.variants)
-    variants["int8"] = replace(variants["int8"], recipe={"target": target})
+    variants["int8"] = replace(variants["int8"], recipe={"reduce_range": seven_bits})
     bundle = replace(bundle, manifest=replace(bundle.manifest, variants=variants))
     assert CPU.precision_for(bundle, "auto") == precision
     assert CPU.precision_for(bundle, "int8") == "int8"
