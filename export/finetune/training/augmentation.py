@@ -26,6 +26,8 @@ from .mel import MEL_CORNER
 
 REVERB_SAMPLES = SAMPLE_RATE // 4
 """Length of a room's impulse response."""
+MOST_COMPRESSED = 0.999
+"""Compression level of the worst codec: LAME refuses what libsndfile rounds up to its last one."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def coded(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
         return companded(samples, peak)
     kind, subtype = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))[int(rng.integers(2))]
     file = io.BytesIO()
-    level = float(rng.uniform(0.7, 1.0))
+    level = min(float(rng.uniform(0.7, 1.0)), MOST_COMPRESSED)
     with soundfile.SoundFile(
         file, "w", SAMPLE_RATE, 1, subtype, format=kind, compression_level=level
     ) as sound:

@@ -54,6 +54,29 @@ def test_speed_and_codecs(rng):
         assert 0.05 < np.abs(out[4000:12_000]).max() < 1.1
 
 
+def test_the_most_compressed_codecs_are_made():
+    """A drawn level next to 1 must not stop a training."""
+
+    class Last:
+        """Draws the last number of a range, and each codec in turn."""
+
+        def __init__(self, kind):
+            self.kind = kind
+
+        def random(self):
+            return 0.9
+
+        def integers(self, _):
+            return self.kind
+
+        def uniform(self, _, high):
+            return np.nextafter(high, 0)
+
+    wave = 0.3 * np.sin(np.arange(16_000) * 0.2).astype(np.float32)
+    for kind in (0, 1):
+        assert coded(wave, Last(kind)).shape == wave.shape
+
+
 def test_every_effect_follows_the_device(monkeypatch):
     """On the device ``meta`` a tensor that was made elsewhere cannot be used."""
     meta = torch.device("meta")
