@@ -19,7 +19,10 @@ from .stdio import flush_stdout, prepare_streams
 
 VERBS = {
     "recognize": ("emotion2vec_edge.engine.cli.recognize", "Recognize the emotion in recordings."),
-    "batch": ("emotion2vec_edge.engine.cli.batch", "Recognize folders and lists of recordings."),
+    "batch": (
+        "emotion2vec_edge.engine.cli.batch.command",
+        "Recognize folders and lists of recordings.",
+    ),
     "stream": ("emotion2vec_edge.engine.cli.stream", "Recognize live audio, window by window."),
     "serve": ("emotion2vec_edge.engine.cli.serve", "Serve recognition over HTTP, with a page."),
     "embed": (

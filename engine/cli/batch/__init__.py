@@ -1,0 +1,1 @@
+"""``e2v batch``: its command, the ways in which it is executed, and its output for people."""
