@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from commands import E2V
 
+from emotion2vec_edge.engine import Recognizer
+
 PROGRAMS = ("chromium", "google-chrome")
 TOKEN = "a-token-of-this-test"  # noqa: S105 - it opens nothing else
 PATIENCE_MS = 20_000
@@ -124,6 +126,14 @@ def send(page, *files):
     """Choose files, and wait until each has its result or its error."""
     page.set_input_files("#choose-files-input", [str(file) for file in files])
     page.wait_for_selector("#files[aria-busy=false]")
+
+
+def emotion_of(recording, language="en"):
+    """The embedded model's answer, as the page writes it in a language but for capitals."""
+    recognizer = Recognizer.load()
+    emotion = recognizer.recognize(recording).emotion
+    display = {label.id: label.display for label in recognizer.bundle.manifest.labels}
+    return emotion if language == "en" else display[emotion]
 
 
 def saved(page, folder, press):

@@ -42,7 +42,8 @@ def test_a_head_takes_the_place_of_the_graphs_own(copy, example, recognizer, rng
     for precision in ("fp32", "int8"):
         found = Recognizer.load(copy, precision=precision)
         encoding = found.encode(example)
-        expected = softmax(encoding.embedding() @ weight.T + bias)
+        logits = encoding.embedding() @ weight.T + bias
+        expected = softmax(logits / found.bundle.manifest.calibration.temperature)
         np.testing.assert_allclose(list(encoding.utterance().scores.values()), expected, atol=1e-5)
         assert encoding.timeline(0.5, 0.25).scores.shape[1] == 3
     assert found.labels == ("calm", "tense", "lost")

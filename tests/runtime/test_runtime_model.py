@@ -86,7 +86,7 @@ BROKEN = {
     "weights of 3e38": lambda recognizer: other_head(recognizer, 3e38),
     "weights of NaN": lambda recognizer: other_head(recognizer, np.nan),
     "a temperature of 1e-45": lambda _: Head(temperature=1e-45),
-    "a temperature of 1e-38": lambda _: Head(temperature=1e-38),
+    "a temperature of 1e-39": lambda _: Head(temperature=1e-39),
 }
 
 

@@ -17,7 +17,7 @@ from emotion2vec_edge.engine.errors import AudioNotFoundError, AudioReadError
 from emotion2vec_edge.engine.streaming.sources import reconnect
 from emotion2vec_edge.engine.streaming.sources.capture import Lost, Piece, Restored
 
-RTSP_SERVER = Path(__file__).parents[1] / "rtsp_server.py"
+RTSP_SERVER = Path(__file__).parents[2] / "rtsp_server.py"
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,7 @@ def rtsp():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     running = []
+    assert RTSP_SERVER.exists()
 
     def start():
         process = subprocess.Popen(
@@ -41,13 +42,14 @@ def rtsp():
         if process.stdout.readline() != b"ready\n":
             pytest.skip(
                 "SKIPPED LOUDLY: no RTSP server: apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
-                f"gstreamer1.0-plugins-base gstreamer1.0-plugins-good ({process.stderr.read()[-200:]})"
+                f"gstreamer1.0-plugins-base gstreamer1.0-plugins-good ({end()[-200:]})"
             )
 
     def end():
+        """What the camera complained of."""
         process = running.pop()
         process.kill()
-        process.communicate()
+        return process.communicate()[1]
 
     start()
     yield f"rtsp://guard:s3cret@127.0.0.1:{port}", start, end
