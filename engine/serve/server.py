@@ -117,8 +117,10 @@ class LoopErrors:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Take an error of the loop, as :meth:`asyncio.loop.set_exception_handler` gives it."""
-        error = context.get("exception")
-        accepting = "accept" in context.get("message", "")
+        error, message = context.get("exception"), context.get("message", "")
+        accepting = "accept" in message
+        if isinstance(error, ValueError) and "_start_serving" in message:
+            return  # asyncio tries to accept again, of a server that was closed meanwhile
         if not (accepting and isinstance(error, OSError) and error.errno in FULL):
             loop.default_exception_handler(context)
         elif time.monotonic() - self._told >= FULL_SECONDS:

@@ -1,5 +1,6 @@
 """The process of the service: its start, its end, and its errors."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -16,6 +17,8 @@ import pytest
 from commands import E2V, e2v
 from recordings import encoded
 from serving import ServeSettings, httpx, open_socket, received, serving, until
+
+from emotion2vec_edge.engine.serve.server import LoopErrors
 
 EMOTIONS = "/v1/audio/emotions"
 
@@ -242,6 +245,24 @@ def test_a_request_that_takes_long_is_awaited(monkeypatch, example, begun):
         time.sleep(0.4)
         raw.sendall(content[100:])
         assert b'"emotion"' in received(raw, b'"provider"')
+
+
+def test_tries_to_accept_that_outlive_the_server_are_not_told(caplog):
+    """Asyncio plans one for each connection that waited, at EMFILE; this is how each ends."""
+
+    async def closed():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopErrors())
+        server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+        listening = server.sockets[0]._sock
+        loop.call_soon(loop._start_serving, asyncio.Protocol, listening)
+        loop.call_soon(int, "not a number")
+        server.close()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(closed())
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError]
+    assert "not a number" in caplog.text
 
 
 @pytest.mark.slow
