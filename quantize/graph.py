@@ -249,14 +249,15 @@ def read_exact_values(model: onnx.ModelProto, nodes: Collection[str]) -> None:
         model: a graph with pairs of QuantizeLinear and DequantizeLinear; it is changed.
         nodes: names of the nodes that read the rounded values.
     """
-    producer = Graph(model).producer
+    producer, readers = Graph(model).producer, set(nodes)
     outputs = {output.name for output in model.graph.output}
     for last in [n for n in model.graph.node if n.op_type == "DequantizeLinear"]:
         exact, rounded = producer[last.input[0]].input[0], last.output[0]
         if rounded in outputs:  # the tool gave the exact values another name
             _rename(model.graph.node, {exact: rounded, rounded: exact})
             exact, rounded = rounded, exact
-        others = [node for node in model.graph.node if node.name not in {*nodes, last.name}]
+        keep = readers | {last.name}
+        others = [node for node in model.graph.node if node.name not in keep]
         _rename(others, {rounded: exact})
 
 

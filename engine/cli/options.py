@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -64,6 +64,12 @@ def _labels(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(label.strip() for label in text.split(","))
 
 
+def auto_option(name: str, choices: Sequence[str], text: str) -> Callable[[F], F]:
+    """An option that is one of some choices, or ``auto`` by default."""
+    choice = click.Choice(["auto", *choices])
+    return click.option(name, type=choice, default="auto", show_default=True, help=text)
+
+
 offline_option = click.option(
     "--offline",
     is_flag=True,
@@ -80,12 +86,10 @@ model_options = grouped(
         "one by default.",
     ),
     offline_option,
-    click.option(
+    auto_option(
         "--provider",
-        type=click.Choice(["auto", *PROVIDER_NAMES]),
-        default="auto",
-        show_default=True,
-        help="The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
+        PROVIDER_NAMES,
+        "The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
     ),
     click.option(
         "--provider-option",
@@ -95,12 +99,10 @@ model_options = grouped(
         callback=lambda _context, _parameter, values: dict(map(_pair, values)),
         help="Option of the named provider, by its name in ONNX Runtime: device_id=1.",
     ),
-    click.option(
+    auto_option(
         "--precision",
-        type=click.Choice(["auto", *PRECISIONS]),
-        default="auto",
-        show_default=True,
-        help="Number format of the weights; auto takes the best one that suits the provider.",
+        PRECISIONS,
+        "Number format of the weights; auto takes the best one that suits the provider.",
     ),
     click.option("--threads", type=int, help="Processors to use; by default all that are free."),
     click.option(

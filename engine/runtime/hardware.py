@@ -175,12 +175,11 @@ class OtherWork:
         theirs: so it counts as busy from 40 %, and then until it is below 25 %.
         """
         now, (then, others, own) = time.monotonic(), self._last
-        if now - then < self._wait:
-            return max(0, self._busy - self._spare)
-        self._wait = READING_SECONDS
-        self._last = (now, *self._times())
-        busy = max(0.0, self._last[1] - others - (self._last[2] - own)) / (now - then)
-        self._busy = min(max(self._busy, int(busy + 0.6)), int(busy + 0.75))
+        if now - then >= self._wait:
+            self._wait = READING_SECONDS
+            self._last = (now, *self._times())
+            busy = max(0.0, self._last[1] - others - (self._last[2] - own)) / (now - then)
+            self._busy = min(max(self._busy, int(busy + 0.6)), int(busy + 0.75))
         return max(0, self._busy - self._spare)
 
     def _times(self) -> tuple[float, float]:

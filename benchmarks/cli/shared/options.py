@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import click
 
+from emotion2vec_edge.engine.cli.options import auto_option
 from emotion2vec_edge.engine.settings import LEAST_RECORDING, PRECISIONS, PROVIDER_NAMES
 
 from ...choices import BaselineName
@@ -19,12 +20,10 @@ CLIP_SECONDS = click.FloatRange(LEAST_RECORDING, 3600)
 """Length of a clip: from the shortest that the model takes to an hour."""
 
 model = click.option("--model", help="Path or name of a bundle; the default otherwise.")
-provider = click.option(
+provider = auto_option(
     "--provider",
-    type=click.Choice(["auto", *PROVIDER_NAMES]),
-    default="auto",
-    show_default=True,
-    help="The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
+    PROVIDER_NAMES,
+    "The execution provider; auto takes the first of tensorrt, cuda and cpu that serves.",
 )
 threads = click.option("--threads", type=int, help="Processors to use; all by default.")
 checkpoint = click.option(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from ...settings import PRECISIONS, PROVIDER_NAMES, PrecisionChoice, ProviderChoice
+from ..options import auto_option
 
 ONE_NODE_GRAPH = bytes.fromhex(
     "08073a3b0a0e0a01780a01781201792203416464120570726f62655a100a0178120b0a0908011205"
@@ -19,20 +20,8 @@ ONE_NODE_GRAPH = bytes.fromhex(
 
 @click.command()
 @click.option("--model", help="Bundle whose operators to list by provider.")
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", *PROVIDER_NAMES]),
-    default="auto",
-    show_default=True,
-    help="The provider for --model.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", *PRECISIONS]),
-    default="auto",
-    show_default=True,
-    help="The variant for --model.",
-)
+@auto_option("--provider", PROVIDER_NAMES, "The provider for --model.")
+@auto_option("--precision", PRECISIONS, "The variant for --model.")
 def doctor(model: str | None, provider: ProviderChoice, precision: PrecisionChoice) -> int:
     """Check ONNX Runtime, the execution providers, the processor and the decoders.
 

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...finetune.embeddings import padded
+
 WINDOW = 512
 """Samples of a window of the spectrum, 32 ms."""
 HOP = 128
@@ -34,17 +36,14 @@ def with_formants_moved(
     Returns:
         float32 [samples] for each, of the same length and level.
     """
-    longest = max(map(len, waves))
-    batch = torch.from_numpy(
-        np.stack([np.pad(wave, (0, longest - len(wave))) for wave in waves]).astype(np.float32)
-    )
+    batch, _ = padded(waves)
     window = torch.hann_window(WINDOW)
     spectrum = torch.stft(batch, WINDOW, HOP, window=window, return_complex=True)
     envelope = _envelope(spectrum)
     change = _stretched(envelope, torch.tensor(factors, dtype=torch.float32)) - envelope
     moved = torch.istft(
         spectrum * change.clamp(-STRONGEST, STRONGEST).exp(), WINDOW, HOP,
-        window=window, length=longest,
+        window=window, length=batch.shape[1],
     )  # fmt: skip
     moved *= _level(batch) / (_level(moved) + 1e-9)
     return [new[: len(wave)] for new, wave in zip(moved.numpy(), waves, strict=True)]
