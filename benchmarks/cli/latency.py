@@ -44,12 +44,14 @@ from .shared.terminal import run
     help="Also clips of another length in each round, in seconds; may be given several times.",
 )
 @options.busy
+@options.beside
 @options.output
 def latency(
     model: str | None, variants: tuple[PrecisionChoice, ...], provider: ProviderChoice,
     threads: int | None, seconds: tuple[float, ...], rounds: int,
     baselines: tuple[BaselineName, ...], checkpoint: Path | None,
-    cold: bool, varied: tuple[tuple[float, float], ...], busy: int, output: Path | None,
+    cold: bool, varied: tuple[tuple[float, float], ...], busy: int,
+    beside: tuple[tuple[str, str], ...], output: Path | None,
 ) -> None:  # fmt: skip
     """Time from samples to result: variants of a model, and other software."""
     from ..suites.latency import LatencySettings, measure
@@ -66,5 +68,6 @@ def latency(
         cold,
         varied,
         busy,
+        beside,
     )
     run(lambda progress: measure(settings, progress), output)

@@ -39,13 +39,14 @@ DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="The checkpoint of the default model, for the baselines.",
 )
 @options.baselines
+@options.beside
 @options.rounds(7)
 @click.option("--most", type=click.IntRange(1), help="Largest number of clips of each corpus.")
 @click.option("-o", "--output", type=options.FOLDER, required=True, help="Folder of the page.")
 def report(
     manifests: tuple[Path, ...], large: Path | None, large_checkpoint: Path | None,
-    checkpoint: Path | None, baselines: tuple[BaselineName, ...], rounds: int, most: int | None,
-    output: Path,
+    checkpoint: Path | None, baselines: tuple[BaselineName, ...],
+    beside: tuple[tuple[str, str], ...], rounds: int, most: int | None, output: Path,
 ) -> None:  # fmt: skip
     """Run a standard set and write one page: README.md, report.html, tables and pictures.
 
@@ -54,7 +55,7 @@ def report(
     from ..suites.standard import StandardSettings, measure
 
     settings = StandardSettings(
-        manifests, checkpoint, large, large_checkpoint, baselines, rounds, most
+        manifests, checkpoint, large, large_checkpoint, baselines, beside, rounds, most
     )
     make_folder(output)
     with TerminalProgress() as progress:

@@ -25,16 +25,20 @@ from .shared.terminal import run
     help="Length of the clip.",
 )
 @options.threads
+@click.option(
+    "--openvino", is_flag=True, help="The same products in OpenVINO too (pip install openvino)."
+)
 @options.output
 def roofline(
     model: str | None,
     precision: PrecisionChoice,
     seconds: float,
     threads: int | None,
+    openvino: bool,
     output: Path | None,
 ) -> None:
     """Count the model's multiply-adds, and compare their rate with the machine's best."""
     from ..suites.roofline import RooflineSettings, measure
 
-    settings = RooflineSettings(model, precision, seconds, threads)
+    settings = RooflineSettings(model, precision, seconds, threads, openvino)
     run(lambda progress: measure(settings, progress), output)

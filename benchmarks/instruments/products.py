@@ -1,11 +1,12 @@
-"""Rate of bare matrix products in ONNX Runtime: the best that this machine reaches."""
+"""Rate of bare matrix products in ONNX Runtime or OpenVINO: the best that this machine reaches."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,10 @@ SECONDS = 0.5
 """Time spent on each shape."""
 
 
+Format = Literal["int8", "fp32", "bf16"]
+"""Numbers that a product computes with."""
+
+
 def best_rates(work: Mapping[str, Work], threads: int) -> dict[ProductKind, float]:
     """Arithmetic → multiply-adds a second of a bare product, the best of the shapes that matter.
 
@@ -30,40 +35,99 @@ def best_rates(work: Mapping[str, Work], threads: int) -> dict[ProductKind, floa
     Raises:
         MissingExtraError: onnx, which makes the products, is not installed.
     """
-    rates: dict[ProductKind, float] = {}
-    for kind, names in PRODUCTS.items():
-        shapes: dict[tuple[int, int, int], float] = defaultdict(float)
-        for name in names & work.keys():
-            for shape, macs in work[name].shapes.items():
-                shapes[shape] += macs
-        largest = sorted(shapes, key=lambda shape: -shapes[shape])[:SHAPES]
-        if largest:
-            rates[kind] = max(product_rate(*shape, kind, threads) for shape in largest)
-    return rates
+    found = {kind: _largest_shapes(work, kind) for kind in PRODUCTS}
+    return {
+        kind: max(_rate(shape, kind, threads, _in_onnxruntime) for shape in shapes)
+        for kind, shapes in found.items()
+        if shapes
+    }
 
 
-def product_rate(rows: int, depth: int, columns: int, kind: ProductKind, threads: int) -> float:
-    """Multiply-adds a second of [rows, depth] × [depth, columns], the fastest run counts.
+def openvino_rates(work: Mapping[str, Work], threads: int) -> dict[Format, float]:
+    """As :func:`best_rates`, in OpenVINO; bf16 with the shapes of fp32.
 
     Raises:
-        MissingExtraError: onnx is not installed.
+        MissingExtraError: OpenVINO is not installed.
     """
-    ort = import_onnxruntime()
-    model, x = _product(rows, depth, columns, kind)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    kinds: dict[Format, ProductKind] = {"int8": "int8", "fp32": "fp32", "bf16": "fp32"}
+    found = {name: _largest_shapes(work, kind) for name, kind in kinds.items()}
+    return {
+        name: max(_rate(shape, name, threads, _in_openvino) for shape in shapes)
+        for name, shapes in found.items()
+        if shapes
+    }
+
+
+def _largest_shapes(work: Mapping[str, Work], kind: ProductKind) -> list[tuple[int, int, int]]:
+    """Shapes of the products with the most multiply-adds."""
+    shapes: dict[tuple[int, int, int], float] = defaultdict(float)
+    for name in PRODUCTS[kind] & work.keys():
+        for shape, macs in work[name].shapes.items():
+            shapes[shape] += macs
+    return sorted(shapes, key=lambda shape: -shapes[shape])[:SHAPES]
+
+
+def _rate(
+    shape: tuple[int, int, int], numbers: Format, threads: int,
+    make: Callable[[np.ndarray, np.ndarray, int, Format], Callable[[], object]],
+) -> float:  # fmt: skip
+    """Multiply-adds a second of [rows, depth] × [depth, columns], the fastest run counts."""
+    rows, depth, columns = shape
+    rng = np.random.default_rng(0)
+    if numbers == "int8":
+        weight = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
+        x = rng.integers(0, 256, (rows, depth)).astype(np.uint8)
+    else:
+        weight = rng.normal(size=(depth, columns)).astype(np.float32)
+        x = rng.normal(size=(rows, depth)).astype(np.float32)
+    product = make(weight, x, threads, numbers)
     best = math.inf
     until = time.perf_counter() + SECONDS
     while time.perf_counter() < until:
         started = time.perf_counter()
-        session.run(None, {"x": x})
+        product()
         best = min(best, time.perf_counter() - started)
     return rows * depth * columns / best
 
 
-def _product(rows: int, depth: int, columns: int, kind: ProductKind) -> tuple[bytes, np.ndarray]:
-    """A model of one product with random weights, and its input."""
+def _in_onnxruntime(
+    weight: np.ndarray, x: np.ndarray, threads: int, numbers: Format
+) -> Callable[[], object]:
+    """A session with one product."""
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = _model(weight, x, numbers)
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"x": x})
+
+
+def _in_openvino(
+    weight: np.ndarray, x: np.ndarray, threads: int, numbers: Format
+) -> Callable[[], object]:
+    """A compiled model with one product; in INT8 its input is quantized in it, as in W8A8."""
+    try:
+        import openvino
+        from openvino import opset13 as op
+    except ImportError:
+        raise MissingExtraError("OpenVINO is not installed: pip install openvino") from None
+    given = op.parameter(x.shape, np.float32, name="x")
+    left, right = given, op.constant(weight)
+    if numbers == "int8":
+        left = op.fake_quantize(given, *map(np.float32, (0, 255, 0, 255)), levels=256)
+        right = op.multiply(op.convert(right, np.float32), np.full((1, 1), 0.01, np.float32))
+    graph = openvino.Model([op.matmul(left, right, False, False)], [given])
+    properties = {
+        "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32",
+    }  # fmt: skip
+    request = openvino.Core().compile_model(graph, "CPU", properties).create_infer_request()
+    request.set_input_tensor(openvino.Tensor(x.astype(np.float32)))
+    return lambda: request.infer()  # noqa: PLW0108 - mypy knows no type of it
+
+
+def _model(weight: np.ndarray, x: np.ndarray, numbers: Format) -> bytes:
+    """A model of one product."""
     try:
         import onnx
         from onnx import TensorProto, helper, numpy_helper
@@ -71,22 +135,18 @@ def _product(rows: int, depth: int, columns: int, kind: ProductKind) -> tuple[by
         raise MissingExtraError(
             "bare products are made with onnx: pip install 'emotion2vec-edge[quantize]'"
         ) from None
-    rng = np.random.default_rng(0)
-    if kind == "int8":
-        weight = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
-        x = rng.integers(0, 256, (rows, depth)).astype(np.uint8)
+    if numbers == "int8":
         operator, types = "MatMulInteger", (TensorProto.UINT8, TensorProto.INT32)
     else:
-        weight = rng.normal(size=(depth, columns)).astype(np.float32)
-        x = rng.normal(size=(rows, depth)).astype(np.float32)
         operator, types = "MatMul", (TensorProto.FLOAT, TensorProto.FLOAT)
     graph = helper.make_graph(
         [helper.make_node(operator, ["x", "w"], ["y"])],
         "product",
-        [helper.make_tensor_value_info("x", types[0], [rows, depth])],
-        [helper.make_tensor_value_info("y", types[1], [rows, columns])],
+        [helper.make_tensor_value_info("x", types[0], x.shape)],
+        [helper.make_tensor_value_info("y", types[1], [len(x), weight.shape[1]])],
         [numpy_helper.from_array(weight, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(model)
-    return model.SerializeToString(), x
+    serialized: bytes = model.SerializeToString()
+    return serialized

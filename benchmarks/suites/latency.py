@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import statistics
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,10 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.progress import Progress
 from emotion2vec_edge.engine.runtime.hardware import usable_threads
-from emotion2vec_edge.engine.settings import PrecisionChoice
+from emotion2vec_edge.engine.settings import PRECISIONS, PrecisionChoice
 
 from ..baselines.settings import Run
+from ..instruments.beside import Start, other_process, scores_of
 from ..instruments.load import check_busy, paused_load
 from ..instruments.machine import describe
 from ..instruments.process import E2V, run
@@ -54,11 +55,18 @@ class LatencySettings(RunnerSettings):
     """Shortest and longest of clips whose length is drawn anew in each round."""
     busy: int = 0
     """Processors kept busy by other processes, in turns with a quiet machine; 0 for none."""
+    beside: tuple[tuple[str, str], ...] = ()
+    """Names of engines in processes of their own, and the command of each: an interpreter and
+    options of ``e2v recognize``, which come after those of these settings."""
 
     def check(self) -> None:
         """Raises OptionError if the options contradict each other or the machine."""
         super().check()
         check_busy(self.busy)
+        names = [*PRECISIONS, *self.baselines, *(name for name, _ in self.beside)]
+        for name, _ in self.beside:
+            if names.count(name) > 1:
+                raise OptionError(f"--beside {name}: another runner has this name; give a new one")
         for shortest, longest in self.varied:
             if shortest >= longest:
                 raise OptionError(
@@ -77,11 +85,17 @@ class LatencySettings(RunnerSettings):
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Seconds of a variant's start within this process."""
+class _Engine:
+    """An engine to time, and its start."""
 
-    load: float
-    first_call: float
+    run: Run
+    start: Start
+    command: tuple[str, ...]
+    """First arguments of ``e2v`` in its environment."""
+    options: tuple[str, ...]
+    """Options of ``e2v recognize`` that choose it."""
+    on_disk: int
+    """Bytes of the variant."""
 
 
 def measure(settings: LatencySettings, progress: Progress) -> Document:
@@ -99,45 +113,53 @@ def measure(settings: LatencySettings, progress: Progress) -> Document:
     settings.check()
     machine = describe()
     speech = sample_speech()
-    starts: dict[str, _Start] = {}
-    engines: dict[PrecisionChoice, Recognizer] = {}
-    for name in settings.variant_names():
-        engines[name], starts[name] = _start(settings, name, speech)
-    first = next(iter(engines.values()))
-    runs: dict[str, Run] = {name: functools.partial(_scores, e) for name, e in engines.items()}
-    document = Document(
-        "latency",
-        {
-            "seconds": list(settings.seconds),
-            "varied": list(map(list, settings.varied)),
-            "busy": settings.busy,
-            **settings.document_settings(engines),
-        },
-        [model_line(first)],
-        machine,
-        draw=draw,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        runs |= settings.build_baselines(first, Path(folder), progress)
-        document.tables = _warm(runs, next(reversed(engines)), speech, settings, progress)
+    clip = of_length(speech, COLD_SECONDS)
+    with contextlib.ExitStack() as opened:
+        recognizers: dict[PrecisionChoice, Recognizer] = {}
+        engines: dict[str, _Engine] = {}
+        for precision in settings.variant_names():
+            recognizer, start = Start.of(functools.partial(settings.load, precision), clip)
+            recognizers[precision] = recognizer
+            chosen = ("--precision", precision, "--provider", recognizer.provider)
+            engines[precision] = _Engine(
+                functools.partial(scores_of, recognizer), start, E2V,
+                (*chosen, *_options(settings, recognizer)),
+                recognizer.bundle.variant(recognizer.precision).bytes,
+            )  # fmt: skip
+        first, reference = next(iter(recognizers.values())), next(reversed(recognizers))
+        runtimes = {}
+        for name, command in settings.beside:
+            progress(f"starting {name}")
+            other = opened.enter_context(other_process(command, _options(settings, first), clip))
+            runtimes[name] = other.runtime
+            engines[name] = _Engine(other, other.start, other.command, other.options, other.on_disk)
+        runs = {name: engine.run for name, engine in engines.items()}
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        runs |= settings.build_baselines(first, folder, progress)
+        document = Document(
+            "latency",
+            {
+                "seconds": list(settings.seconds),
+                "varied": list(map(list, settings.varied)),
+                "busy": settings.busy,
+                "beside": runtimes,
+                **settings.document_settings(recognizers),
+            },
+            [model_line(first), *(f"{name}: {runtime}" for name, runtime in runtimes.items())],
+            machine,
+            _warm(runs, reference, speech, settings, progress),
+            draw=draw,
+        )
     if settings.cold:
         progress("whole processes")
-        document.tables.append(_cold(engines, starts, speech, settings))
+        document.tables.append(_cold(engines, clip))
     return document
 
 
-def _start(
-    settings: LatencySettings, name: PrecisionChoice, speech: Samples
-) -> tuple[Recognizer, _Start]:
-    started = time.perf_counter()
-    engine = settings.load(name)
-    loaded = time.perf_counter()
-    engine.recognize(of_length(speech, COLD_SECONDS), SAMPLE_RATE)
-    return engine, _Start(loaded - started, time.perf_counter() - loaded)
-
-
-def _scores(engine: Recognizer, samples: Samples) -> np.ndarray:
-    return np.fromiter(engine.recognize(samples, SAMPLE_RATE).scores.values(), np.float32)
+def _options(settings: LatencySettings, recognizer: Recognizer) -> tuple[str, ...]:
+    """Options of ``e2v recognize`` that all engines share."""
+    model = ("--model", settings.model) if settings.model else ()
+    return ("--threads", str(recognizer.threads), *model)
 
 
 def _warm(
@@ -213,10 +235,7 @@ def _timed(runs: dict[str, Run], clips: list[Samples], busy: int) -> _Times:
     )
 
 
-def _cold(
-    engines: dict[PrecisionChoice, Recognizer], starts: dict[str, _Start], speech: Samples,
-    settings: LatencySettings,
-) -> Table:  # fmt: skip
+def _cold(engines: Mapping[str, _Engine], clip: Samples) -> Table:
     table = Table(
         "Cold start",
         [Column("runner"), Column("load ms", ".0f", "lower"),
@@ -225,24 +244,20 @@ def _cold(
         note=f"Whole process: e2v recognize on a {COLD_SECONDS:g} s file, median of {COLD_RUNS} "
         "with the files in the page cache.",
     )  # fmt: skip
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.wav"
-        soundfile.write(path, of_length(speech, COLD_SECONDS), SAMPLE_RATE)
-        model = ("--model", settings.model) if settings.model else ()
-        commands = [
-            (*E2V, "recognize", str(path), "--precision", name, "--provider", engine.provider,
-             "--threads", str(engine.threads), *model)
-            for name, engine in engines.items()
-        ]  # fmt: skip
-        results: list[list[tuple[float, float]]] = [[] for _ in commands]
+        soundfile.write(path, clip, SAMPLE_RATE)
         for _ in range(COLD_RUNS):
-            for taken, command in zip(results, commands, strict=True):
-                taken.append(run(*command))
-    for (name, engine), taken in zip(engines.items(), results, strict=True):
+            for name, engine in engines.items():
+                command = (*engine.command, "recognize", str(path), *engine.options)
+                results[name].append(run(*command))
+    for name, engine in engines.items():
+        seconds, peaks = zip(*results[name], strict=True)
+        start = engine.start
         table.rows.append(
-            [name, 1000 * starts[name].load, 1000 * starts[name].first_call,
-             statistics.median(seconds for seconds, _ in taken),
-             max(peak for _, peak in taken), engine.bundle.variant(engine.precision).bytes / 2**20]
+            [name, 1000 * start.load, 1000 * start.first_call, statistics.median(seconds),
+             max(peaks), engine.on_disk / 2**20]
         )  # fmt: skip
     return table
 

@@ -14,7 +14,7 @@ from emotion2vec_edge.engine.settings import PrecisionChoice
 
 from ..instruments.machine import describe
 from ..instruments.operators import PRODUCTS, ProductKind, Work, product_kind, profile
-from ..instruments.products import best_rates
+from ..instruments.products import Format, best_rates, openvino_rates
 from ..instruments.timing import interleaved
 from ..models import model_line
 from ..reporting.document import Document
@@ -37,6 +37,8 @@ class RooflineSettings:
     """Length of the clip."""
     threads: int | None = None
     """Threads of the processor; None takes all processors."""
+    openvino: bool = False
+    """True if the same products are computed in OpenVINO too."""
 
 
 def measure(settings: RooflineSettings, progress: Progress) -> Document:
@@ -48,7 +50,7 @@ def measure(settings: RooflineSettings, progress: Progress) -> Document:
 
     Raises:
         ModelError, ProviderError: the model cannot run.
-        MissingExtraError: onnx, which makes the bare products, is not installed.
+        MissingExtraError: onnx, which makes the bare products, or OpenVINO is not installed.
     """
     machine = describe()
     samples = of_length(sample_speech(), settings.seconds)
@@ -62,6 +64,7 @@ def measure(settings: RooflineSettings, progress: Progress) -> Document:
     work = profile(recognizer, samples)
     progress("measuring bare products")
     rates = best_rates(work, recognizer.threads)
+    others = openvino_rates(work, recognizer.threads) if settings.openvino else {}
     return Document(
         "roofline",
         {
@@ -71,7 +74,7 @@ def measure(settings: RooflineSettings, progress: Progress) -> Document:
         [model_line(recognizer)],
         machine,
         [
-            _summary(recognizer, settings.seconds, statistics.median(runs), work, rates),
+            _summary(recognizer, settings.seconds, statistics.median(runs), work, rates, others),
             _operators(work, rates),
         ],
     )  # fmt: skip
@@ -79,7 +82,7 @@ def measure(settings: RooflineSettings, progress: Progress) -> Document:
 
 def _summary(
     recognizer: Recognizer, seconds: float, whole: float, work: Mapping[str, Work],
-    rates: Mapping[ProductKind, float],
+    rates: Mapping[ProductKind, float], others: Mapping[Format, float],
 ) -> Table:  # fmt: skip
     """The whole pass, which took ``whole`` seconds, against the best rates."""
     macs = sum(operator.macs for operator in work.values())
@@ -90,8 +93,9 @@ def _summary(
     )
     weights = recognizer.bundle.variant(recognizer.precision).bytes
     bests: list[list[Value]] = [
-        [f"this machine's best at these shapes, {kind}", rate / 1e9, "G multiply-adds/s"]
-        for kind, rate in rates.items()
+        [f"{whose} best at these shapes, {name}", rate / 1e9, "G multiply-adds/s"]
+        for whose, found in (("this machine's", rates), ("OpenVINO's", others))
+        for name, rate in found.items()
     ]
     return Table(
         f"One pass over {seconds:g} s of audio, {recognizer.precision}",

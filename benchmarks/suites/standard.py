@@ -33,6 +33,8 @@ class StandardSettings:
     large_checkpoint: Path | None = None
     """FunASR folder of the second bundle, for the baselines."""
     baselines: tuple[BaselineName, ...] = ()
+    beside: tuple[tuple[str, str], ...] = ()
+    """Engines in processes of their own, as :attr:`~.latency.LatencySettings.beside`."""
     rounds: int = 7
     """Runs of each runner that count."""
     most: int | None = None
@@ -46,6 +48,7 @@ class StandardSettings:
             "--large BUNDLE": self.large,
             "--large-checkpoint FOLDER": self.large_checkpoint,
             " ".join(f"-p {name}" for name in self.baselines): self.baselines,
+            " ".join(f"--beside {name!r} 'PYTHON OPTIONS'" for name, _ in self.beside): self.beside,
             f"--most {self.most}": self.most,
             f"--rounds {self.rounds} -o FOLDER": True,
         }
@@ -132,6 +135,7 @@ def _latency_settings(
         varied=VARIED,
         baselines=settings.baselines if checkpoint else (),
         checkpoint=checkpoint,
+        beside=settings.beside,
     )
 
 

@@ -35,6 +35,15 @@ busy = click.option(
     default=0,
     help="Measure also while other processes keep this number of processors busy.",
 )
+beside = click.option(
+    "--beside",
+    nargs=2,
+    multiple=True,
+    metavar="NAME 'PYTHON OPTIONS'",
+    help="Also an engine in a process of its own, such as one with another build of ONNX Runtime: "
+    "its name in the table, the interpreter of its environment, and options of e2v recognize that "
+    "choose model, provider and precision; may be given several times.",
+)
 recording_seconds = click.option(
     "--seconds",
     type=CLIP_SECONDS,

@@ -1,6 +1,8 @@
 """Latency of fake and real runners."""
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,3 +82,25 @@ def test_real_time_of_varied_lengths_is_that_of_each_clip():
     times = latency._timed(runs, clips, 0)
     assert [len(answers) for answers in times.answers.values()] == [5]  # and the first run of all
     assert times.quiet["fake"][1] > times.quiet["fake"][0] * 1.5
+
+
+@pytest.mark.slow
+def test_an_engine_beside_is_a_row_of_both_tables(e2v_bench, tmp_path):
+    text = e2v_bench("latency", "-s", 1, "--rounds", 1, "-v", "int8", "--threads", 1, "-o", tmp_path,
+                     "--beside", "the same elsewhere", f"{sys.executable} --precision int8",
+                     "--beside", "in float", f"{sys.executable} --precision fp32")  # fmt: skip
+    assert "in float: ONNX Runtime 1." in text
+    warm, cold = read_document(tmp_path / "latency.json").tables
+    assert [row[1] for row in warm.rows] == ["int8", "the same elsewhere", "in float"]
+    assert [row[0] for row in cold.rows] == ["int8", "the same elsewhere", "in float"]
+    far = {row[1]: row[7] for row in warm.rows}
+    assert far["the same elsewhere"] < 1e-5 < far["in float"] < 0.3
+    assert str(sys.executable) not in (tmp_path / "latency.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["int8", "openvino", "twice"])
+def test_an_engine_beside_has_a_name_of_its_own(name):
+    beside = ((name, "python"), ("twice", "python"), ("twice", "python"))
+    settings = latency.LatencySettings(beside=beside, baselines=("openvino",), checkpoint=Path())
+    with pytest.raises(OptionError, match="another runner has this name"):
+        settings.check()

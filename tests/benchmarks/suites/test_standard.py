@@ -2,6 +2,8 @@
 
 import pytest
 
+from emotion2vec_edge.benchmarks.suites.standard import StandardSettings
+
 
 @pytest.mark.slow
 def test_a_report(e2v_bench, tmp_path, speech_manifest):
@@ -13,3 +15,10 @@ def test_a_report(e2v_bench, tmp_path, speech_manifest):
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.split("<body>")[1]  # it needs nothing from elsewhere
     assert "## Accuracy" in (tmp_path / "README.md").read_text()
+
+
+def test_the_command_of_a_page_names_no_path():
+    settings = StandardSettings(baselines=("funasr",), beside=(("OpenVINO", "/home/me/python"),))
+    assert settings.command() == (
+        "e2v bench report -p funasr --beside 'OpenVINO' 'PYTHON OPTIONS' --rounds 7 -o FOLDER"
+    )
