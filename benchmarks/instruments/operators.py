@@ -1,6 +1,7 @@
 """Time and multiply-adds of each kind of operator, from ONNX Runtime's profile of a pass.
 
-Multiply-adds are counted from the shapes in the profile, so they are those that ran.
+Multiply-adds are counted from the shapes in the profile, so they are those that ran. Convolutions
+in INT8 are not counted: ONNX Runtime packs their weights, whose shapes the profile lacks then.
 """
 
 from __future__ import annotations
@@ -85,8 +86,6 @@ def count(event: dict[str, Any], work: dict[str, Work]) -> None:
         operator.shapes[math.prod(outputs[0][:-1]), depth, outputs[0][-1]] += macs
     elif name in ("Conv", "FusedConv") and outputs:
         macs = math.prod(outputs[0]) * math.prod(inputs[1][1:])
-    elif name == "QLinearConv" and outputs:  # after the input come its scale and zero point
-        macs = math.prod(outputs[0]) * math.prod(inputs[3][1:])
     elif name == "MultiHeadAttention" and inputs:
         batch, length, width = inputs[0]
         macs = 2 * batch * length * length * width

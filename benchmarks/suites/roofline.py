@@ -119,7 +119,8 @@ def _operators(work: Mapping[str, Work], rates: Mapping[ProductKind, float]) -> 
         [Column("operator"), Column("calls", ".0f"), Column("ms", ".1f", "lower"),
          Column("share", ".1%"), Column("G multiply-adds", ".2f"), Column("G/s", ".0f", "higher"),
          Column("of the machine's best", ".0%")],
-        note="From a profiled pass, which is a little slower than a plain one.",
+        note="From a profiled pass, which is a little slower than a plain one. Convolutions in "
+        "INT8 (QLinearConv) are not among the multiply-adds.",
     )  # fmt: skip
     for name, operator in sorted(work.items(), key=lambda item: -item[1].seconds):
         if operator.seconds < SMALLEST_SHARE * total:
