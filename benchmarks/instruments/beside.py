@@ -1,7 +1,7 @@
 """An engine in a process of its own, such as one of an environment with another ONNX Runtime.
 
-Two builds of ONNX Runtime cannot share a process. Both ends are here: samples pass in a file that
-both have mapped, lines of JSON go through the pipes.
+Two builds of ONNX Runtime cannot share a process. Both ends are here: samples pass in a file, and
+lines of JSON through the pipes.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ from numpy.typing import NDArray
 from emotion2vec_edge.engine import errors
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
 from emotion2vec_edge.engine.cli.options import model_options
-from emotion2vec_edge.engine.errors import E2VError, OptionError
+from emotion2vec_edge.engine.errors import E2VError, OptionError, OutputError
 from emotion2vec_edge.engine.recognizer import Recognizer
 from emotion2vec_edge.engine.settings import ModelSettings
 
 from .process import E2V
 
 _MODULE = "emotion2vec_edge.benchmarks.instruments.beside"
-
-LONGEST = 3600 * SAMPLE_RATE
-"""Samples that the shared file has room for; what is not written takes no space."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +61,8 @@ class OtherProcess:
     """An engine in another process, called as a :data:`~..baselines.settings.Run`."""
 
     process: subprocess.Popen[bytes]
-    shared: Samples
-    """The mapped file, float32 [:data:`LONGEST`]."""
+    file: Path
+    """The file that samples are passed in."""
     command: tuple[str, ...]
     """First arguments of ``e2v`` in its environment."""
     options: tuple[str, ...]
@@ -87,10 +84,13 @@ class OtherProcess:
         return np.array(self._ask(samples)["scores"], np.float32)
 
     def _ask(self, samples: Samples) -> Mapping[str, Any]:
-        self.shared[: len(samples)] = samples
         requests, answers = self.process.stdin, self.process.stdout
         if requests is None or answers is None:
             raise TypeError("a process without pipes")
+        try:
+            self.file.write_bytes(samples.astype(np.float32).tobytes())
+        except OSError as error:
+            raise OutputError(f"samples cannot be passed on in a file: {error}") from error
         with contextlib.suppress(BrokenPipeError):  # its end is told below
             requests.write(b"%d\n" % len(samples))
             requests.flush()
@@ -118,18 +118,22 @@ def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Itera
 
     Raises:
         OptionError: there is no such interpreter, or it does not have this package.
+        OutputError: the disk is full.
         E2VError: the engine cannot run there, with its own error.
     """
-    interpreter, *chosen = shlex.split(command) or [""]
+    try:
+        interpreter, *chosen = shlex.split(command) or [""]
+    except ValueError as error:
+        raise OptionError(f"--beside: {command!r} is not 'PYTHON OPTIONS' ({error})") from None
     options = (*defaults, *chosen)
-    with tempfile.NamedTemporaryFile() as file:
-        file.truncate(4 * LONGEST)
-        shared = np.memmap(file.name, np.float32, "r+")
-        worker = [interpreter, "-m", _MODULE, file.name, *options]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "samples"
+        worker = [interpreter, "-m", _MODULE, str(file), *options]
         try:
             process = subprocess.Popen(  # noqa: S603 - the user names the interpreter
-                worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+                worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is this process's to handle
+            )  # fmt: skip
         except OSError as error:
             raise OptionError(
                 f"{interpreter!r} cannot be run ({error.strerror}): --beside takes a name and "
@@ -138,7 +142,7 @@ def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Itera
             ) from None
         with process:
             try:
-                other = OtherProcess(process, shared, (interpreter, *E2V[1:]), options)
+                other = OtherProcess(process, file, (interpreter, *E2V[1:]), options)
                 other.load(clip)
                 yield other
             finally:
@@ -151,10 +155,12 @@ def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Itera
 @click.argument("path", type=Path)
 @model_options
 def main(path: Path, model_settings: ModelSettings) -> None:
-    """The other process: recognize what lies in the shared file, once for each line on stdin."""
+    """The other process: recognize what lies in the file, once for each line on stdin."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not come between the lines
-    samples = np.memmap(path, np.float32, "r")
+
+    def samples(line: str) -> Samples:
+        return np.fromfile(path, np.float32, int(line))
 
     def answer(message: Mapping[str, Any]) -> None:
         out.write(json.dumps(message) + "\n")
@@ -162,11 +168,11 @@ def main(path: Path, model_settings: ModelSettings) -> None:
 
     with open(0, encoding="utf-8", closefd=False) as lines:
         try:
-            clip = samples[: int(lines.readline())]
+            clip = samples(lines.readline())
             engine, start = Start.of(lambda: Recognizer.load(**asdict(model_settings)), clip)
             answer(_facts(engine, start))
             for line in lines:
-                scores = scores_of(engine, samples[: int(line)])
+                scores = scores_of(engine, samples(line))
                 answer({"scores": scores.tolist()})
         except E2VError as error:
             answer({"error": type(error).__name__, "message": str(error)})

@@ -1,14 +1,16 @@
 """An engine in another process."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emotion2vec_edge.benchmarks.instruments.beside import other_process, scores_of
+from emotion2vec_edge.benchmarks.instruments.beside import OtherProcess, other_process, scores_of
 from emotion2vec_edge.benchmarks.speech import of_length, sample_speech
 from emotion2vec_edge.engine import Recognizer
-from emotion2vec_edge.engine.errors import ModelError, OptionError
+from emotion2vec_edge.engine.errors import ModelError, OptionError, OutputError
 
 CLIP = of_length(sample_speech(), 1.0)
 
@@ -39,7 +41,7 @@ def test_options_of_the_command_come_last(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("command", ["/nowhere/python --provider cpu", "", "''"])
+@pytest.mark.parametrize("command", ["/nowhere/python --provider cpu", "", "''", "'unclosed"])
 def test_an_interpreter_that_is_not_there(command):
     with pytest.raises(OptionError, match="'PYTHON OPTIONS'"), other_process(command, [], CLIP):
         pass
@@ -68,3 +70,11 @@ def test_a_process_that_dies_is_told_as_such():
         other.process.kill()
         with pytest.raises(OptionError, match="ended with exit code -9"):
             other(CLIP)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_told_as_such():
+    with subprocess.Popen(["sleep", "60"], stdin=-1, stdout=-1) as process:
+        with pytest.raises(OutputError, match="No space left"):
+            OtherProcess(process, Path("/dev/full"), ("python",), ()).load(CLIP)
+        process.kill()
