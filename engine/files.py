@@ -238,6 +238,20 @@ def locked_folder(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file or folder until it is closed; False if another process has the lock.
+
+    Some network disks know no locks: there all processes get it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def is_empty_folder(path: Path) -> bool:
     """True for a folder without any entry."""
     return path.is_dir() and next(path.iterdir(), None) is None

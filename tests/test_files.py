@@ -1,5 +1,6 @@
 """Files and folders: whole or not at all, through links, and never over a device."""
 
+import errno
 import io
 import os
 import stat
@@ -18,6 +19,7 @@ from emotion2vec_edge.engine.files import (
     printable,
     reported,
     temporary_folder,
+    try_lock,
     write_file,
 )
 
@@ -280,3 +282,21 @@ def test_names_of_any_bytes_can_be_shown(tmp_path):
     with pytest.raises(OutputError) as caught:
         write_file(tmp_path / name / ("n" * 300), b"")
     str(caught.value).encode()
+
+
+def test_one_lock_at_a_time(tmp_path):
+    path = tmp_path / "lock"
+    with path.open("wb") as first, path.open("wb") as second:
+        assert try_lock(first.fileno())
+        assert not try_lock(second.fileno())
+        first.close()
+        assert try_lock(second.fileno())
+
+
+def test_a_disk_without_locks_stops_nobody(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("wb") as file:
+        assert try_lock(file.fileno())

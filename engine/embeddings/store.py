@@ -14,7 +14,6 @@ ends the process, what was there stays readable.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
 import os
@@ -30,7 +29,7 @@ from ..bundle.manifest import Manifest, encoder_id
 from ..bundle.npy import read_arrays
 from ..errors import BundleFormatError, OutputError, StoreError
 from ..fields import Fields, read_json
-from ..files import printable, read_regular, reported, write_file
+from ..files import printable, read_regular, reported, try_lock, write_file
 from .clips import StoredClip, clip_row, read_clip
 from .space import checked_vectors
 
@@ -151,13 +150,8 @@ class Store:
         with reported(self.path):
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise OutputError(f"{_shown(self.path)}: another process is writing to it") from None
-        except OSError:  # some network disks know no locks
-            pass
-        try:
+            if not try_lock(descriptor):
+                raise OutputError(f"{_shown(self.path)}: another process is writing to it")
             yield
         finally:
             with contextlib.suppress(OSError):

@@ -22,14 +22,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import OutputError
-from ...files import printable, read_regular, reported, write_file
+from ...files import printable, read_regular, reported, try_lock, write_file
 from ..outcome import Executor
 from ..rows import FailureRow, ResultRow
 from .log import WORK, Log
@@ -87,13 +86,11 @@ class OutputFolder:
             self.work.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             opened.callback(os.close, lock)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(lock):
                 raise OutputError(
                     f"{printable(str(path))}: another run is writing there; wait for it, or give "
                     "another folder"
-                ) from None
+                )
             opened.callback(shutil.rmtree, self.work, ignore_errors=True)
             for left in self.work.iterdir():
                 if left.is_dir() and not left.is_symlink():

@@ -9,7 +9,6 @@ line of the journal that is whole.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.errors import OptionError, OutputError
 from emotion2vec_edge.engine.fields import Fields
-from emotion2vec_edge.engine.files import printable, reported, write_file
+from emotion2vec_edge.engine.files import printable, reported, try_lock, write_file
 
 from ..teachers.base import Teacher
 
@@ -130,13 +129,11 @@ class RowCache:
             (self.folder / JOURNAL).open("r+b") as journal,
             (self.folder / ROWS).open("ab") as rows,
         ):
-            try:
-                fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not try_lock(journal.fileno()):
                 raise OptionError(
                     f"{printable(str(self.folder))}: another process fills this cache; wait for "
                     "its end, or give another --cache"
-                ) from None
+                )
             self._read(self.folder / JOURNAL)  # the process before may have added clips
             journal.truncate(self._whole_bytes)
             journal.seek(self._whole_bytes)
