@@ -67,6 +67,15 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     help="The student: tiny, small, medium, or the path of a config.yaml.",
 )
 @click.option(
+    "--student",
+    "students",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Go on with the weights of a student that was trained before, or with the mean of "
+    "several; blocks that --shape has more pass on what they get at first.",
+)
+@click.option(
     "--labels-from",
     type=click.Choice(LABEL_SOURCES),
     help="Emotions from the teacher's answers, the data's labels, or both; by default both, as far "
@@ -145,7 +154,8 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 @click.option("--overwrite", is_flag=True, help="Replace a checkpoint that exists.")
 def distill(
     teachers: tuple[str, ...], data: tuple[Path, ...], unlabelled: tuple[str, ...], output: Path,
-    shape: str, labels_from: LabelSource | None, tune_teacher: bool, tune_steps: int | None,
+    shape: str, students: tuple[Path, ...], labels_from: LabelSource | None, tune_teacher: bool,
+    tune_steps: int | None,
     teacher_layers: tuple[int, ...] | None, teacher_licence: str | None,
     live: bool, cache: Path | None, speeds: tuple[float, ...] | None,
     unlabelled_share: float | None, temperature: float | None,
@@ -176,7 +186,7 @@ def distill(
     except ImportError as error:
         raise MissingExtraError(f"distillation needs torch ({error}): {TRAINING_EXTRAS}") from None
     settings = DistillationSettings(
-        output=output, teachers=teachers, shape=shape, labels_from=labels_from,
+        output=output, teachers=teachers, shape=shape, students=students, labels_from=labels_from,
         tune_teacher=tune_teacher, tune_steps=tune_steps, teacher_layers=teacher_layers,
         teacher_licence=teacher_licence, live=live, cache=cache, validation=validation,
         leave_out=leave_out, licence=licence,

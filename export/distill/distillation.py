@@ -25,7 +25,7 @@ from ..checkpoint.config import read_config
 from ..checkpoint.folder import WEIGHTS, write_checkpoint
 from ..checkpoint.labels import PLUS_TOKENS, parse_label
 from ..finetune.embeddings import logits_of
-from ..finetune.training.initialization import new_document, new_model
+from ..finetune.training.initialization import new_document
 from ..finetune.training.log import Report
 from ..finetune.training.recipe import bfloat16_is_faster
 from ..finetune.training.run import Run
@@ -33,6 +33,7 @@ from ..finetune.training.state import STATE, load_state
 from ..finetune.training.train import UNSTATED, measured
 from ..model.emotion2vec import Emotion2vec
 from ..output import check_output
+from .beginning import Beginning, read_beginning
 from .data import DistillationData, answered, load_data, without_unknown_labels
 from .evidence import DistillationEvidence, student_card
 from .learner import Student
@@ -92,15 +93,16 @@ def distill(
         clips = without_unknown_labels(clips, labels, tell)
     labels_from = _label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
+    beginning = read_beginning(settings.students, document, tokens)
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
-    recipe = _recipe(settings, document, teachers, data, labels_from)
+    recipe = _recipe(settings, document, beginning, teachers, data, labels_from)
     source, answers = _lesson(settings, teachers, data, recipe, device, progress, tell)
     if not len(data.labelled) and answers is not None:
         data = dataclasses.replace(data, validation=answered(data.validation, answers))
     with reported(settings.output):
-        run = _run(settings, document, recipe, data, source, len(tokens), device)
+        run = _run(settings, document, beginning, recipe, data, source, len(tokens), device)
 
         def on_report(report: Report) -> None:
             progress("distilling", report.step, recipe.steps)
@@ -189,6 +191,7 @@ def _label_source(
 def _recipe(
     settings: DistillationSettings,
     document: dict[str, Any],
+    beginning: Beginning,
     teachers: Sequence[Teacher],
     data: DistillationData,
     source: LabelSource,
@@ -202,6 +205,7 @@ def _recipe(
         **{name: value for name, value in given.items() if value is not None},
         teachers=tuple(teacher.key for teacher in teachers),
         data=data.checksum(),
+        student=beginning.checksum,
         shape=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
         bfloat16=_bfloat16(settings, settings.output),
     )
@@ -210,10 +214,9 @@ def _recipe(
         recipe = dataclasses.replace(recipe, speeds=(), augmentation=augmentation)
     elif 1.0 not in recipe.speeds:
         raise OptionError("--speeds lacks 1, at which the student is measured")
-    # A short training has few steps for the spectrum alone.
-    recipe = dataclasses.replace(
-        recipe, frontend_steps=min(recipe.frontend_steps, recipe.steps // 10)
-    )
+    # A short training has few steps for the spectrum alone, and a trained front-end needs none.
+    most = 0 if recipe.student else recipe.steps // 10
+    recipe = dataclasses.replace(recipe, frontend_steps=min(recipe.frontend_steps, most))
     if source == "teacher":
         recipe = dataclasses.replace(recipe, labels_weight=0.0)
     if source == "data":
@@ -300,12 +303,13 @@ def _filled(
 
 
 def _run(
-    settings: DistillationSettings, document: dict[str, Any], recipe: DistillationRecipe,
-    data: DistillationData, source: CropSource, labels: int, device: torch.device,
+    settings: DistillationSettings, document: dict[str, Any], beginning: Beginning,
+    recipe: DistillationRecipe, data: DistillationData, source: CropSource, labels: int,
+    device: torch.device,
 ) -> Run[Emotion2vec, DistillationBatch]:  # fmt: skip
     # Everything that is created from here on, the readers too, depends on the seed alone.
     torch.manual_seed(recipe.seed)
-    model = new_model(document, labels, recipe.seed)
+    model = beginning.model(document, labels, recipe.seed)
     student = Student(model, labels, recipe, source.teachers).to(device)
     batches = DistillationBatches(data.training, source, recipe, labels, device)
     return Run(settings.output, recipe, student, batches, data.validation, logits_of)

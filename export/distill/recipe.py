@@ -50,6 +50,8 @@ class DistillationRecipe(Recipe):
     """Checksum of the speech and its labels."""
     shape: str = ""
     """Checksum of the student's ``config.yaml``."""
+    student: str = ""
+    """Checksum of the weights that it began with; empty for new ones."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class DistillationSettings:
     teachers: tuple[str, ...]
     """Bundles, checkpoints and Whisper encoders: folders, names or hub ids."""
     shape: str = "small"
+    students: tuple[Path, ...] = ()
+    """Checkpoints whose mean weights the student begins with; empty takes new weights."""
     labels_from: LabelSource | None = None
     """Source of the emotions; None takes both, as far as they are there."""
     tune_teacher: bool = False

@@ -23,6 +23,12 @@ def test_distil_on_the_command_line(corpus, tiny, whisper_folder, tmp_path):
     assert load_checkpoint(tmp_path / "out").labels[0].id == "angry"
     header = json.loads((tmp_path / "cache" / JOURNAL).read_text().splitlines()[0])
     assert header["teacher"] == "whisper"
+    more = [*arguments[:5], tmp_path / "more", *arguments[6:], "--student", tmp_path / "out"]
+    done = e2v(*more)
+    assert done.returncode == 0, done.stderr
+    assert '"frames"' in (tmp_path / "more" / "training.jsonl").read_text()
+    done = e2v(*more[:-1], tmp_path / "elsewhere", "--overwrite")
+    assert (done.returncode, b"no such folder" in done.stderr) == (4, True), done.stderr
     done = e2v(*arguments[:4], *arguments[4:], "--overwrite", "--teacher-layers", "0")
     assert (done.returncode, b"is the cache of another teacher" in done.stderr) == (2, True)
     done = e2v(*arguments)
