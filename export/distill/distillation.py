@@ -80,8 +80,9 @@ def distill(
         ProviderError: there is no such device.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved.
     """
-    torch.set_num_threads(usable_threads())
     device = _device(settings.device)
+    # Beside a GPU the processors make the sounds, in threads of their own.
+    torch.set_num_threads(usable_threads() if device.type == "cpu" else 1)
     if not (settings.output / STATE).is_file():
         check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
     document = new_document(settings.shape)

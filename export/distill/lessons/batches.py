@@ -14,12 +14,13 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 
 from ...finetune.embeddings import padded
 from ...finetune.speech import Speech
+from ...finetune.training.ahead import Ahead, spare_threads
 from ...finetune.training.augmentation import augment
 from ...finetune.training.batches import StepRandom
 from ...model.padding import normalized_batch
 from ..recipe import DistillationRecipe
 from ..teachers.base import FRAMES, Teacher
-from .crops import CropSource
+from .crops import Crops, CropSource
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,14 @@ class DistillationBatches:
         self.labels, self.device = labels, device
         self._weights = draw_weights(speech, recipe.unlabelled_share, recipe.corpus_power)
         self._allowed = labels_of_corpora(speech, labels)
+        self._drafts = Ahead(self._draft, spare_threads(device))
 
     def __getitem__(self, step: int) -> DistillationBatch:
         """The batch of a step; also seeds torch's generators for the dropout of this step."""
         recipe, device = self.recipe, self.device
-        random = StepRandom(recipe.seed, step, device)
-        seconds = random.crop_seconds(recipe)
-        count = max(2, round(recipe.batch_seconds / seconds))
-        frames = max(1, FRAMES.frame_count(round(seconds * SAMPLE_RATE)))
-        picked = random.rng.choice(len(self.speech), count, p=self._weights)
-        crops = self.source.crops(picked, frames, random.rng)
+        random, picked, crops = self._drafts[step]
+        random.seed_dropout()
+        heard = crops.rows()
         waves, lengths = padded(crops.waves)
         waves, lengths = waves.to(device), lengths.to(device)
         waves = normalized_batch(waves, lengths)
@@ -88,12 +87,22 @@ class DistillationBatches:
         return DistillationBatch(
             waves, lengths,
             tuple(
-                teacher.taught(rows) for teacher, rows in zip(teachers, crops.rows, strict=True)
+                teacher.taught(rows) for teacher, rows in zip(teachers, heard, strict=True)
             ),
-            answers_of(teachers, [rows.sum(dim=1) / counts for rows in crops.rows]),
+            answers_of(teachers, [rows.sum(dim=1) / counts for rows in heard]),
             own.to(device), (labels >= 0).to(device),
             torch.from_numpy(self._allowed[picked]).to(device), partner, share,
         )  # fmt: skip
+
+    def _draft(self, step: int) -> tuple[StepRandom, NDArray[np.int64], Crops]:
+        """Random numbers of a step, clips, and crops of them."""
+        recipe = self.recipe
+        random = StepRandom(recipe.seed, step, self.device)
+        seconds = random.crop_seconds(recipe)
+        count = max(2, round(recipe.batch_seconds / seconds))
+        frames = max(1, FRAMES.frame_count(round(seconds * SAMPLE_RATE)))
+        picked = random.rng.choice(len(self.speech), count, p=self._weights)
+        return random, picked, self.source.crops(picked, frames, random.rng)
 
 
 def answers_of(teachers: Sequence[Teacher], means: Sequence[Tensor]) -> Tensor | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,9 +31,9 @@ class Crops:
 
     waves: tuple[NDArray[np.float32], ...]
     """The sound, perhaps through a codec, [samples]."""
-    rows: tuple[Tensor, ...]
-    """Rows of each teacher for the sound before the codec: float32 [batch, frames, width], zero
-    beyond a crop's frames."""
+    rows: Callable[[], tuple[Tensor, ...]]
+    """Gives the rows of each teacher for the sound before the codec, on the teachers' device:
+    float32 [batch, frames, width], zero beyond a crop's frames."""
     frames: tuple[int, ...]
     """Frames of each crop."""
     mixed: NDArray[np.bool_]
@@ -47,7 +48,7 @@ class CropSource(Protocol):
         """The teachers whose rows the crops have."""
 
     def crops(self, picked: NDArray[np.int64], frames: int, rng: np.random.Generator) -> Crops:
-        """Random parts of clips.
+        """Random parts of clips, made on the processor, in any thread.
 
         Args:
             picked: index of each clip.
@@ -93,13 +94,13 @@ class CachedCrops:
         parts = [self.crop(int(index), frames, rng) for index in picked]
         rows = [
             torch.nn.utils.rnn.pad_sequence(
-                [torch.from_numpy(np.asarray(part.rows[i], np.float32)) for part in parts],
-                batch_first=True,
-            ).to(self.device)
+                [torch.from_numpy(np.array(part.rows[i])) for part in parts], batch_first=True
+            )
             for i in range(len(self.lessons))
         ]
         return Crops(
-            tuple(part.wave for part in parts), tuple(rows),
+            tuple(part.wave for part in parts),
+            lambda: tuple(each.to(self.device).float() for each in rows),
             tuple(len(part.rows[0]) for part in parts), np.zeros(len(parts), bool),
         )  # fmt: skip
 
@@ -156,14 +157,20 @@ class LiveCrops:
             waves[i] = self._with(waves[i], other, rng)
         self._change_voices(waves, rng)
         counts = [FRAMES.frame_count(len(wave)) for wave in waves]
+        coded_waves = tuple(_coded(wave, self.recipe, rng) for wave in waves)
+        rows = functools.partial(self._rows, waves, counts)
+        return Crops(coded_waves, rows, tuple(counts), mixed)
+
+    def _rows(
+        self, waves: Sequence[NDArray[np.float32]], counts: Sequence[int]
+    ) -> tuple[Tensor, ...]:
+        """The rows of each teacher, which hears the sounds now."""
         inside = within(torch.tensor(counts, device=self.device), max(counts))[..., None]
-        rows = tuple(
+        return tuple(
             rows_of(teacher, waves, self.device, bfloat16=self.recipe.bfloat16)[:, : max(counts)]
             * inside
             for teacher in self.teachers
         )
-        coded_waves = tuple(_coded(wave, self.recipe, rng) for wave in waves)
-        return Crops(coded_waves, rows, tuple(counts), mixed)
 
     def crop(self, index: int, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """A random part of a clip at a random speed: float32 [samples]."""

@@ -14,6 +14,7 @@ from emotion2vec_edge.engine.audio.types import SAMPLE_RATE
 from ...model.padding import normalized_batch
 from ..embeddings import padded
 from ..speech import Speech
+from .ahead import Ahead, spare_threads
 from .augmentation import augment, coded, resampled
 from .recipe import Recipe
 
@@ -31,17 +32,18 @@ class Batch:
 
 
 class StepRandom:
-    """The random numbers of one step, which depend on a seed and the step alone.
-
-    Torch's own generators are seeded too, for the dropout of the step.
-    """
+    """The random numbers of one step, which depend on a seed and the step alone."""
 
     def __init__(self, seed: int, step: int, device: torch.device) -> None:
         self.rng = np.random.default_rng([seed, step])
         """Chooses clips and crops."""
         self.generator = torch.Generator(device).manual_seed(int(self.rng.integers(2**62)))
         """Randomness of the augmentation, on the device of the waves."""
-        torch.manual_seed(int(self.rng.integers(2**62)))
+        self._dropout_seed = int(self.rng.integers(2**62))
+
+    def seed_dropout(self) -> None:
+        """Seed torch's own generators, which the dropout of the step draws from."""
+        torch.manual_seed(self._dropout_seed)
 
     def crop_seconds(self, recipe: Recipe) -> float:
         """Seconds of the crops of this step; short and long ones are as frequent."""
@@ -58,22 +60,30 @@ class Batches:
         self.speech, self.recipe, self.labels = speech, recipe, labels
         self.device = device or torch.device("cpu")
         self._weights = speech.weights()
+        self._drafts = Ahead(self._draft, spare_threads(self.device))
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step; also seeds torch's generators for the dropout of this step."""
-        recipe, speech, device = self.recipe, self.speech, self.device
-        random = StepRandom(recipe.seed, step, device)
+        device = self.device
+        random, picked, waves, lengths = self._drafts[step]
+        random.seed_dropout()
+        waves, lengths = waves.to(device), lengths.to(device)
+        waves = normalized_batch(waves, lengths)
+        waves, partner, share = augment(waves, lengths, self.recipe.augmentation, random.generator)
+        own = torch.eye(self.labels)[torch.from_numpy(self.speech.labels[picked])].to(device)
+        return Batch(waves, lengths, own + share[:, None] * (own[partner] - own))
+
+    def _draft(self, step: int) -> tuple[StepRandom, NDArray[np.int64], Tensor, Tensor]:
+        """Random numbers of a step, clips, and crops of them with their lengths, on the CPU."""
+        recipe, speech = self.recipe, self.speech
+        random = StepRandom(recipe.seed, step, self.device)
         rng = random.rng
         seconds = random.crop_seconds(recipe)
         count = max(2, round(recipe.batch_seconds / seconds))
         size = round(seconds * SAMPLE_RATE)
         picked = rng.choice(len(speech), count, p=self._weights)
-        waves, lengths = padded([self._crop(speech.waves[i], size, rng) for i in picked])
-        waves, lengths = waves.to(device), lengths.to(device)
-        waves = normalized_batch(waves, lengths)
-        waves, partner, share = augment(waves, lengths, recipe.augmentation, random.generator)
-        own = torch.eye(self.labels)[torch.from_numpy(speech.labels[picked])].to(device)
-        return Batch(waves, lengths, own + share[:, None] * (own[partner] - own))
+        crops = [self._crop(speech.waves[i], size, rng) for i in picked]
+        return random, picked, *padded(crops)
 
     def _crop(
         self, wave: NDArray[np.int16], size: int, rng: np.random.Generator

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from emotion2vec_edge.engine.corpora.labelled import LabelledClip
+from emotion2vec_edge.export.distill.lessons import batches as making
 from emotion2vec_edge.export.distill.lessons.batches import (
     DistillationBatches,
     answers_of,
@@ -122,9 +123,24 @@ def test_a_live_teacher_hears_what_the_student_hears(smooth, mixed_share, moved_
     crops = batches.source.crops(np.array([0, 1, 1]), 15, np.random.default_rng(0))
     assert crops.frames == (15, 15, 15)
     assert crops.mixed.all() == crops.mixed.any() == bool(mixed_share)
-    for wave, rows in zip(crops.waves, crops.rows[0], strict=True):
+    for wave, rows in zip(crops.waves, crops.rows()[0], strict=True):
         heard = Ear().rows(torch.from_numpy(wave)[None], None)[0]
         np.testing.assert_allclose(rows, heard, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_batches_made_ahead_are_the_same(smooth, monkeypatch, threads):
+    plain = live_batches_of(smooth)
+    monkeypatch.setattr(making, "spare_threads", lambda _: threads)
+    ahead = live_batches_of(smooth)
+    for step in (0, 1, 2, 5, 3):
+        wanted, found = plain[step], ahead[step]
+        assert torch.equal(wanted.waves, found.waves), step
+        assert torch.equal(wanted.taught[0], found.taught[0])
+        assert torch.equal(wanted.targets, found.targets)
+        dropout = torch.rand(3)
+        plain[step]
+        assert torch.equal(torch.rand(3), dropout)  # seeded by the step, not by those made ahead
 
 
 def test_two_clips_in_one_have_no_label(smooth):
@@ -140,7 +156,7 @@ def test_live_crops_of_short_clips_differ_in_length():
     source = live_batches_of(waves, mixed_share=0.0).source
     crops = source.crops(np.array([0, 1, 2]), 20, np.random.default_rng(1))
     assert crops.frames[0] == 1 < crops.frames[1] < crops.frames[2] == 20
-    for rows, frames in zip(crops.rows[0], crops.frames, strict=True):
+    for rows, frames in zip(crops.rows()[0], crops.frames, strict=True):
         assert (rows[frames:] == 0).all()
         assert rows[:frames].any()
 
