@@ -8,6 +8,9 @@ from typing import Any
 
 from emotion2vec_edge.engine.errors import MissingExtraError
 
+MOST_LEVEL_VALUES = 36
+"""Bars above which their values stand upright, where they would overlap otherwise."""
+
 
 def bars(
     groups: Sequence[str],
@@ -37,6 +40,7 @@ def bars(
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / max(1, len(series))
+    turned = 90 if len(groups) * len(series) > MOST_LEVEL_VALUES else 0
     for number, (name, values) in enumerate(series.items()):
         at = [i - 0.4 + width * (number + 0.5) for i in range(len(groups))]
         heights = [0.0 if value is None else value for value in values]
@@ -50,8 +54,9 @@ def bars(
             axes.errorbar(at, heights, spans, fmt="none", ecolor="#333333", capsize=3, lw=1)
         kind: Any = "center" if intervals is not None else "edge"
         axes.bar_label(
-            container, [_short(v) for v in values], fontsize=7, padding=2, label_type=kind
-        )
+            container, [_short(v) for v in values], fontsize=7, padding=2, label_type=kind,
+            rotation=turned,
+        )  # fmt: skip
     axes.set_xticks(range(len(groups)), groups)
     axes.set_ylabel(axis)
     axes.set_title(title, loc="left", fontsize=10)
