@@ -47,8 +47,8 @@ class Beginning:
         model = new_model(document, labels, seed)
         if not self.students:
             return model
-        each = [student.model.state_dict() for student in self.students]
-        mean = {name: torch.stack([w[name] for w in each]).mean(dim=0) for name in each[0]}
+        trained = [student.model.state_dict() for student in self.students]
+        mean = {name: torch.stack([w[name] for w in trained]).mean(dim=0) for name in trained[0]}
         weights = model.state_dict()
         weights |= {name: value for name, value in mean.items() if not name.startswith(BLOCKS)}
         places = _places(self.students[0].config.depth, model.config.depth)

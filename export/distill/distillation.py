@@ -332,7 +332,7 @@ def _finish(
         agreement = round(float((answers.argmax(axis=1) == logits.argmax(axis=1)).mean()), 4)
     evidence = DistillationEvidence(
         measured(f"A small emotion2vec that learned from {named}.", run, data.training, logits),
-        tuple(map(_description, teachers)),
+        tuple(teacher.description for teacher in teachers),
         labels_from,
         len(data.labelled),
         agreement,
@@ -343,10 +343,3 @@ def _finish(
     write_file(output / CARD, card.encode())
     run.log.plot()
     return evidence
-
-
-def _description(teacher: Teacher) -> str:
-    return (
-        f"{teacher.name} ({teacher.layers_text}, sha256 {teacher.sha256[:16]}…), licence: "
-        f"{teacher.licence or 'not stated'}"
-    )

@@ -100,7 +100,7 @@ class CachedCrops:
         ]
         return Crops(
             tuple(part.wave for part in parts),
-            lambda: tuple(each.to(self.device).float() for each in rows),
+            lambda: tuple(teacher_rows.to(self.device).float() for teacher_rows in rows),
             tuple(len(part.rows[0]) for part in parts), np.zeros(len(parts), bool),
         )  # fmt: skip
 

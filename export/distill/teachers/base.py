@@ -51,6 +51,14 @@ class Teacher(ABC):
         """The taught layers, for people."""
         return "final frames"
 
+    @property
+    def description(self) -> str:
+        """Name, layers, checksum and licence, for a card."""
+        return (
+            f"{self.name} ({self.layers_text}, sha256 {self.sha256[:16]}…), licence: "
+            f"{self.licence or 'not stated'}"
+        )
+
     def taught(self, rows: Tensor) -> Tensor:
         """The taught layers of rows: [..., width] → [..., layers, dim]."""
         return rows[..., : self.layers * self.dim].reshape(*rows.shape[:-1], self.layers, self.dim)

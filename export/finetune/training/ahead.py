@@ -1,4 +1,4 @@
-"""What the steps of a training need, made in other threads while a GPU is at work."""
+"""Batches in the making: the part that the processors do, in threads, while a GPU is at work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ahead(Generic[T]):
         self._coming: dict[int, Future[T]] = {}
 
     def __getitem__(self, step: int) -> T:
-        """What was made for a step; raises what making it raised."""
+        """The result for a step; raises what making it raised."""
         if self._pool is None:
             return self._make(step)
         wanted = range(step, step + self._threads + 1)
