@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ from ..checkpoint.labels import parse_label
 from ..finetune.training.initialization import new_model
 from ..model.config import ModelConfig
 from ..model.emotion2vec import Emotion2vec
+
+HEARD_BEFORE = (
+    "the held-out speakers are those of the first training if --data is the same; of other speech "
+    "--student may have heard some, and figures and calibration would be too good"
+)
+"""Line for whoever goes on with a student."""
 
 BLOCKS = "encoder.blocks."
 """First part of the names of the weights of the blocks."""
@@ -63,7 +69,10 @@ class Beginning:
 
 
 def read_beginning(
-    folders: Sequence[Path], document: dict[str, Any], tokens: Sequence[str]
+    folders: Sequence[Path],
+    document: dict[str, Any],
+    tokens: Sequence[str],
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Beginning:
     """Read students that were trained before.
 
@@ -71,6 +80,7 @@ def read_beginning(
         folders: their checkpoints.
         document: content of the ``config.yaml`` of the student to come.
         tokens: lines of its ``tokens.txt``.
+        tell: receives :data:`HEARD_BEFORE` if there are any.
 
     Raises:
         OptionError: they have another architecture, more blocks or other labels than it, or its
@@ -84,6 +94,8 @@ def read_beginning(
         problem = _problem(student, students[0].config, wanted, labels)
         if problem:
             raise OptionError(f"{printable(str(folder))} cannot begin this student: {problem}")
+    if students:
+        tell(HEARD_BEFORE)
     return Beginning(students)
 
 

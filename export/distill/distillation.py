@@ -94,7 +94,7 @@ def distill(
         clips = without_unknown_labels(clips, labels, tell)
     labels_from = _label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
-    beginning = read_beginning(settings.students, document, tokens)
+    beginning = read_beginning(settings.students, document, tokens, tell)
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]

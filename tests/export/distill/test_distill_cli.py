@@ -26,6 +26,7 @@ def test_distil_on_the_command_line(corpus, tiny, whisper_folder, tmp_path):
     more = [*arguments[:5], tmp_path / "more", *arguments[6:], "--student", tmp_path / "out"]
     done = e2v(*more)
     assert done.returncode == 0, done.stderr
+    assert b"--student may have heard some" in done.stderr
     assert '"frames"' in (tmp_path / "more" / "training.jsonl").read_text()
     done = e2v(*more[:-1], tmp_path / "elsewhere", "--overwrite")
     assert (done.returncode, b"no such folder" in done.stderr) == (4, True), done.stderr
