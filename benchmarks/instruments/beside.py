@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion2vec_edge.engine import errors
 from emotion2vec_edge.engine.audio.types import SAMPLE_RATE, Samples
+from emotion2vec_edge.engine.batch.processes import answers_on_stdout, check_answer, fatal_answer
 from emotion2vec_edge.engine.cli.options import model_options
-from emotion2vec_edge.engine.errors import E2VError, OptionError, OutputError
+from emotion2vec_edge.engine.errors import E2VError, OptionError
+from emotion2vec_edge.engine.files import reported
 from emotion2vec_edge.engine.recognizer import Recognizer
+from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 from emotion2vec_edge.engine.settings import ModelSettings
 
 from .process import E2V
@@ -35,20 +36,46 @@ _MODULE = "emotion2vec_edge.benchmarks.instruments.beside"
 
 
 @dataclass(frozen=True)
-class Start:
-    """Seconds of an engine's start within its process."""
+class Facts:
+    """Facts of an engine that has recognized its first clip."""
 
     load: float
+    """Seconds until it was loaded."""
     first_call: float
+    """Seconds of the first clip."""
+    runtime: str
+    """Build of ONNX Runtime, provider and precision, as text."""
+    on_disk: int
+    """Bytes of the variant."""
 
     @classmethod
-    def of(cls, load: Callable[[], Recognizer], clip: Samples) -> tuple[Recognizer, Start]:
-        """Load an engine that recognizes one clip; it, and how long that took."""
+    def of(cls, load: Callable[[], Recognizer], clip: Samples) -> tuple[Recognizer, Facts]:
+        """Load an engine and let it recognize a clip; the engine, and its facts."""
         started = time.perf_counter()
         engine = load()
         loaded = time.perf_counter()
         engine.recognize(clip, SAMPLE_RATE)
-        return engine, cls(loaded - started, time.perf_counter() - loaded)
+        called = time.perf_counter()
+        version = import_onnxruntime().__version__
+        return engine, cls(
+            loaded - started,
+            called - loaded,
+            f"ONNX Runtime {version}, {engine.provider}, {engine.precision}",
+            engine.bundle.variant(engine.precision).bytes,
+        )
+
+
+@dataclass(frozen=True)
+class TimedEngine:
+    """An engine to time, in this process or in another one."""
+
+    run: Callable[[Samples], NDArray[np.float32]]
+    """float32 [samples] at 16 kHz → probabilities [labels]."""
+    facts: Facts
+    command: tuple[str, ...]
+    """First arguments of ``e2v`` in its environment."""
+    options: tuple[str, ...]
+    """Options of ``e2v recognize`` that choose it."""
 
 
 def scores_of(engine: Recognizer, samples: Samples) -> NDArray[np.float32]:
@@ -56,58 +83,48 @@ def scores_of(engine: Recognizer, samples: Samples) -> NDArray[np.float32]:
     return np.fromiter(engine.recognize(samples, SAMPLE_RATE).scores.values(), np.float32)
 
 
-@dataclass
+@dataclass(frozen=True)
 class OtherProcess:
-    """An engine in another process, called as a :data:`~..baselines.settings.Run`."""
+    """This end of the pipes to another process."""
 
-    process: subprocess.Popen[bytes]
+    interpreter: str
+    popen: subprocess.Popen[bytes]
     file: Path
     """The file that samples are passed in."""
-    command: tuple[str, ...]
-    """First arguments of ``e2v`` in its environment."""
-    options: tuple[str, ...]
-    """Options of ``e2v recognize`` that choose the model."""
-    start: Start = field(init=False)
-    runtime: str = field(init=False)
-    """Build of ONNX Runtime, provider and precision, as text."""
-    on_disk: int = field(init=False)
-    """Bytes of the variant."""
 
-    def load(self, clip: Samples) -> None:
-        """Load the model and recognize one clip; raises as the engine does there."""
-        facts = self._ask(clip)
-        self.start = Start(facts["load"], facts["first_call"])
-        self.runtime, self.on_disk = facts["runtime"], facts["on_disk"]
+    def ask(self, samples: Samples) -> Mapping[str, Any]:
+        """The answer to samples: the facts of the engine for the first, scores for all later ones.
 
-    def __call__(self, samples: Samples) -> NDArray[np.float32]:
-        """float32 [samples] at 16 kHz → probabilities [labels]."""
-        return np.array(self._ask(samples)["scores"], np.float32)
-
-    def _ask(self, samples: Samples) -> Mapping[str, Any]:
-        requests, answers = self.process.stdin, self.process.stdout
+        Raises:
+            OptionError: the process has ended.
+            OutputError: the disk is full.
+            E2VError: the engine's own error.
+        """
+        requests, answers = self.popen.stdin, self.popen.stdout
         if requests is None or answers is None:
             raise TypeError("a process without pipes")
-        try:
+        with reported(self.file):
             self.file.write_bytes(samples.astype(np.float32).tobytes())
-        except OSError as error:
-            raise OutputError(f"samples cannot be passed on in a file: {error}") from error
         with contextlib.suppress(BrokenPipeError):  # its end is told below
             requests.write(b"%d\n" % len(samples))
             requests.flush()
         line = answers.readline()
         if not line:
             raise OptionError(
-                f"the engine of {self.command[0]} ended with exit code {self.process.wait()}; that "
-                "environment needs this version of emotion2vec-edge"
+                f"the engine of {self.interpreter} ended with exit code {self.popen.wait()}; "
+                "that environment needs this version of emotion2vec-edge"
             )
         answer: Mapping[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise getattr(errors, answer["error"], E2VError)(answer["message"])
+        check_answer(answer)
         return answer
+
+    def scores(self, samples: Samples) -> NDArray[np.float32]:
+        """float32 [samples] at 16 kHz → probabilities [labels]."""
+        return np.array(self.ask(samples)["scores"], np.float32)
 
 
 @contextlib.contextmanager
-def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Iterator[OtherProcess]:
+def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Iterator[TimedEngine]:
     """An engine that has recognized one clip in another process, until the context ends.
 
     Args:
@@ -142,9 +159,9 @@ def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Itera
             ) from None
         with process:
             try:
-                other = OtherProcess(process, file, (interpreter, *E2V[1:]), options)
-                other.load(clip)
-                yield other
+                other = OtherProcess(interpreter, process, file)
+                facts = Facts(**other.ask(clip))
+                yield TimedEngine(other.scores, facts, (interpreter, *E2V[1:]), options)
             finally:
                 process.kill()
                 with contextlib.suppress(BrokenPipeError):  # what it did not read
@@ -156,37 +173,20 @@ def other_process(command: str, defaults: Sequence[str], clip: Samples) -> Itera
 @model_options
 def main(path: Path, model_settings: ModelSettings) -> None:
     """The other process: recognize what lies in the file, once for each line on stdin."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not come between the lines
+    answer = answers_on_stdout()
 
     def samples(line: str) -> Samples:
         return np.fromfile(path, np.float32, int(line))
 
-    def answer(message: Mapping[str, Any]) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-
     with open(0, encoding="utf-8", closefd=False) as lines:
         try:
             clip = samples(lines.readline())
-            engine, start = Start.of(lambda: Recognizer.load(**asdict(model_settings)), clip)
-            answer(_facts(engine, start))
+            engine, facts = Facts.of(lambda: Recognizer.load(**asdict(model_settings)), clip)
+            answer(asdict(facts))
             for line in lines:
-                scores = scores_of(engine, samples(line))
-                answer({"scores": scores.tolist()})
+                answer({"scores": scores_of(engine, samples(line)).tolist()})
         except E2VError as error:
-            answer({"error": type(error).__name__, "message": str(error)})
-
-
-def _facts(engine: Recognizer, start: Start) -> dict[str, Any]:
-    from emotion2vec_edge.engine.runtime.session import import_onnxruntime
-
-    version = import_onnxruntime().__version__
-    return {
-        **asdict(start),
-        "runtime": f"ONNX Runtime {version}, {engine.provider}, {engine.precision}",
-        "on_disk": engine.bundle.variant(engine.precision).bytes,
-    }
+            answer(fatal_answer(error))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,12 @@ SHAPES = 4
 SECONDS = 0.5
 """Time spent on each shape."""
 
-
 Format = Literal["int8", "fp32", "bf16"]
 """Numbers that a product computes with."""
+
+FormatT = TypeVar("FormatT", bound=Format)
+Make: TypeAlias = Callable[[np.ndarray, np.ndarray, int, Format], Callable[[], object]]
+"""Weight, input, threads and numbers → runs the product."""
 
 
 def best_rates(work: Mapping[str, Work], threads: int) -> dict[ProductKind, float]:
@@ -35,12 +38,7 @@ def best_rates(work: Mapping[str, Work], threads: int) -> dict[ProductKind, floa
     Raises:
         MissingExtraError: onnx, which makes the products, is not installed.
     """
-    found = {kind: _largest_shapes(work, kind) for kind in PRODUCTS}
-    return {
-        kind: max(_rate(shape, kind, threads, _in_onnxruntime) for shape in shapes)
-        for kind, shapes in found.items()
-        if shapes
-    }
+    return _best(work, {kind: kind for kind in PRODUCTS}, threads, _in_onnxruntime)
 
 
 def openvino_rates(work: Mapping[str, Work], threads: int) -> dict[Format, float]:
@@ -50,10 +48,17 @@ def openvino_rates(work: Mapping[str, Work], threads: int) -> dict[Format, float
         MissingExtraError: OpenVINO is not installed.
     """
     kinds: dict[Format, ProductKind] = {"int8": "int8", "fp32": "fp32", "bf16": "fp32"}
-    found = {name: _largest_shapes(work, kind) for name, kind in kinds.items()}
+    return _best(work, kinds, threads, _in_openvino)
+
+
+def _best(
+    work: Mapping[str, Work], kinds: Mapping[FormatT, ProductKind], threads: int, make: Make
+) -> dict[FormatT, float]:
+    """Numbers → the best rate at the largest shapes of a kind of product, where there are any."""
+    found = {numbers: _largest_shapes(work, kind) for numbers, kind in kinds.items()}
     return {
-        name: max(_rate(shape, name, threads, _in_openvino) for shape in shapes)
-        for name, shapes in found.items()
+        numbers: max(_rate(shape, numbers, threads, make) for shape in shapes)
+        for numbers, shapes in found.items()
         if shapes
     }
 
@@ -67,10 +72,7 @@ def _largest_shapes(work: Mapping[str, Work], kind: ProductKind) -> list[tuple[i
     return sorted(shapes, key=lambda shape: -shapes[shape])[:SHAPES]
 
 
-def _rate(
-    shape: tuple[int, int, int], numbers: Format, threads: int,
-    make: Callable[[np.ndarray, np.ndarray, int, Format], Callable[[], object]],
-) -> float:  # fmt: skip
+def _rate(shape: tuple[int, int, int], numbers: Format, threads: int, make: Make) -> float:
     """Multiply-adds a second of [rows, depth] × [depth, columns], the fastest run counts."""
     rows, depth, columns = shape
     rng = np.random.default_rng(0)

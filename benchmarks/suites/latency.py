@@ -24,7 +24,7 @@ from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from emotion2vec_edge.engine.settings import PRECISIONS, PrecisionChoice
 
 from ..baselines.settings import Run
-from ..instruments.beside import Start, other_process, scores_of
+from ..instruments.beside import Facts, TimedEngine, other_process, scores_of
 from ..instruments.load import check_busy, paused_load
 from ..instruments.machine import describe
 from ..instruments.process import E2V, run
@@ -84,20 +84,6 @@ class LatencySettings(RunnerSettings):
             yield f"{shortest:g} to {longest:g} s", [of_length(speech, x) for x in lengths]
 
 
-@dataclass(frozen=True)
-class _Engine:
-    """An engine to time, and its start."""
-
-    run: Run
-    start: Start
-    command: tuple[str, ...]
-    """First arguments of ``e2v`` in its environment."""
-    options: tuple[str, ...]
-    """Options of ``e2v recognize`` that choose it."""
-    on_disk: int
-    """Bytes of the variant."""
-
-
 def measure(settings: LatencySettings, progress: Progress) -> Document:
     """Time every variant and baseline.
 
@@ -116,24 +102,23 @@ def measure(settings: LatencySettings, progress: Progress) -> Document:
     clip = of_length(speech, COLD_SECONDS)
     with contextlib.ExitStack() as opened:
         recognizers: dict[PrecisionChoice, Recognizer] = {}
-        engines: dict[str, _Engine] = {}
+        engines: dict[str, TimedEngine] = {}
         for precision in settings.variant_names():
-            recognizer, start = Start.of(functools.partial(settings.load, precision), clip)
+            recognizer, facts = Facts.of(functools.partial(settings.load, precision), clip)
             recognizers[precision] = recognizer
             chosen = ("--precision", precision, "--provider", recognizer.provider)
-            engines[precision] = _Engine(
-                functools.partial(scores_of, recognizer), start, E2V,
+            engines[precision] = TimedEngine(
+                functools.partial(scores_of, recognizer), facts, E2V,
                 (*chosen, *_options(settings, recognizer)),
-                recognizer.bundle.variant(recognizer.precision).bytes,
             )  # fmt: skip
         first, reference = next(iter(recognizers.values())), next(reversed(recognizers))
-        runtimes = {}
         for name, command in settings.beside:
             progress(f"starting {name}")
-            other = opened.enter_context(other_process(command, _options(settings, first), clip))
-            runtimes[name] = other.runtime
-            engines[name] = _Engine(other, other.start, other.command, other.options, other.on_disk)
-        runs = {name: engine.run for name, engine in engines.items()}
+            engines[name] = opened.enter_context(
+                other_process(command, _options(settings, first), clip)
+            )
+        runtimes = {name: engines[name].facts.runtime for name, _ in settings.beside}
+        runs: dict[str, Run] = {name: engine.run for name, engine in engines.items()}
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         runs |= settings.build_baselines(first, folder, progress)
         document = Document(
@@ -235,7 +220,7 @@ def _timed(runs: dict[str, Run], clips: list[Samples], busy: int) -> _Times:
     )
 
 
-def _cold(engines: Mapping[str, _Engine], clip: Samples) -> Table:
+def _cold(engines: Mapping[str, TimedEngine], clip: Samples) -> Table:
     table = Table(
         "Cold start",
         [Column("runner"), Column("load ms", ".0f", "lower"),
@@ -254,10 +239,10 @@ def _cold(engines: Mapping[str, _Engine], clip: Samples) -> Table:
                 results[name].append(run(*command))
     for name, engine in engines.items():
         seconds, peaks = zip(*results[name], strict=True)
-        start = engine.start
+        facts = engine.facts
         table.rows.append(
-            [name, 1000 * start.load, 1000 * start.first_call, statistics.median(seconds),
-             max(peaks), engine.on_disk / 2**20]
+            [name, 1000 * facts.load, 1000 * facts.first_call, statistics.median(seconds),
+             max(peaks), facts.on_disk / 2**20]
         )  # fmt: skip
     return table
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,9 +203,9 @@ class _Pool:
             yield from self._after_death(process)
             if self.handout.pending():
                 self._feed(self._spawn(1 if process.ready else process.start + 1))
-        elif "fatal" in answer:
-            raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
-        elif "ready" in answer:
+            return
+        check_answer(answer)
+        if "ready" in answer:
             process.ready = True
         else:
             item = process.items.popleft()
@@ -262,16 +262,33 @@ def _row(answer: Mapping[str, Any]) -> ResultRow | FailureRow:
     return kind.from_dict(answer["row"])
 
 
-def main() -> None:
-    """The worker process: its settings on the first line of stdin, then a recording a line."""
+def check_answer(answer: Mapping[str, Any]) -> None:
+    """Raise the error of a process, if its answer is a :func:`fatal_answer`."""
+    if "fatal" in answer:
+        raise getattr(errors, answer["fatal"], E2VError)(answer["message"])
+
+
+def fatal_answer(error: E2VError) -> dict[str, str]:
+    """The answer of a process that an error ends."""
+    return {"fatal": type(error).__name__, "message": str(error)}
+
+
+def answers_on_stdout() -> Callable[[Mapping[str, Any]], None]:
+    """Keep this process's stdout for answers, a line of JSON each; gives what writes one."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not come between the lines
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def answer(message: Mapping[str, Any]) -> None:
         out.write(json.dumps(message) + "\n")
         out.flush()
 
+    return answer
+
+
+def main() -> None:
+    """The worker process: its settings on the first line of stdin, then a recording a line."""
+    answer = answers_on_stdout()
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         # Not sys.stdin: at its end Python waits in vain for the thread that reads it, and aborts.
         lines = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the thread's
@@ -281,7 +298,7 @@ def main() -> None:
             failed = isinstance(outcome.row, FailureRow)
             answer({"row": outcome.row.to_dict(), "failed": failed})
     except E2VError as error:
-        answer({"fatal": type(error).__name__, "message": str(error)})
+        answer(fatal_answer(error))
     except BrokenPipeError:
         os._exit(1)  # nobody listens any more
 

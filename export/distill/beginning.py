@@ -55,13 +55,11 @@ class Beginning:
             return model
         trained = [student.model.state_dict() for student in self.students]
         mean = {name: torch.stack([w[name] for w in trained]).mean(dim=0) for name in trained[0]}
-        weights = model.state_dict()
-        weights |= {name: value for name, value in mean.items() if not name.startswith(BLOCKS)}
+        weights = {name: value for name, value in mean.items() if not name.startswith(BLOCKS)}
         places = _places(self.students[0].config.depth, model.config.depth)
         for new, old in enumerate(places):
-            for name in [name for name in weights if name.startswith(f"{BLOCKS}{new}.")]:
-                source = f"{BLOCKS}{old}.{name.removeprefix(f'{BLOCKS}{new}.')}"
-                weights[name] = mean[source]
+            for name in model.encoder.blocks[new].state_dict():
+                weights[f"{BLOCKS}{new}.{name}"] = mean[f"{BLOCKS}{old}.{name}"]
             if new and places[new - 1] == old:
                 weights |= _passing_on(weights, f"{BLOCKS}{new}.")
         model.load_state_dict(weights)

@@ -96,12 +96,9 @@ class DistillationBatches:
 
     def _draft(self, step: int) -> tuple[StepRandom, NDArray[np.int64], Crops]:
         """Random numbers of a step, clips, and crops of them."""
-        recipe = self.recipe
-        random = StepRandom(recipe.seed, step, self.device)
-        seconds = random.crop_seconds(recipe)
-        count = max(2, round(recipe.batch_seconds / seconds))
+        random = StepRandom(self.recipe.seed, step, self.device)
+        seconds, picked = random.pick(self.recipe, self._weights)
         frames = max(1, FRAMES.frame_count(round(seconds * SAMPLE_RATE)))
-        picked = random.rng.choice(len(self.speech), count, p=self._weights)
         return random, picked, self.source.crops(picked, frames, random.rng)
 
 

@@ -45,10 +45,12 @@ class StepRandom:
         """Seed torch's own generators, which the dropout of the step draws from."""
         torch.manual_seed(self._dropout_seed)
 
-    def crop_seconds(self, recipe: Recipe) -> float:
-        """Seconds of the crops of this step; short and long ones are as frequent."""
+    def pick(self, recipe: Recipe, weights: NDArray[np.float64]) -> tuple[float, NDArray[np.int64]]:
+        """Seconds of the crops of this step, short and long ones as often; and clips by weight."""
         shortest, longest = np.log(recipe.crop_seconds)
-        return float(np.exp(self.rng.uniform(shortest, longest)))
+        seconds = float(np.exp(self.rng.uniform(shortest, longest)))
+        count = max(2, round(recipe.batch_seconds / seconds))
+        return seconds, self.rng.choice(len(weights), count, p=weights)
 
 
 class Batches:
@@ -77,12 +79,9 @@ class Batches:
         """Random numbers of a step, clips, and crops of them with their lengths, on the CPU."""
         recipe, speech = self.recipe, self.speech
         random = StepRandom(recipe.seed, step, self.device)
-        rng = random.rng
-        seconds = random.crop_seconds(recipe)
-        count = max(2, round(recipe.batch_seconds / seconds))
+        seconds, picked = random.pick(recipe, self._weights)
         size = round(seconds * SAMPLE_RATE)
-        picked = rng.choice(len(speech), count, p=self._weights)
-        crops = [self._crop(speech.waves[i], size, rng) for i in picked]
+        crops = [self._crop(speech.waves[i], size, random.rng) for i in picked]
         return random, picked, *padded(crops)
 
     def _crop(

@@ -15,20 +15,25 @@ from emotion2vec_edge.engine.errors import ModelError, OptionError, OutputError
 CLIP = of_length(sample_speech(), 1.0)
 
 
+def process_of(engine):
+    """The process that an engine runs in."""
+    return engine.run.__self__.popen
+
+
 @pytest.mark.slow
 def test_it_answers_as_an_engine_here_does():
     with other_process(f"{sys.executable} --precision int8", ["--threads", "1"], CLIP) as other:
-        first, longer = other(CLIP), other(of_length(sample_speech(), 1.5))
-        again = other(CLIP)
-        process = other.process
+        first, longer = other.run(CLIP), other.run(of_length(sample_speech(), 1.5))
+        again = other.run(CLIP)
+        process = process_of(other)
     here = Recognizer.load(precision="int8", threads=1)
     assert np.abs(first - scores_of(here, CLIP)).max() < 1e-5
     assert np.abs(longer - first).max() > 1e-3
     assert np.array_equal(first, again)
-    assert other.runtime.startswith("ONNX Runtime 1.")
-    assert other.runtime.endswith(", cpu, int8")
-    assert other.start.load > 0 < other.start.first_call
-    assert other.on_disk == here.bundle.variant("int8").bytes
+    assert other.facts.runtime.startswith("ONNX Runtime 1.")
+    assert other.facts.runtime.endswith(", cpu, int8")
+    assert other.facts.load > 0 < other.facts.first_call
+    assert other.facts.on_disk == here.bundle.variant("int8").bytes
     assert process.returncode is not None
 
 
@@ -67,14 +72,14 @@ def test_wrong_options_are_told_by_the_other_process(capfd):
 @pytest.mark.slow
 def test_a_process_that_dies_is_told_as_such():
     with other_process(sys.executable, ["--threads", "1"], CLIP) as other:
-        other.process.kill()
+        process_of(other).kill()
         with pytest.raises(OptionError, match="ended with exit code -9"):
-            other(CLIP)
+            other.run(CLIP)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_full_disk_is_told_as_such():
     with subprocess.Popen(["sleep", "60"], stdin=-1, stdout=-1) as process:
         with pytest.raises(OutputError, match="No space left"):
-            OtherProcess(process, Path("/dev/full"), ("python",), ()).load(CLIP)
+            OtherProcess("python", process, Path("/dev/full")).ask(CLIP)
         process.kill()
