@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxscript.optimizer
 import torch
@@ -35,6 +36,11 @@ EXTERNAL_DATA_BYTES = 2_000_000_000
 
 FOLDING_BYTES = 1 << 31
 """Largest constant that is computed at export instead of at every load."""
+
+HALVED_BYTES = 1024
+"""Size from which a weight is stored in 16 bits, if they hold all of its values."""
+HALVED = "_16_bits"
+"""End of the name of such a weight."""
 
 
 def export_graphs(
@@ -150,8 +156,35 @@ def _export(
     _name_layers(graph)
     _drop_exporter_notes(graph)
     onnx.helper.set_model_props(graph, dict(metadata))
+    _store_in_16_bits(graph.graph)
     _save(graph, path, data_name)
     onnx.checker.check_model(path)
+
+
+def _store_in_16_bits(graph: onnx.GraphProto) -> None:
+    """Halve the weights whose values float16 holds exactly, as those of a rounded checkpoint.
+
+    ONNX Runtime widens them when it loads the graph, so all else is as with weights of 32 bits.
+    """
+    widened = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):  # it becomes infinite, which is not the same
+            half = values.astype(np.float16)
+        if values.nbytes < HALVED_BYTES or not np.array_equal(half, values):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, name + HALVED))
+        widened.append(
+            onnx.helper.make_node(
+                "Cast", [tensor.name], [name], name=f"{name}_widened", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = [*widened, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _save(graph: onnx.ModelProto, path: Path, data_name: str) -> None:

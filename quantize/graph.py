@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from emotion2vec_edge.engine.errors import ModelError
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
@@ -52,7 +53,7 @@ def onnxruntime_tool(task: str) -> Iterator[None]:
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file.
+    """Read an ONNX file; weights that are stored in 16 bits become those of 32 that they stand for.
 
     Raises:
         ModelError: it cannot be read or is not a valid graph.
@@ -63,7 +64,26 @@ def load_graph(path: Path) -> onnx.ModelProto:
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         detail = str(error).partition("\n")[0]
         raise ModelError(f"{path}: not a valid ONNX graph: {detail}") from None
+    _widen(model.graph)
     return model
+
+
+def _widen(graph: onnx.GraphProto) -> None:
+    """Replace each weight of float16 that only a cast to float32 reads by what the cast gives."""
+    readers = Counter(name for node in graph.node for name in node.input)
+    halved = {
+        tensor.name: tensor
+        for tensor in graph.initializer
+        if tensor.data_type == TensorProto.FLOAT16 and readers[tensor.name] == 1
+    }
+    for node in list(graph.node):
+        if node.op_type == "Cast" and node.input[0] in halved:
+            (to,) = (attribute.i for attribute in node.attribute if attribute.name == "to")
+            if to == TensorProto.FLOAT:
+                tensor = halved[node.input[0]]
+                values = numpy_helper.to_array(tensor).astype(np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+                graph.node.remove(node)
 
 
 class Graph:

@@ -64,7 +64,7 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     "--shape",
     default="small",
     show_default=True,
-    help="The student: tiny, small, medium, or the path of a config.yaml.",
+    help="The student: tiny, small, medium, wide, or the path of a config.yaml.",
 )
 @click.option(
     "--student",
@@ -74,6 +74,12 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     metavar="CHECKPOINT",
     help="Go on with the weights of a student that was trained before, or with the mean of "
     "several; blocks that --shape has more pass on what they get at first.",
+)
+@click.option(
+    "--inherit",
+    is_flag=True,
+    help="Begin with the first blocks of TEACHER, a Whisper as wide as --shape (wide, for Whisper "
+    "base); with --live.",
 )
 @click.option(
     "--labels-from",
@@ -154,7 +160,8 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
 @click.option("--overwrite", is_flag=True, help="Replace a checkpoint that exists.")
 def distill(
     teachers: tuple[str, ...], data: tuple[Path, ...], unlabelled: tuple[str, ...], output: Path,
-    shape: str, students: tuple[Path, ...], labels_from: LabelSource | None, tune_teacher: bool,
+    shape: str, students: tuple[Path, ...], inherit: bool,
+    labels_from: LabelSource | None, tune_teacher: bool,
     tune_steps: int | None,
     teacher_layers: tuple[int, ...] | None, teacher_licence: str | None,
     live: bool, cache: Path | None, speeds: tuple[float, ...] | None,
@@ -178,6 +185,8 @@ def distill(
         raise click.UsageError("--tune-steps is for --tune-teacher")
     if live and (cache is not None or speeds is not None):
         raise click.UsageError("--live has no cache, and takes any speed: no --cache, no --speeds")
+    if inherit and (not live or students):
+        raise click.UsageError("--inherit needs --live, and begins anew: no --student")
     clips = [clip for path in data for clip in read_corpus(path, split)]
     keep_freed_memory()
     try:
@@ -186,7 +195,8 @@ def distill(
     except ImportError as error:
         raise MissingExtraError(f"distillation needs torch ({error}): {TRAINING_EXTRAS}") from None
     settings = DistillationSettings(
-        output=output, teachers=teachers, shape=shape, students=students, labels_from=labels_from,
+        output=output, teachers=teachers, shape=shape, students=students, inherit=inherit,
+        labels_from=labels_from,
         tune_teacher=tune_teacher, tune_steps=tune_steps, teacher_layers=teacher_layers,
         teacher_licence=teacher_licence, live=live, cache=cache, validation=validation,
         leave_out=leave_out, licence=licence,

@@ -23,7 +23,7 @@ from emotion2vec_edge.engine.runtime.hardware import usable_threads
 from ..checkpoint.calibration import write_calibration
 from ..checkpoint.config import read_config
 from ..checkpoint.folder import WEIGHTS, write_checkpoint
-from ..checkpoint.labels import PLUS_TOKENS, parse_label
+from ..checkpoint.labels import parse_label
 from ..finetune.embeddings import logits_of
 from ..finetune.training.initialization import new_document
 from ..finetune.training.log import Report
@@ -33,16 +33,19 @@ from ..finetune.training.state import STATE, load_state
 from ..finetune.training.train import UNSTATED, measured
 from ..model.emotion2vec import Emotion2vec
 from ..output import check_output
-from .beginning import Beginning, read_beginning
 from .data import DistillationData, answered, load_data, without_unknown_labels
 from .evidence import DistillationEvidence, student_card
-from .learner import Student
+from .labels import label_source, tokens_of
 from .lessons.batches import DistillationBatch, DistillationBatches, answers_of
 from .lessons.cache import ClipAtSpeed, RowCache
 from .lessons.crops import CachedCrops, CropSource, Lesson, LiveCrops
 from .lessons.listening import listen, means_of
 from .recipe import DistillationRecipe, TuningRecipe
 from .settings import Device, DistillationSettings, LabelSource
+from .students.beginning import Beginning, read_beginning
+from .students.heir import Heir
+from .students.inheritance import Inheritance, check_heir, inherit
+from .students.learner import Student
 from .teachers.base import Teacher, check_frames
 from .teachers.emotion2vec import contract_of
 from .teachers.opening import open_teacher
@@ -87,17 +90,20 @@ def distill(
         check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
     document = new_document(settings.shape)
     check_frames(settings.shape, contract_of(read_config(document)))
-    teachers = _teachers(settings, device)
-    tokens = _tokens(settings, teachers)
+    teachers = _teachers(settings, document, device)
+    tokens = tokens_of(settings, teachers)
     labels = [parse_label(token).id for token in tokens]
     if settings.labels_from == "teacher":
         clips = without_unknown_labels(clips, labels, tell)
-    labels_from = _label_source(settings, teachers, clips)
+    labels_from = label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
-    beginning = read_beginning(settings.students, document, tokens, tell)
+    beginning: Beginning | Inheritance = read_beginning(settings.students, document, tokens, tell)
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
+    if settings.inherit:
+        beginning = inherit(settings.shape, document, teachers, data.training.waves, device)
+        teachers = [beginning.teacher]
     recipe = _recipe(settings, document, beginning, teachers, data, labels_from)
     source, answers = _lesson(settings, teachers, data, recipe, device, progress, tell)
     if not len(data.labelled) and answers is not None:
@@ -126,7 +132,9 @@ def _device(name: Device) -> torch.device:
     return torch.device(name)
 
 
-def _teachers(settings: DistillationSettings, device: torch.device) -> list[Teacher]:
+def _teachers(
+    settings: DistillationSettings, document: dict[str, Any], device: torch.device
+) -> list[Teacher]:
     teachers = [
         open_teacher(
             source, settings.teacher_layers, device, hub=settings.hub, offline=settings.offline
@@ -145,54 +153,15 @@ def _teachers(settings: DistillationSettings, device: torch.device) -> list[Teac
             "--tune-teacher is for a single Whisper that was not tuned before; others have a head: "
             "fit it with e2v finetune"
         )
+    if settings.inherit:
+        check_heir(settings.shape, document, teachers)
     return teachers
-
-
-def _tokens(settings: DistillationSettings, teachers: Sequence[Teacher]) -> tuple[str, ...]:
-    """Lines of the student's ``tokens.txt``: the labels of its teachers, else emotion2vec+'s."""
-    known = [teacher for teacher in teachers if teacher.labels]
-    for teacher in known[1:]:
-        if [label.id for label in teacher.labels] != [label.id for label in known[0].labels]:
-            raise OptionError(
-                f"{known[0].name} and {teacher.name} answer with different labels; give teachers "
-                "with the same, or one of them"
-            )
-    if not known or settings.tune_teacher:
-        return PLUS_TOKENS
-    return tuple(label.token for label in known[0].labels)
-
-
-def _label_source(
-    settings: DistillationSettings, teachers: Sequence[Teacher], clips: Sequence[LabelledClip]
-) -> LabelSource:
-    """The source of the emotions, as far as there is one."""
-    answers = settings.tune_teacher or any(teacher.labels for teacher in teachers)
-    labels = any(clip.label for clip in clips)
-    wanted = settings.labels_from
-    if not labels and settings.tune_teacher:
-        raise OptionError("--tune-teacher needs labelled speech; no clip of --data has a label")
-    if wanted in ("teacher", "both") and not answers:
-        raise OptionError(
-            f"--labels-from {wanted}: the teacher gives no answers; give --tune-teacher, or "
-            "--labels-from data"
-        )
-    if wanted in ("data", "both") and not labels:
-        raise OptionError(
-            f"--labels-from {wanted}: no clip has a label; give labelled speech, or --labels-from "
-            "teacher"
-        )
-    if not answers and not labels:
-        raise OptionError(
-            "neither does the teacher give answers nor has a clip a label: the student would know "
-            "no emotion; give labelled speech, or a teacher with a head"
-        )
-    return wanted or ("both" if answers and labels else "teacher" if answers else "data")
 
 
 def _recipe(
     settings: DistillationSettings,
     document: dict[str, Any],
-    beginning: Beginning,
+    beginning: Beginning | Inheritance,
     teachers: Sequence[Teacher],
     data: DistillationData,
     source: LabelSource,
@@ -304,14 +273,15 @@ def _filled(
 
 
 def _run(
-    settings: DistillationSettings, document: dict[str, Any], beginning: Beginning,
+    settings: DistillationSettings, document: dict[str, Any], beginning: Beginning | Inheritance,
     recipe: DistillationRecipe, data: DistillationData, source: CropSource, labels: int,
     device: torch.device,
 ) -> Run[Emotion2vec, DistillationBatch]:  # fmt: skip
     # Everything that is created from here on, the readers too, depends on the seed alone.
     torch.manual_seed(recipe.seed)
     model = beginning.model(document, labels, recipe.seed)
-    student = Student(model, labels, recipe, source.teachers).to(device)
+    kind = Heir if settings.inherit else Student
+    student = kind(model, labels, recipe, source.teachers).to(device)
     batches = DistillationBatches(data.training, source, recipe, labels, device)
     return Run(settings.output, recipe, student, batches, data.validation, logits_of)
 

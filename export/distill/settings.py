@@ -31,6 +31,8 @@ class DistillationSettings:
     shape: str = "small"
     students: tuple[Path, ...] = ()
     """Checkpoints whose mean weights the student begins with; empty takes new weights."""
+    inherit: bool = False
+    """The student begins with the first blocks of its teacher, a Whisper as wide as it."""
     labels_from: LabelSource | None = None
     """Source of the emotions; None takes both, as far as they are there."""
     tune_teacher: bool = False

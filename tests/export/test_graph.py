@@ -3,11 +3,12 @@
 import json
 
 import onnx
-from checkpoints import document, write_checkpoint
+from checkpoints import TINY, document, write_checkpoint
 
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.export import graph, hub
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
+from emotion2vec_edge.quantize.graph import layers, load_graph
 
 
 def test_the_graphs_keep_the_contract(exported):
@@ -53,3 +54,25 @@ def test_large_weights_go_beside_the_graph(tmp_path, monkeypatch, example):
     assert (tmp_path / "out" / "fp32" / "encoder.onnx.data").stat().st_size > 10_000
     recognizer = Recognizer.load(tmp_path / "out")
     assert recognizer.recognize(example).emotion in recognizer.labels
+
+
+def test_weights_that_16_bits_hold_take_16_bits(tmp_path, example):
+    """Those of a checkpoint that was rounded to float16; quantization sees float32."""
+    sizes, found = {}, {}
+    for name, bits in (("whole", 32), ("rounded", 16)):
+        write_checkpoint(
+            tmp_path / name,
+            TINY,
+            wrap=lambda weights, bits=bits: {
+                key: value.half().float() if bits == 16 else value for key, value in weights.items()
+            },
+        )
+        out = tmp_path / f"{name}_bundle"
+        export_bundle(hub.resolve(str(tmp_path / name), offline=True), ExportSettings(out))
+        path = out / "fp32" / "encoder.onnx"
+        sizes[name], found[name] = path.stat().st_size, load_graph(path)
+        assert 0 < max(Recognizer.load(out).recognize(example).scores.values()) < 1
+    assert sizes["rounded"] < 0.7 * sizes["whole"]
+    assert layers(found["rounded"]) == layers(found["whole"])
+    kinds = {tensor.data_type for tensor in found["rounded"].graph.initializer}
+    assert onnx.TensorProto.FLOAT16 not in kinds

@@ -42,6 +42,8 @@ PEAK = 0.5
 """Largest sample of a clip that Whisper hears."""
 SHIFT = 120
 """Samples of silence in front, which bring Whisper's frames to those of emotion2vec."""
+FIRST = 1
+"""The frame of Whisper at which the first one of emotion2vec lies."""
 ROOM = 5
 """Frames of silence behind a clip; Whisper expects silence up to 30 s, and needs no more."""
 
@@ -61,17 +63,28 @@ class WhisperModel(nn.Module):
         self.encoder = WhisperEncoder(config)
         self.head = nn.Linear(config.d_model, labels) if labels else None
 
-    def frames(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Layer-normalised hidden states: [batch, frames, layers, dim]; see :class:`Teacher`."""
+    def states(self, waves: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Hidden states before the first layer and behind each: float32 [batch, frames, dim] each.
+
+        Arguments as those of :meth:`Teacher.rows`.
+        """
         counts = torch.div(lengths - FRAMES.receptive_field, FRAMES.hop, rounding_mode="floor") + 1
         # One frame more than attention sees: the convolutions of the last look beyond it.
-        frames = int(counts.max()) + 1 + ROOM + 1
+        frames = int(counts.max()) + FIRST + ROOM + 1
         waves = waves * within(lengths, waves.shape[1])
         waves = waves * (PEAK / waves.abs().amax(dim=1, keepdim=True).clamp_min(1e-6))
         waves = F.pad(waves, (SHIFT, frames * FRAMES.hop - SHIFT - waves.shape[1]))
-        states = self.encoder(waves, within(counts + 1 + ROOM, frames))
-        picked = torch.stack([states[layer].float() for layer in self.layers], dim=2)
-        return F.layer_norm(picked, picked.shape[-1:])[:, 1 : 1 + int(counts.max())]
+        states = self.encoder(waves, within(counts + FIRST + ROOM, frames))
+        return [state[:, FIRST : FIRST + int(counts.max())].float() for state in states]
+
+    def picked(self, states: Sequence[Tensor]) -> Tensor:
+        """The taught layers among the states, layer-normalised: [batch, frames, layers, dim]."""
+        picked = torch.stack([states[layer] for layer in self.layers], dim=2)
+        return F.layer_norm(picked, picked.shape[-1:])
+
+    def frames(self, waves: Tensor, lengths: Tensor) -> Tensor:
+        """Layer-normalised hidden states: [batch, frames, layers, dim]; see :class:`Teacher`."""
+        return self.picked(self.states(waves, lengths))
 
     def answers(self, means: Tensor) -> Tensor:
         """Logits from mean frames: [batch, layers, dim] → [batch, labels]."""

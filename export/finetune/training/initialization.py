@@ -38,6 +38,10 @@ SHAPES: dict[str, dict[str, Any]] = {
         "embed_dim": 384, "heads": 6, "prenet_depth": 2, "depth": 8, "mlp_ratio": 4.0,
         "conv_spec": FILTERBANK,
     },
+    "wide": {
+        "embed_dim": 512, "heads": 8, "prenet_depth": 2, "depth": 2, "mlp_ratio": 4.0,
+        "conv_spec": "[(384, 240, 160)] + [(384, 2, 2)]",
+    },
 }  # fmt: skip
 """Architectures by name. The embedded model of 2.35 million weights is ``tiny``."""
 

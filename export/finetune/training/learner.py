@@ -68,6 +68,9 @@ class EmotionLearner(Trainable[Emotion2vec, BatchT]):
     something to learn from every 20 ms instead of one label a clip.
     """
 
+    inner_heads = True
+    """True where blocks inside get a head."""
+
     def __init__(self, model: Emotion2vec, labels: int, recipe: Recipe) -> None:
         super().__init__()
         config = model.config
@@ -78,7 +81,8 @@ class EmotionLearner(Trainable[Emotion2vec, BatchT]):
         for index, block in enumerate(blocks):
             path = self.settings.drop_path * index / max(1, len(blocks) - 1)
             block.drop = ResidualDrop(self.settings.dropout, path)
-        self.taps = sorted({len(blocks) // 3 - 1, 2 * len(blocks) // 3 - 1} - {-1})
+        thirds = {len(blocks) // 3 - 1, 2 * len(blocks) // 3 - 1} - {-1}
+        self.taps = sorted(thirds) if self.inner_heads else []
         self.heads = nn.ModuleList(nn.Linear(config.embed_dim, labels) for _ in self.taps)
         self._tapped: list[Tensor] = []
         for index in self.taps:

@@ -15,12 +15,12 @@ from torch import Tensor
 from emotion2vec_edge.engine.errors import OptionError
 from emotion2vec_edge.engine.files import printable
 
-from ..checkpoint.config import read_config
-from ..checkpoint.folder import WEIGHTS, Checkpoint, load_checkpoint
-from ..checkpoint.labels import parse_label
-from ..finetune.training.initialization import new_model
-from ..model.config import ModelConfig
-from ..model.emotion2vec import Emotion2vec
+from ...checkpoint.config import read_config
+from ...checkpoint.folder import WEIGHTS, Checkpoint, load_checkpoint
+from ...checkpoint.labels import parse_label
+from ...finetune.training.initialization import new_model
+from ...model.config import ModelConfig
+from ...model.emotion2vec import Emotion2vec
 
 HEARD_BEFORE = (
     "the held-out speakers are those of the first training if --data is the same; of other speech "

@@ -6,7 +6,7 @@ from checkpoints import document, write_checkpoint
 
 from emotion2vec_edge.engine.errors import CheckpointError, OptionError
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
-from emotion2vec_edge.export.distill.beginning import _places, read_beginning
+from emotion2vec_edge.export.distill.students.beginning import _places, read_beginning
 
 TOKENS = ["angry", "happy", "sad"]
 LABELS = len(TOKENS)

@@ -8,12 +8,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
 
-from ..finetune.training.learner import EmotionLearner, cross_entropy, deeply_supervised
-from ..finetune.training.trainable import Losses
-from ..model.emotion2vec import Emotion2vec
-from .lessons.batches import DistillationBatch
-from .recipe import DistillationRecipe
-from .teachers.base import Teacher
+from ...finetune.training.learner import (
+    EmotionLearner,
+    Heard,
+    cross_entropy,
+    deeply_supervised,
+)
+from ...finetune.training.trainable import Losses
+from ...model.emotion2vec import Emotion2vec
+from ..lessons.batches import DistillationBatch
+from ..recipe import DistillationRecipe
+from ..teachers.base import Teacher
 
 IMPOSSIBLE = -1e4
 """Logit of a label that the corpus of a clip does not have."""
@@ -45,11 +50,8 @@ class Student(EmotionLearner[DistillationBatch]):
             mel = self.frontend_loss(batch.waves, batch.lengths)
             return Losses(mel, torch.zeros(()), {"mel": mel})
         heard = self.hear(batch.waves, batch.lengths)
-        frames = self._frames_loss(self.readers, heard.frames, heard.valid, batch)
+        frames = self.frames_loss(heard, batch)
         total = recipe.frames_weight * frames + recipe.mel_weight * heard.mel
-        if self.middle_readers:
-            middle = self._frames_loss(self.middle_readers, heard.tapped[-1], heard.valid, batch)
-            total = total + recipe.frames_weight * recipe.middle_weight * middle
         parts = {"frames": frames, "mel": heard.mel}
         if recipe.answers_weight and batch.answers is not None:
             wanted = soft_answers(batch, recipe.temperature)
@@ -63,8 +65,16 @@ class Student(EmotionLearner[DistillationBatch]):
             parts["labels"] = distances[0]
         return Losses(total, total, parts)
 
+    def frames_loss(self, heard: Heard, batch: DistillationBatch) -> Tensor:
+        """Distance between the taught layers and those that are read from the frames."""
+        loss = self._read_loss(self.readers, heard.frames, heard.valid, batch)
+        if self.middle_readers:
+            middle = self._read_loss(self.middle_readers, heard.tapped[-1], heard.valid, batch)
+            loss = loss + self.distillation.middle_weight * middle
+        return loss
+
     @staticmethod
-    def _frames_loss(
+    def _read_loss(
         readers: nn.ModuleList, frames: Tensor, valid: Tensor, batch: DistillationBatch
     ) -> Tensor:
         """Distance between the taught layers and those that are read from the student's frames.
@@ -78,10 +88,21 @@ class Student(EmotionLearner[DistillationBatch]):
         losses = []
         for reader, taught in zip(readers, batch.taught, strict=True):
             wanted = F.layer_norm(taught, taught.shape[-1:])
-            read = reader(frames).float().unflatten(-1, wanted.shape[-2:])
-            distance = F.smooth_l1_loss(read, wanted, reduction="none").mean(dim=(2, 3))
-            losses.append((distance * valid).sum() / valid.sum())
+            read = reader(frames).unflatten(-1, wanted.shape[-2:])
+            losses.append(frames_distance(read, wanted, valid))
         return torch.stack(losses).mean()
+
+
+def frames_distance(found: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+    """Smooth L1 distance over the frames of the clips.
+
+    Args:
+        found: [batch, frames, ...].
+        wanted: of the same shape.
+        valid: float32 [batch, frames], 1 on the frames of each clip.
+    """
+    distance = F.smooth_l1_loss(found.float(), wanted, reduction="none")
+    return (distance.flatten(2).mean(dim=2) * valid).sum() / valid.sum()
 
 
 def soft_answers(batch: DistillationBatch, temperature: float) -> Tensor:

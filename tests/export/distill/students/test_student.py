@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from emotion2vec_edge.export.distill.learner import (
+from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
+from emotion2vec_edge.export.distill.recipe import DistillationRecipe
+from emotion2vec_edge.export.distill.students.learner import (
     Student,
     divergence,
     label_loss,
     soft_answers,
 )
-from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
-from emotion2vec_edge.export.distill.recipe import DistillationRecipe
 from emotion2vec_edge.export.finetune.training.initialization import new_document, new_model
 
 RECIPE = DistillationRecipe()

@@ -1,0 +1,1 @@
+"""Students: the weights that they begin with, and their losses."""

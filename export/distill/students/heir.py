@@ -1,0 +1,109 @@
+"""A student in training that began as the first blocks of its teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...finetune.training.learner import Heard
+from ...finetune.training.trainable import Losses, ParameterGroup
+from ...model.emotion2vec import Emotion2vec
+from ...model.layers import Block
+from ..lessons.batches import DistillationBatch
+from ..recipe import DistillationRecipe
+from ..teachers.base import Teacher
+from .learner import Student, frames_distance
+
+LED = (0.2, 0.3)
+"""Parts of the steps until which all clips are led, and from which none is."""
+APART = (0.55, 0.65)
+"""Parts of the steps until which no block learns from the errors of those behind it, and from which
+each does in full."""
+INHERITED_RATE = 0.25
+"""Learning rate of the inherited matrices against that of what is new."""
+INNER = 0.25
+"""Weight of a block inside against the first and the last, where the frames are compared."""
+
+
+class Heir(Student):
+    """A student whose blocks are those of its teacher.
+
+    Each block shall give what the teacher's gives. At first the blocks are led: each hears what the
+    teacher's block before it gave, so that all learn at once, the front-end and the first block to
+    do without the places in the clip. Then fewer and fewer clips are led, but each block still
+    learns from its own error alone: those behind it, which cannot yet use what it gives, would
+    spoil what it inherited. At the end all blocks learn together. The teacher's blocks that the
+    student lacks are read from its final frames.
+    """
+
+    inner_heads = False
+
+    def __init__(
+        self, model: Emotion2vec, labels: int, recipe: DistillationRecipe,
+        teachers: Sequence[Teacher],
+    ) -> None:  # fmt: skip
+        super().__init__(model, labels, recipe, teachers)
+        teacher, encoder = teachers[0], model.encoder
+        blocks: list[Block] = [*encoder.prenet, *encoder.blocks]
+        self.depth = len(blocks)
+        later = teacher.layers - self.depth
+        sizes = [later * teacher.dim] if later else []
+        self.readers = nn.ModuleList(nn.Linear(model.config.embed_dim, size) for size in sizes)
+        self._given: list[Tensor] = []
+        self._lesson: tuple[Tensor, Tensor, float] | None = None
+        for block in blocks:
+            block.register_forward_hook(self._lead)
+
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """As those of a :class:`Student`; what was inherited takes smaller steps."""
+        *others, matrices = super().parameter_groups(weight_decay)
+        return [*others, dataclasses.replace(matrices, scale=matrices.scale * INHERITED_RATE)]
+
+    def losses(self, batch: DistillationBatch, step: int) -> Losses:
+        """See :meth:`Student.losses`."""
+        done, taught = step / self.recipe.steps, batch.taught[0]
+        led = torch.rand(len(taught), 1, 1, device=taught.device) < 1 - risen(done, LED)
+        self._lesson = (taught, led, risen(done, APART))
+        self._given.clear()
+        try:
+            return super().losses(batch, step)
+        finally:
+            self._lesson = None
+
+    def frames_loss(self, heard: Heard, batch: DistillationBatch) -> Tensor:
+        """Distance of each block's frames from the teacher's, and of those that are read."""
+        extra, taught = self.model.config.num_extra_tokens, batch.taught[0]
+        distances = [
+            frames_distance(given[:, extra:], taught[:, :, index], heard.valid)
+            for index, given in enumerate(self._given)
+        ]
+        weights = [1.0] + [INNER] * (self.depth - 2) + [1.0] * (self.depth > 1)
+        if self.readers:
+            later = taught[:, :, self.depth :]
+            read = self.readers[0](heard.frames).unflatten(-1, later.shape[-2:])
+            distances.append(frames_distance(read, later, heard.valid))
+            weights.append(1.0)
+        total = torch.stack(distances) @ torch.tensor(weights, device=taught.device)
+        return total / sum(weights)
+
+    def _lead(self, _: nn.Module, __: object, given: Tensor) -> Tensor:
+        """What the next block hears: the teacher's frames for clips that are led."""
+        if self._lesson is None:
+            return given
+        taught, led, together = self._lesson
+        index, extra = len(self._given), self.model.config.num_extra_tokens
+        self._given.append(given)
+        if index + 1 == self.depth:
+            return given
+        own = given.detach() + together * (given - given.detach())
+        tokens = torch.cat([own[:, :extra], taught[:, :, index].to(given.dtype)], dim=1)
+        return torch.where(led, tokens, own)
+
+
+def risen(done: float, rise: tuple[float, float]) -> float:
+    """Height of a line from 0 to 1 between two parts of the steps."""
+    start, end = rise
+    return min(1.0, max(0.0, (done - start) / (end - start)))
