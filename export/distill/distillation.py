@@ -40,7 +40,7 @@ from .lessons.batches import DistillationBatch, DistillationBatches, answers_of
 from .lessons.cache import ClipAtSpeed, RowCache
 from .lessons.crops import CachedCrops, CropSource, Lesson, LiveCrops
 from .lessons.listening import listen, means_of
-from .recipe import DistillationRecipe, TuningRecipe
+from .recipe import DistillationRecipe, TuningRecipe, inheriting
 from .settings import Device, DistillationSettings, LabelSource
 from .students.beginning import Beginning, read_beginning
 from .students.heir import Heir
@@ -179,6 +179,8 @@ def _recipe(
         shape=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
         bfloat16=_bfloat16(settings, settings.output),
     )
+    if settings.inherit:
+        recipe = inheriting(recipe)
     if settings.live:
         augmentation = dataclasses.replace(recipe.augmentation, speed=LIVE_SPEED, other_share=0.0)
         recipe = dataclasses.replace(recipe, speeds=(), augmentation=augmentation)

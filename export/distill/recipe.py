@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from ..finetune.training.augmentation import Augmentation
@@ -52,6 +53,15 @@ class DistillationRecipe(Recipe):
     """Checksum of the student's ``config.yaml``."""
     student: str = ""
     """Checksum of the weights that it began with; empty for new ones."""
+
+
+def inheriting(recipe: DistillationRecipe) -> DistillationRecipe:
+    """The recipe for a student that inherits its teacher's blocks.
+
+    Muon would turn each of their matrices as a whole, and the teacher's answers are nearer than
+    the labels.
+    """
+    return dataclasses.replace(recipe, muon_scale=0.0, answers_weight=2.0, labels_weight=0.5)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ LED = (0.2, 0.3)
 APART = (0.55, 0.65)
 """Parts of the steps until which no block learns from the errors of those behind it, and from which
 each does in full."""
-INHERITED_RATE = 0.25
-"""Learning rate of the inherited matrices against that of what is new."""
+INHERITED_RATE = 0.4
+"""Learning rate of the matrices of the blocks behind the first against that of all else."""
 INNER = 0.25
 """Weight of a block inside against the first and the last, where the frames are compared."""
 
@@ -58,9 +58,19 @@ class Heir(Student):
             block.register_forward_hook(self._lead)
 
     def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
-        """As those of a :class:`Student`; what was inherited takes smaller steps."""
+        """As those of a :class:`Student`; blocks behind the first take smaller steps."""
         *others, matrices = super().parameter_groups(weight_decay)
-        return [*others, dataclasses.replace(matrices, scale=matrices.scale * INHERITED_RATE)]
+        encoder = self.model.encoder
+        first = {id(p) for p in (*encoder.prenet, *encoder.blocks)[0].parameters()}
+        return [
+            *others,
+            dataclasses.replace(matrices, params=[p for p in matrices.params if id(p) in first]),
+            dataclasses.replace(
+                matrices,
+                params=[p for p in matrices.params if id(p) not in first],
+                scale=matrices.scale * INHERITED_RATE,
+            ),
+        ]
 
     def losses(self, batch: DistillationBatch, step: int) -> Losses:
         """See :meth:`Student.losses`."""
