@@ -19,9 +19,6 @@ from .learner import Student, frames_distance
 
 LED = (0.2, 0.3)
 """Parts of the steps until which all clips are led, and from which none is."""
-APART = (0.55, 0.65)
-"""Parts of the steps until which no block learns from the errors of those behind it, and from which
-each does in full."""
 INHERITED_RATE = 0.4
 """Learning rate of the matrices of the blocks behind the first against that of all else."""
 INNER = 0.25
@@ -31,12 +28,12 @@ INNER = 0.25
 class Heir(Student):
     """A student whose blocks are those of its teacher.
 
-    Each block shall give what the teacher's gives. At first the blocks are led: each hears what the
-    teacher's block before it gave, so that all learn at once, the front-end and the first block to
-    do without the places in the clip. Then fewer and fewer clips are led, but each block still
-    learns from its own error alone: those behind it, which cannot yet use what it gives, would
-    spoil what it inherited. At the end all blocks learn together. The teacher's blocks that the
-    student lacks are read from its final frames.
+    Each block shall give what the teacher's gives, and learns from its own error alone: those of
+    the blocks behind it, which came down through all of them, spoiled what was inherited, at small
+    steps too. At first the blocks are led: each hears what the teacher's block before it gave, so
+    that all learn at once, the front-end and the first block to do without the places in the clip.
+    Then fewer and fewer clips are led. The last block learns the answers as well, and the teacher's
+    blocks that the student lacks are read from its frames.
     """
 
     inner_heads = False
@@ -53,7 +50,7 @@ class Heir(Student):
         sizes = [later * teacher.dim] if later else []
         self.readers = nn.ModuleList(nn.Linear(model.config.embed_dim, size) for size in sizes)
         self._given: list[Tensor] = []
-        self._lesson: tuple[Tensor, Tensor, float] | None = None
+        self._lesson: tuple[Tensor, Tensor] | None = None
         for block in blocks:
             block.register_forward_hook(self._lead)
 
@@ -74,9 +71,9 @@ class Heir(Student):
 
     def losses(self, batch: DistillationBatch, step: int) -> Losses:
         """See :meth:`Student.losses`."""
-        done, taught = step / self.recipe.steps, batch.taught[0]
-        led = torch.rand(len(taught), 1, 1, device=taught.device) < 1 - risen(done, LED)
-        self._lesson = (taught, led, risen(done, APART))
+        taught = batch.taught[0]
+        share = led_share(step / self.recipe.steps)
+        self._lesson = (taught, torch.rand(len(taught), 1, 1, device=taught.device) < share)
         self._given.clear()
         try:
             return super().losses(batch, step)
@@ -103,17 +100,17 @@ class Heir(Student):
         """What the next block hears: the teacher's frames for clips that are led."""
         if self._lesson is None:
             return given
-        taught, led, together = self._lesson
+        taught, led = self._lesson
         index, extra = len(self._given), self.model.config.num_extra_tokens
         self._given.append(given)
         if index + 1 == self.depth:
             return given
-        own = given.detach() + together * (given - given.detach())
+        own = given.detach()
         tokens = torch.cat([own[:, :extra], taught[:, :, index].to(given.dtype)], dim=1)
         return torch.where(led, tokens, own)
 
 
-def risen(done: float, rise: tuple[float, float]) -> float:
-    """Height of a line from 0 to 1 between two parts of the steps."""
-    start, end = rise
-    return min(1.0, max(0.0, (done - start) / (end - start)))
+def led_share(done: float) -> float:
+    """Share of the clips that are led when that part of the steps is done."""
+    until, none = LED
+    return min(1.0, max(0.0, (none - done) / (none - until)))

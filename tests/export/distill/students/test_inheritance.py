@@ -17,7 +17,7 @@ from emotion2vec_edge.export.distill.distillation import distill
 from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
 from emotion2vec_edge.export.distill.recipe import DistillationRecipe
 from emotion2vec_edge.export.distill.settings import DistillationSettings
-from emotion2vec_edge.export.distill.students.heir import Heir, risen
+from emotion2vec_edge.export.distill.students.heir import Heir, led_share
 from emotion2vec_edge.export.distill.students.inheritance import (
     Inheritance,
     _inherit,
@@ -149,18 +149,24 @@ def test_a_block_that_is_led_does_not_hear_the_one_before_it(learner, blockwise,
     assert same == led
 
 
-@pytest.mark.parametrize(("step", "apart"), [(0, True), (40, True), (99, False)])
-def test_blocks_learn_apart_before_they_learn_together(learner, blockwise, step, apart):
+@pytest.mark.parametrize("step", [0, 40, 99])
+def test_a_block_learns_from_its_own_error_alone(learner, blockwise, step):
     batch = _batch(blockwise)
-    other = batch.taught[0].clone()
-    other[:, :, 1] *= -1  # what the last block shall give
-    first = learner.model.encoder.prenet[0].fc2.weight
-    gradients = []
-    for taught in (batch.taught[0], other):
+    blocks = [*learner.model.encoder.prenet, *learner.model.encoder.blocks]
+    gradients = {}
+    for changed in (None, 0, 1):
+        taught = batch.taught[0].clone()
+        if changed is not None:
+            taught[:, :, changed] *= -1  # what that block shall give
         learner.zero_grad()
         learner.losses(dataclasses.replace(batch, taught=(taught,)), step).total.backward()
-        gradients.append(first.grad.clone())
-    assert torch.allclose(*gradients, atol=1e-7) == apart
+        gradients[changed] = [block.fc2.weight.grad.clone() for block in blocks]
+    first, last = (
+        [torch.allclose(gradients[None][block], gradients[changed][block]) for changed in (0, 1)]
+        for block in (0, 1)
+    )
+    assert first == [False, True]
+    assert last[1] is False
 
 
 def _batch(teacher):
@@ -176,10 +182,12 @@ def _batch(teacher):
     )  # fmt: skip
 
 
-def test_a_line_that_rises():
-    assert [risen(done, (0.2, 0.4)) for done in (0, 0.2, 0.25, 0.4, 1)] == pytest.approx(
-        [0, 0, 0.25, 1, 1]
-    )
+def test_fewer_and_fewer_are_led():
+    shares = [led_share(step / 20) for step in range(21)]
+    assert shares[0] == 1
+    assert shares[-1] == 0
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < led_share(0.25) < 1
 
 
 @pytest.mark.parametrize(
