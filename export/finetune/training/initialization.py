@@ -43,7 +43,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "conv_spec": "[(384, 240, 160)] + [(384, 2, 2)]",
     },
 }  # fmt: skip
-"""Architectures by name. The embedded model of 2.35 million weights is ``tiny``."""
+"""Architectures by name. The embedded model is ``wide``; it was ``tiny`` and ``small`` before."""
 
 LEVEL_SCALE = 0.003
 """Norm of the first convolution's filters, about the root of its LayerNorm's epsilon.
