@@ -97,13 +97,11 @@ def distill(
         clips = without_unknown_labels(clips, labels, tell)
     labels_from = label_source(settings, teachers, clips)
     folder = settings.cache or cache_folder() / CACHES
-    beginning: Beginning | Inheritance = read_beginning(settings.students, document, tokens, tell)
+    students = read_beginning(settings.students, document, tokens, tell)
     data = load_data(clips, labels, settings.validation, settings.leave_out, folder, progress, tell)
     if settings.tune_teacher:
         teachers = [_tuned(settings, teachers, tokens, data, device, progress, tell)]
-    if settings.inherit:
-        beginning = inherit(settings.shape, document, teachers, data.training.waves, device)
-        teachers = [beginning.teacher]
+    teachers, beginning = _bequeathed(settings, document, teachers, students, data, device)
     recipe = _recipe(settings, document, beginning, teachers, data, labels_from)
     source, answers = _lesson(settings, teachers, data, recipe, device, progress, tell)
     if not len(data.labelled) and answers is not None:
@@ -222,6 +220,17 @@ def _tuned(
     tuned = tune(teacher, settings.tuned, tokens, recipe, speech, device, progress, tell)
     tuned.licence = teacher.licence
     return tuned
+
+
+def _bequeathed(
+    settings: DistillationSettings, document: dict[str, Any], teachers: list[Teacher],
+    students: Beginning, data: DistillationData, device: torch.device,
+) -> tuple[list[Teacher], Beginning | Inheritance]:  # fmt: skip
+    """The teachers, and the weights to begin with: a teacher's if the student inherits them."""
+    if not settings.inherit:
+        return teachers, students
+    inheritance = inherit(settings.shape, document, teachers, data.training.waves, device)
+    return [inheritance.teacher], inheritance
 
 
 def _lesson(

@@ -97,7 +97,7 @@ class Heir(Student):
         return total / sum(weights)
 
     def _lead(self, _: nn.Module, __: object, given: Tensor) -> Tensor:
-        """What the next block hears: the teacher's frames for clips that are led."""
+        """Input of the next block: the teacher's frames for clips that are led, else its own."""
         if self._lesson is None:
             return given
         taught, led = self._lesson
