@@ -89,7 +89,6 @@ def distill(
     if not (settings.output / STATE).is_file():
         check_output(settings.output, WEIGHTS, overwrite=settings.overwrite)
     document = new_document(settings.shape)
-    check_frames(settings.shape, contract_of(read_config(document)))
     teachers = _teachers(settings, document, device)
     tokens = tokens_of(settings, teachers)
     labels = [parse_label(token).id for token in tokens]
@@ -133,6 +132,7 @@ def _device(name: Device) -> torch.device:
 def _teachers(
     settings: DistillationSettings, document: dict[str, Any], device: torch.device
 ) -> list[Teacher]:
+    check_frames(settings.shape, contract_of(read_config(document)))
     teachers = [
         open_teacher(
             source, settings.teacher_layers, device, hub=settings.hub, offline=settings.offline
