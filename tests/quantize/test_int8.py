@@ -105,4 +105,4 @@ def test_the_embedded_model_keeps_its_filterbank_in_float():
     variant = open_bundle("emotion2vec_small").variant("int8")
     assert variant.recipe["keep_float"] == ["frontend/convs.0", "frontend/convs.1"]
     assert variant.evidence["agreement"] >= 0.98
-    assert variant.bytes < 12 * 2**20
+    assert variant.bytes < 16 * 2**20

@@ -53,7 +53,7 @@ def test_front_end_blocks_change_little_in_int8(example_samples):
     recognizer = Recognizer.load(precision="int8")
     blocks = with_blocks(recognizer, 1.0).recognize(example_samples, 16_000).scores
     whole = with_blocks(recognizer, 1e6).recognize(example_samples, 16_000).scores
-    assert blocks == pytest.approx(whole, abs=0.01)
+    assert blocks == pytest.approx(whole, abs=0.02)
 
 
 def test_fp16_is_near_and_keeps_what_overflows_in_float32(fp32_only, speech):
