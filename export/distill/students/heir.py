@@ -17,7 +17,7 @@ from ..recipe import DistillationRecipe
 from ..teachers.base import Teacher
 from .learner import Student, frames_distance
 
-LED = (0.2, 0.3)
+LED = (0.45, 0.55)
 """Parts of the steps until which all clips are led, and from which none is."""
 INHERITED_RATE = 0.4
 """Learning rate of the matrices of the blocks behind the first against that of all else."""
