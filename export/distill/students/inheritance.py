@@ -63,7 +63,7 @@ class Inheritance:
 
     def _states(self) -> list[Tensor]:
         """Input of each of the teacher's blocks without the places: [batch, frames, dim]."""
-        states = self.teacher.states(self.teacher.windows[0])
+        states = self.teacher.states(self.teacher.sample)
         return [self.teacher.placeless(layer, state).cpu() for layer, state in enumerate(states)]
 
 
@@ -135,19 +135,20 @@ def _inherit(block: Block, layer: EncoderLayer, state: Tensor, order: Tensor) ->
     everywhere = torch.ones(1, 1, 1, state.shape[1], dtype=torch.bool)
     behind = state + layer.self_attn(layer.self_attn_layer_norm(state), everywhere)
     attention, norm = layer.self_attn, layer.self_attn_layer_norm
-    dim = state.shape[-1]
-    rows = torch.arange(dim).view(len(order), -1)[order].flatten()
+    rows = torch.arange(state.shape[-1]).view(len(order), -1)[order].flatten()
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     weights, biases = zip(*(_behind_norm(part, norm) for part in parts), strict=True)
     block.attn.qkv.weight.copy_(torch.cat([weight[rows] for weight in weights]))
     block.attn.qkv.bias.copy_(torch.cat([bias[rows] for bias in biases]))
-    block.attn.proj.weight.copy_(attention.out_proj.weight[:, rows] / _width(state))
-    block.attn.proj.bias.copy_(attention.out_proj.bias / _width(state))
+    width = _width(state)
+    block.attn.proj.weight.copy_(attention.out_proj.weight[:, rows] / width)
+    block.attn.proj.bias.copy_(attention.out_proj.bias / width)
     weight, bias = _behind_norm(layer.fc1, layer.final_layer_norm)
     block.fc1.weight.copy_(weight)
     block.fc1.bias.copy_(bias)
-    block.fc2.weight.copy_(layer.fc2.weight / _width(behind))
-    block.fc2.bias.copy_(layer.fc2.bias / _width(behind))
+    width = _width(behind)
+    block.fc2.weight.copy_(layer.fc2.weight / width)
+    block.fc2.bias.copy_(layer.fc2.bias / width)
 
 
 def _behind_norm(linear: nn.Linear, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:

@@ -42,16 +42,16 @@ class BlockwiseWhisper(Teacher):
             speech: clips, int16 [samples] at 16 kHz.
             device: where it runs.
         """
-        self.teacher = teacher
         self.name, self.sha256, self.licence = teacher.name, teacher.sha256, teacher.licence
         self.model, self.labels = teacher.model, teacher.labels
         config = teacher.model.encoder.config
         self.layers, self.dim = config.encoder_layers, config.d_model
-        self.windows = [batch.to(device) for batch in _windows(speech)]
-        """Stretches of speech, each float32 [batch, samples]."""
-        count = sum(len(batch) for batch in self.windows)
+        windows = [batch.to(device) for batch in _windows(speech)]
+        self.sample = windows[0]
+        """Some of the stretches of speech, float32 [batch, samples]."""
+        count = sum(len(batch) for batch in windows)
         sums = torch.zeros(self.layers + 1, WINDOW_FRAMES, self.dim, device=device)
-        for batch in self.windows:
+        for batch in windows:
             sums += torch.stack(self.states(batch)).sum(dim=1)
         self.places = list(sums / count)
         """Mean of each state at each place, float32 [places, dim]."""
