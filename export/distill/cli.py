@@ -79,7 +79,7 @@ def _speeds(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     "--inherit",
     is_flag=True,
     help="Begin with the first blocks of TEACHER, a Whisper as wide as --shape (wide, for Whisper "
-    "base); with --live.",
+    "base), or go on with a --student that began so; with --live.",
 )
 @click.option(
     "--labels-from",
@@ -185,8 +185,8 @@ def distill(
         raise click.UsageError("--tune-steps is for --tune-teacher")
     if live and (cache is not None or speeds is not None):
         raise click.UsageError("--live has no cache, and takes any speed: no --cache, no --speeds")
-    if inherit and (not live or students):
-        raise click.UsageError("--inherit needs --live, and begins anew: no --student")
+    if inherit and not live:
+        raise click.UsageError("--inherit needs --live")
     clips = [clip for path in data for clip in read_corpus(path, split)]
     keep_freed_memory()
     try:

@@ -178,7 +178,7 @@ def _recipe(
         bfloat16=_bfloat16(settings, settings.output),
     )
     if settings.inherit:
-        recipe = inheriting(recipe)
+        recipe = inheriting(recipe, new=not settings.students)
     if settings.live:
         augmentation = dataclasses.replace(recipe.augmentation, speed=LIVE_SPEED, other_share=0.0)
         recipe = dataclasses.replace(recipe, speeds=(), augmentation=augmentation)
@@ -226,10 +226,11 @@ def _bequeathed(
     settings: DistillationSettings, document: dict[str, Any], teachers: list[Teacher],
     students: Beginning, data: DistillationData, device: torch.device,
 ) -> tuple[list[Teacher], Beginning | Inheritance]:  # fmt: skip
-    """The teachers, and the weights to begin with: a teacher's if the student inherits them."""
+    """The teachers, and what to begin with: a teacher's blocks if the student inherits them."""
     if not settings.inherit:
         return teachers, students
-    inheritance = inherit(settings.shape, document, teachers, data.training.waves, device)
+    speech = data.training.waves
+    inheritance = inherit(settings.shape, document, teachers, students, speech, device)
     return [inheritance.teacher], inheritance
 
 

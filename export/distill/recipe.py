@@ -45,6 +45,8 @@ class DistillationRecipe(Recipe):
     """Share of the clips of a step that have no label, where there are both."""
     corpus_power: float = 0.3
     """Labelled corpora weigh their number of clips to this power."""
+    led: tuple[float, float] = (0.0, 0.0)
+    """Parts of the steps until which all clips of an heir are led, and from which none is."""
     teachers: tuple[str, ...] = ()
     """Keys of the teachers' rows."""
     data: str = ""
@@ -55,13 +57,27 @@ class DistillationRecipe(Recipe):
     """Checksum of the weights that it began with; empty for new ones."""
 
 
-def inheriting(recipe: DistillationRecipe) -> DistillationRecipe:
+LED = (0.45, 0.55)
+"""Parts of the steps that are led where the blocks are new to the student."""
+
+
+def inheriting(recipe: DistillationRecipe, *, new: bool) -> DistillationRecipe:
     """The recipe for a student that inherits its teacher's blocks.
 
     Muon would turn each of their matrices as a whole, and the teacher's answers are nearer than
     the labels.
+
+    Args:
+        recipe: that for any student.
+        new: False for a student that goes on.
     """
-    return dataclasses.replace(recipe, muon_scale=0.0, answers_weight=2.0, labels_weight=0.5)
+    return dataclasses.replace(
+        recipe,
+        muon_scale=0.0,
+        answers_weight=2.0,
+        labels_weight=0.5,
+        led=LED if new else recipe.led,
+    )
 
 
 @dataclass(frozen=True)

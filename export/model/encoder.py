@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
 from torch import Tensor, nn
@@ -36,6 +38,11 @@ class Encoder(nn.Module):
             self.alibi_scale = nn.Parameter(torch.ones(layers, 1, heads, 1, 1))
             slopes = torch.tensor(alibi_slopes(config.num_alibi_heads))
             self.register_buffer("slopes", slopes.view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def every_block(self) -> list[Block]:
+        """All blocks in order, those of the prenet first."""
+        return [cast("Block", block) for block in (*self.prenet, *self.blocks)]
 
     def biases(self, frames: int, padding: Tensor) -> list[Tensor]:
         """The additive attention bias of each block.
@@ -81,7 +88,7 @@ class Encoder(nn.Module):
         biases = self.biases(frames, padding)
         if self.prenet_norm is not None:
             x = self.prenet_norm(x)
-        for block, bias in zip([*self.prenet, *self.blocks], biases, strict=True):
+        for block, bias in zip(self.every_block, biases, strict=True):
             x = block(x, bias)
         if self.norm is not None:
             x = self.norm(x)

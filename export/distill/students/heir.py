@@ -11,14 +11,11 @@ from torch import Tensor, nn
 from ...finetune.training.learner import Heard
 from ...finetune.training.trainable import Losses, ParameterGroup
 from ...model.emotion2vec import Emotion2vec
-from ...model.layers import Block
 from ..lessons.batches import DistillationBatch
 from ..recipe import DistillationRecipe
 from ..teachers.base import Teacher
 from .learner import Student, frames_distance
 
-LED = (0.45, 0.55)
-"""Parts of the steps until which all clips are led, and from which none is."""
 INHERITED_RATE = 0.4
 """Learning rate of the matrices of the blocks behind the first against that of all else."""
 INNER = 0.25
@@ -43,8 +40,7 @@ class Heir(Student):
         teachers: Sequence[Teacher],
     ) -> None:  # fmt: skip
         super().__init__(model, labels, recipe, teachers)
-        teacher, encoder = teachers[0], model.encoder
-        blocks: list[Block] = [*encoder.prenet, *encoder.blocks]
+        teacher, blocks = teachers[0], model.encoder.every_block
         self.depth = len(blocks)
         later = teacher.layers - self.depth
         sizes = [later * teacher.dim] if later else []
@@ -57,8 +53,7 @@ class Heir(Student):
     def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
         """As those of a :class:`Student`; blocks behind the first take smaller steps."""
         *others, matrices = super().parameter_groups(weight_decay)
-        encoder = self.model.encoder
-        first = {id(p) for p in (*encoder.prenet, *encoder.blocks)[0].parameters()}
+        first = {id(p) for p in self.model.encoder.every_block[0].parameters()}
         return [
             *others,
             dataclasses.replace(matrices, params=[p for p in matrices.params if id(p) in first]),
@@ -72,7 +67,7 @@ class Heir(Student):
     def losses(self, batch: DistillationBatch, step: int) -> Losses:
         """See :meth:`Student.losses`."""
         taught = batch.taught[0]
-        share = led_share(step / self.recipe.steps)
+        share = led_share(self.distillation.led, step / self.recipe.steps)
         self._lesson = (taught, torch.rand(len(taught), 1, 1, device=taught.device) < share)
         self._given.clear()
         try:
@@ -110,7 +105,12 @@ class Heir(Student):
         return torch.where(led, tokens, own)
 
 
-def led_share(done: float) -> float:
-    """Share of the clips that are led when that part of the steps is done."""
-    until, none = LED
-    return min(1.0, max(0.0, (none - done) / (none - until)))
+def led_share(led: tuple[float, float], done: float) -> float:
+    """Share of the clips that are led when a part of the steps is done.
+
+    Args:
+        led: see :attr:`~..recipe.DistillationRecipe.led`.
+        done: part of the steps.
+    """
+    until, none = led
+    return 0.0 if done >= none else min(1.0, (none - done) / (none - until))

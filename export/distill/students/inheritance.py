@@ -10,7 +10,7 @@ median nearly so in the first two thirds of the layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -30,24 +30,31 @@ from ..teachers.base import Teacher
 from ..teachers.blockwise import BlockwiseWhisper
 from ..teachers.whisper import WhisperTeacher
 from ..teachers.whisper_encoder import EncoderLayer, WhisperConfig
+from .beginning import Beginning
 
 
 @dataclass(frozen=True)
 class Inheritance:
-    """The blocks of a teacher, for a student to begin with."""
+    """The blocks of a teacher, for a student to begin with, or students that began so before."""
 
     teacher: BlockwiseWhisper
+    heirs: Beginning = field(default_factory=Beginning)
 
     @property
     def checksum(self) -> str:
-        """Checksum of what is inherited."""
-        return self.teacher.key
+        """Checksum of what the student begins with."""
+        return self.heirs.checksum or self.teacher.key
 
     def model(self, document: dict[str, Any], labels: int, seed: int) -> Emotion2vec:
-        """A model with the teacher's first blocks and its head; the front-end is new."""
+        """A model with the weights of the heirs or, without any, the teacher's first blocks.
+
+        Then it has the teacher's head too, and its front-end is new.
+        """
+        if self.heirs.students:
+            return self.heirs.model(document, labels, seed)
         model = new_model(document, labels, seed)
         encoder, whisper = model.encoder, self.teacher.model
-        blocks = [cast("Block", block) for block in (*encoder.prenet, *encoder.blocks)]
+        blocks = encoder.every_block
         layers = [cast("EncoderLayer", layer) for layer in whisper.encoder.layers][: len(blocks)]
         states = self._states()
         with torch.no_grad():
@@ -68,7 +75,7 @@ class Inheritance:
 
 
 def inherit(
-    shape: str, document: dict[str, Any], teachers: Sequence[Teacher],
+    shape: str, document: dict[str, Any], teachers: Sequence[Teacher], heirs: Beginning,
     speech: Sequence[NDArray[np.int16]], device: torch.device,
 ) -> Inheritance:  # fmt: skip
     """Measure the teacher for a student that begins with its blocks.
@@ -77,13 +84,15 @@ def inherit(
         shape: name of the student's architecture.
         document: content of its ``config.yaml``.
         teachers: one Whisper.
+        heirs: students to go on with.
         speech: clips that it is measured on, int16 [samples].
         device: where it runs.
 
     Raises:
         OptionError: the student cannot inherit from it.
     """
-    return Inheritance(BlockwiseWhisper(check_heir(shape, document, teachers), speech, device))
+    whisper = check_heir(shape, document, teachers)
+    return Inheritance(BlockwiseWhisper(whisper, speech, device), heirs)
 
 
 def check_heir(shape: str, document: dict[str, Any], teachers: Sequence[Teacher]) -> WhisperTeacher:

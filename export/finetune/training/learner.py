@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ...model.emotion2vec import Emotion2vec
 from ...model.frontend import ConvBlock
-from ...model.layers import Block
 from ...model.padding import frame_counts, within
 from .batches import Batch
 from .mel import LogMel
@@ -77,7 +76,7 @@ class EmotionLearner(Trainable[Emotion2vec, BatchT]):
         self.model, self.recipe, self.settings = model, recipe, recipe.regularization
         self.log_mel = LogMel(config.receptive_field, config.hop)
         self.to_mel = nn.Linear(config.embed_dim, LogMel.bands)
-        blocks: list[Block] = [*model.encoder.prenet, *model.encoder.blocks]
+        blocks = model.encoder.every_block
         for index, block in enumerate(blocks):
             path = self.settings.drop_path * index / max(1, len(blocks) - 1)
             block.drop = ResidualDrop(self.settings.dropout, path)
@@ -96,9 +95,8 @@ class EmotionLearner(Trainable[Emotion2vec, BatchT]):
         """
         first = cast("ConvBlock", self.model.frontend.convs[0]).conv.weight
         size = 0.05 * float(first.detach().flatten(1).norm(dim=1).mean())
-        encoder = self.model.encoder
-        blocks = [p for block in (*encoder.prenet, *encoder.blocks) for p in block.parameters()]
-        matrices = [p for p in blocks if p.ndim == 2]
+        blocks = [p for block in self.model.encoder.every_block for p in block.parameters()]
+        matrices: list[Tensor] = [p for p in blocks if p.ndim == 2]
         apart = {id(first), *map(id, matrices)}
         rest = [p for p in self.parameters() if id(p) not in apart]
         muon_scale = self.recipe.muon_scale

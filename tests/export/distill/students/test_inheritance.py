@@ -15,7 +15,7 @@ from emotion2vec_edge.export.checkpoint.config import read_config
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 from emotion2vec_edge.export.distill.distillation import distill
 from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
-from emotion2vec_edge.export.distill.recipe import DistillationRecipe
+from emotion2vec_edge.export.distill.recipe import LED, DistillationRecipe
 from emotion2vec_edge.export.distill.settings import DistillationSettings
 from emotion2vec_edge.export.distill.students.heir import Heir, led_share
 from emotion2vec_edge.export.distill.students.inheritance import (
@@ -119,7 +119,7 @@ def test_its_answers_are_the_teachers(blockwise, tuned):
 def learner(blockwise):
     # Extra tokens are not led, and would carry what a block hears of the one before it.
     model = Inheritance(blockwise).model(heir(num_extra_tokens=0), len(TOKENS), 1)
-    recipe = DistillationRecipe(steps=100, frontend_steps=0, mel_weight=0.0)
+    recipe = DistillationRecipe(steps=100, frontend_steps=0, mel_weight=0.0, led=LED)
     return Heir(model, len(TOKENS), recipe, [blockwise])
 
 
@@ -152,7 +152,7 @@ def test_a_block_that_is_led_does_not_hear_the_one_before_it(learner, blockwise,
 @pytest.mark.parametrize("step", [0, 60, 99])
 def test_a_block_learns_from_its_own_error_alone(learner, blockwise, step):
     batch = _batch(blockwise)
-    blocks = [*learner.model.encoder.prenet, *learner.model.encoder.blocks]
+    blocks = learner.model.encoder.every_block
     gradients = {}
     for changed in (None, 0, 1):
         taught = batch.taught[0].clone()
@@ -183,11 +183,12 @@ def _batch(teacher):
 
 
 def test_fewer_and_fewer_are_led():
-    shares = [led_share(step / 20) for step in range(21)]
+    shares = [led_share(LED, step / 20) for step in range(21)]
     assert shares[0] == 1
     assert shares[-1] == 0
     assert shares == sorted(shares, reverse=True)
-    assert 0 < led_share(0.5) < 1
+    assert 0 < led_share(LED, 0.5) < 1
+    assert led_share(DistillationRecipe().led, 0.0) == 0
 
 
 @pytest.mark.parametrize(
@@ -231,3 +232,11 @@ def test_a_whole_inheritance(corpus, whisper_folder, tmp_path):
     )
     untuned = distill(other, read_corpus(corpus, "train"))
     assert untuned.agreement is None
+    further = dataclasses.replace(
+        settings, teachers=(str(settings.tuned),), tune_teacher=False, tune_steps=None,
+        output=tmp_path / "further", students=(settings.output,), steps=1, learning_rate=1e-9,
+    )  # fmt: skip
+    distill(further, read_corpus(corpus, "train"))
+    begun, gone_on = student.model.state_dict(), load_checkpoint(further.output).model.state_dict()
+    for name, weight in begun.items():
+        torch.testing.assert_close(gone_on[name], weight, atol=1e-4, rtol=1e-3)
