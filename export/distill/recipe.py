@@ -65,7 +65,8 @@ def inheriting(recipe: DistillationRecipe, *, new: bool) -> DistillationRecipe:
     """The recipe for a student that inherits its teacher's blocks.
 
     Muon would turn each of their matrices as a whole, and the teacher's answers are nearer than
-    the labels.
+    the labels. The spectrum pulls the front-end away from what the first block needs: without it
+    the frames of the blocks were nearer after as many steps.
 
     Args:
         recipe: that for any student.
@@ -76,6 +77,7 @@ def inheriting(recipe: DistillationRecipe, *, new: bool) -> DistillationRecipe:
         muon_scale=0.0,
         answers_weight=2.0,
         labels_weight=0.5,
+        mel_weight=0.0,
         led=LED if new else recipe.led,
     )
 
