@@ -106,11 +106,14 @@ class Graph:
 
 def layers(model: onnx.ModelProto) -> list[str]:
     """Names of the MatMuls with a constant weight, in order: those that INT8 can quantize."""
+    return [node.name for node in layer_nodes(model)]
+
+
+def layer_nodes(model: onnx.ModelProto) -> list[NodeProto]:
+    """The MatMuls that :func:`layers` names."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "MatMul" and node.input[1] in constants
+        node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in constants
     ]
 
 

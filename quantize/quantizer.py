@@ -24,6 +24,7 @@ from .gate import Comparison, Limits, QualityGate
 from .graph import Graphs, load_graph, operators
 from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
 from .search import Ranked, rank_layers, smallest_exclusion
+from .smoothing import STRENGTH, Smoothing, feeds_on_speech
 from .static import CALIBRATION_CLIPS, StaticQuantizer, ranges_on_speech, static_layers
 from .variants import NewVariant, add_variant
 
@@ -32,6 +33,9 @@ FP16_LIMITS = Limits(agreement=0.99, mean_shift=0.002, max_shift=0.01, cosine=0.
 
 SEARCH_CLIPS = 24
 """Clips that layers are ranked on; the gate takes all."""
+
+SMOOTHED = f"products behind a LayerNorm, strength {STRENGTH}"
+"""Entry of the recipe of an INT8 variant."""
 
 CULPRITS = 3
 """Layers that a refusal names."""
@@ -69,17 +73,20 @@ def add_int8(
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
     heads = bundle.manifest.architecture.heads
     clips = _range_clips(calibration)
-    ranges = ranges_on_speech(graphs, gate.model(), clips, ["Conv"])
+    feeds = feeds_on_speech(gate.model(), clips)
+    ranges = ranges_on_speech(graphs, feeds, ["Conv"])
+    smoothing = Smoothing.on_speech(graphs, feeds)
 
     def quantized(keep_float: tuple[str, ...]) -> Graphs:
         chosen = dataclasses.replace(settings, keep_float=keep_float)
-        return quantize_graphs(graphs, chosen, heads, ranges)
+        return quantize_graphs(smoothing.smoothed(keep_float), chosen, heads, ranges)
 
     trials = _Trials("int8", all_layers(graphs), quantized, gate, progress)
     trial = trials.passing(tuple(settings.keep_float), search=search)
     recipe = {
         "quantization": "dynamic; weights int8 per channel, activations uint8 per tensor",
         "convolutions": f"static; scales of the smallest and largest value on {len(clips)} clips",
+        "smoothed": SMOOTHED,
         "target": settings.resolved,
         "reduce_range": settings.reduce_range,
         "keep_float": list(trial.keep_float),
@@ -120,12 +127,14 @@ def add_int8_static(
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
     clips = _range_clips(calibration)
-    quantizer = StaticQuantizer.on_speech(graphs, target, gate.model(), clips)
+    feeds = feeds_on_speech(gate.model(), clips)
+    quantizer = StaticQuantizer.on_speech(Smoothing.on_speech(graphs, feeds), target, feeds)
     trials = _Trials("int8-static", quantizer.layers, quantizer.quantized, gate, progress)
     trial = trials.passing(tuple(keep_float), search=search)
     recipe = {
         "quantization": "static; weights int8 per channel, activations "
         f"{quantizer.activations} per tensor, QDQ",
+        "smoothed": SMOOTHED,
         "target": target,
         "scales": f"smallest and largest value on {len(clips)} clips",
         "keep_float": list(trial.keep_float),

@@ -17,26 +17,20 @@ is mostly of one sign. It also wants
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from emotion2vec_edge.engine.bundle.manifest import GRAPHS
-from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .calibration import Clip
 from .choices import StaticTarget
 from .graph import Graphs, layers, onnxruntime_tool, quantize_before_moves, read_exact_values
 from .int8 import all_layers
-
-Feeds: TypeAlias = Mapping[str, NDArray[Any]]
-"""Inputs of one run of a graph, by name."""
+from .smoothing import Feeds, Smoothing
 
 OPERATORS = ["MatMul", "Conv"]
 """Operators that are quantized, where their weights are constant."""
@@ -52,32 +46,32 @@ class StaticQuantizer:
     The ranges are found once; any layers can then be quantized by them.
     """
 
-    graphs: Graphs
+    smoothing: Smoothing
     target: StaticTarget
     ranges: Mapping[str, Any]
     """Graph → smallest and largest value of each of its values, as ONNX Runtime keeps them."""
 
     @classmethod
     def on_speech(
-        cls, graphs: Graphs, target: StaticTarget, model: SequentialModel, clips: Iterable[Clip]
+        cls, smoothing: Smoothing, target: StaticTarget, feeds: Mapping[str, list[Feeds]]
     ) -> StaticQuantizer:
         """Find the ranges.
 
         Args:
-            graphs: fp32; they are not changed.
+            smoothing: the fp32 graphs, and the factors to smooth them by.
             target: runtime to quantize for.
-            model: the same, opened.
-            clips: the speech.
+            feeds: inputs for each graph, from speech.
 
         Raises:
             ModelError: ONNX Runtime cannot run a graph for it.
         """
-        return cls(graphs, target, ranges_on_speech(graphs, model, clips, OPERATORS))
+        ranges = ranges_on_speech(smoothing.smoothed(), feeds, OPERATORS)
+        return cls(smoothing, target, ranges)
 
     @property
     def layers(self) -> list[str]:
         """Layers that can be quantized, as :func:`static_layers` names them."""
-        return static_layers(self.graphs, self.target)
+        return static_layers(self.smoothing.graphs, self.target)
 
     @property
     def activations(self) -> str:
@@ -93,7 +87,7 @@ class StaticQuantizer:
         Raises:
             ModelError: ONNX Runtime cannot quantize a graph.
         """
-        every = self.layers
+        every, graphs = self.layers, self.smoothing.smoothed(keep_float)
         quantized = {}
         for name in GRAPHS:
             chosen = [
@@ -101,8 +95,7 @@ class StaticQuantizer:
                 for layer in every
                 if layer.startswith(f"{name}/") and layer not in keep_float
             ]
-            model = onnx.ModelProto()
-            model.CopyFrom(self.graphs[name])
+            model = graphs[name]
             if chosen:
                 model = _quantize(model, chosen, self.ranges[name], self.target)
                 if self.target == "tensorrt":  # moves quantization itself
@@ -121,14 +114,13 @@ def static_layers(graphs: Graphs, target: StaticTarget) -> list[str]:
 
 
 def ranges_on_speech(
-    graphs: Graphs, model: SequentialModel, clips: Iterable[Clip], operators: list[str]
+    graphs: Graphs, feeds: Mapping[str, list[Feeds]], operators: list[str]
 ) -> dict[str, Any]:
     """Smallest and largest value of the inputs and outputs of some operators.
 
     Args:
         graphs: fp32.
-        model: the same, opened.
-        clips: the speech.
+        feeds: inputs for each graph, from speech.
         operators: their kinds.
 
     Returns:
@@ -137,13 +129,6 @@ def ranges_on_speech(
     Raises:
         ModelError: ONNX Runtime cannot run a graph for it.
     """
-    feeds: dict[str, list[Feeds]] = {name: [] for name in GRAPHS}
-    for clip in clips:
-        waveform = model.waveform(clip.samples)
-        features = model.local(waveform)
-        lengths = np.array([len(features)], np.int64)
-        feeds["frontend"].append({"waveform": waveform[None]})
-        feeds["encoder"].append({"features": features[None], "lengths": lengths})
     return {
         name: _ranges(graph, feeds[name], operators)
         for name, graph in graphs.items()

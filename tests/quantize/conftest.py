@@ -8,6 +8,7 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.quantize.calibration import Calibration, load_calibration
+from emotion2vec_edge.quantize.smoothing import feeds_on_speech
 from emotion2vec_edge.quantize.static import ranges_on_speech
 
 
@@ -34,7 +35,7 @@ def speech():
 def ranges(graphs, small_bundle, speech):
     """Ranges of the values of the convolutions."""
     model = Recognizer.load(small_bundle, precision="fp32", provider="cpu").encoder
-    return ranges_on_speech(graphs, model, speech.clips[:3], ["Conv"])
+    return ranges_on_speech(graphs, feeds_on_speech(model, speech.clips[:3]), ["Conv"])
 
 
 @pytest.fixture(scope="session")
