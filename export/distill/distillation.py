@@ -177,8 +177,6 @@ def _recipe(
         shape=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest(),
         bfloat16=_bfloat16(settings, settings.output),
     )
-    if settings.inherit:
-        recipe = inheriting(recipe, new=not settings.students)
     if settings.live:
         augmentation = dataclasses.replace(recipe.augmentation, speed=LIVE_SPEED, other_share=0.0)
         recipe = dataclasses.replace(recipe, speeds=(), augmentation=augmentation)
@@ -187,6 +185,8 @@ def _recipe(
     # A short training has few steps for the spectrum alone, and a trained front-end needs none.
     most = 0 if recipe.student else recipe.steps // 10
     recipe = dataclasses.replace(recipe, frontend_steps=min(recipe.frontend_steps, most))
+    if settings.inherit:
+        recipe = inheriting(recipe, new=not settings.students)
     if source == "teacher":
         recipe = dataclasses.replace(recipe, labels_weight=0.0)
     if source == "data":

@@ -57,6 +57,8 @@ class DistillationRecipe(Recipe):
     """Checksum of the weights that it began with; empty for new ones."""
 
 
+FIRST_ALONE = 0.4
+"""Part of the steps in which the front-end and the first block of a new heir learn alone."""
 LED = (0.45, 0.55)
 """Parts of the steps that are led where the blocks are new to the student."""
 
@@ -72,14 +74,12 @@ def inheriting(recipe: DistillationRecipe, *, new: bool) -> DistillationRecipe:
         recipe: that for any student.
         new: False for a student that goes on.
     """
-    return dataclasses.replace(
-        recipe,
-        muon_scale=0.0,
-        answers_weight=2.0,
-        labels_weight=0.5,
-        mel_weight=0.0,
-        led=LED if new else recipe.led,
+    recipe = dataclasses.replace(
+        recipe, muon_scale=0.0, answers_weight=2.0, labels_weight=0.5, mel_weight=0.0
     )
+    if not new:
+        return recipe
+    return dataclasses.replace(recipe, frontend_steps=round(FIRST_ALONE * recipe.steps), led=LED)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,21 @@ class Encoder(nn.Module):
             frames float32 [batch, frames, dim], zero beyond a clip's length, and, where there is a
             head, logits float32 [batch, frames, labels].
         """
+        x, biases, valid = self.begin(features, lengths)
+        for block, bias in zip(self.every_block, biases, strict=True):
+            x = block(x, bias)
+        if self.norm is not None:
+            x = self.norm(x)
+        x = x[:, self.config.num_extra_tokens :] * valid
+        return (x,) if self.head is None else (x, self.head(x))
+
+    def begin(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        """The input of the first block; arguments as those of :meth:`forward`.
+
+        Returns:
+            tokens float32 [batch, tokens, dim], the bias of each block as :meth:`biases` gives it,
+            and float32 [batch, frames, 1], 1 on valid frames and 0 beyond.
+        """
         frames, extra = features.shape[1], self.config.num_extra_tokens
         valid = within(lengths, frames).to(features.dtype)  # [batch, frames]
         padding = ((1 - F.pad(valid, (extra, 0), value=1.0)) * MASKED).unsqueeze(1).unsqueeze(1)
@@ -88,9 +103,4 @@ class Encoder(nn.Module):
         biases = self.biases(frames, padding)
         if self.prenet_norm is not None:
             x = self.prenet_norm(x)
-        for block, bias in zip(self.every_block, biases, strict=True):
-            x = block(x, bias)
-        if self.norm is not None:
-            x = self.norm(x)
-        x = x[:, extra:] * valid
-        return (x,) if self.head is None else (x, self.head(x))
+        return x, biases, valid

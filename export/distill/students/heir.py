@@ -27,10 +27,11 @@ class Heir(Student):
 
     Each block shall give what the teacher's gives, and learns from its own error alone: those of
     the blocks behind it, which came down through all of them, spoiled what was inherited, at small
-    steps too. At first the blocks are led: each hears what the teacher's block before it gave, so
-    that all learn at once, the front-end and the first block to do without the places in the clip.
-    Then fewer and fewer clips are led. The last block learns the answers as well, and the teacher's
-    blocks that the student lacks are read from its frames.
+    steps too. At first the front-end, which is new, and the first block, which was the one that
+    used the places in the clip most, learn by themselves, in shorter steps. Then the blocks are
+    led: each hears what the teacher's block before it gave. Then fewer and fewer clips are led. The
+    last block learns the answers as well, and the teacher's blocks that the student lacks are read
+    from its frames.
     """
 
     inner_heads = False
@@ -65,7 +66,10 @@ class Heir(Student):
         ]
 
     def losses(self, batch: DistillationBatch, step: int) -> Losses:
-        """See :meth:`Student.losses`."""
+        """See :meth:`Student.losses`; at first those of the first block alone."""
+        if step < self.recipe.frontend_steps:
+            first = self._first_distance(batch)
+            return Losses(first, first, {"frames": first})
         taught = batch.taught[0]
         share = led_share(self.distillation.led, step / self.recipe.steps)
         self._lesson = (taught, torch.rand(len(taught), 1, 1, device=taught.device) < share)
@@ -90,6 +94,15 @@ class Heir(Student):
             weights.append(1.0)
         total = torch.stack(distances) @ torch.tensor(weights, device=taught.device)
         return total / sum(weights)
+
+    def _first_distance(self, batch: DistillationBatch) -> Tensor:
+        """Distance of the first block's frames from the teacher's; the others do not run."""
+        encoder, extra = self.model.encoder, self.model.config.num_extra_tokens
+        features = self.model.frontend(batch.waves)
+        valid = self._valid(features, batch.lengths)
+        tokens, biases, _ = encoder.begin(features, valid.sum(dim=1).long())
+        given = encoder.every_block[0](tokens, biases[0])[:, extra:]
+        return frames_distance(given, batch.taught[0][:, :, 0], valid)
 
     def _lead(self, _: nn.Module, __: object, given: Tensor) -> Tensor:
         """Input of the next block: the teacher's frames for clips that are led, else its own."""

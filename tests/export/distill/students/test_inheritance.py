@@ -15,7 +15,7 @@ from emotion2vec_edge.export.checkpoint.config import read_config
 from emotion2vec_edge.export.checkpoint.folder import load_checkpoint
 from emotion2vec_edge.export.distill.distillation import distill
 from emotion2vec_edge.export.distill.lessons.batches import DistillationBatch
-from emotion2vec_edge.export.distill.recipe import LED, DistillationRecipe
+from emotion2vec_edge.export.distill.recipe import LED, DistillationRecipe, inheriting
 from emotion2vec_edge.export.distill.settings import DistillationSettings
 from emotion2vec_edge.export.distill.students.heir import Heir, led_share
 from emotion2vec_edge.export.distill.students.inheritance import (
@@ -23,6 +23,7 @@ from emotion2vec_edge.export.distill.students.inheritance import (
     _inherit,
     check_heir,
 )
+from emotion2vec_edge.export.distill.students.learner import frames_distance
 from emotion2vec_edge.export.distill.teachers.blockwise import LAST, BlockwiseWhisper
 from emotion2vec_edge.export.distill.teachers.whisper import (
     Tuning,
@@ -167,6 +168,33 @@ def test_a_block_learns_from_its_own_error_alone(learner, blockwise, step):
     )
     assert first == [False, True]
     assert last[1] is False
+
+
+def test_the_first_block_learns_by_itself_at_first(learner, blockwise):
+    learner.recipe = dataclasses.replace(learner.recipe, frontend_steps=10)
+    batch = _batch(blockwise)
+    losses = learner.losses(batch, 9)
+    assert set(losses.parts) == {"frames"}
+    losses.total.backward()
+    encoder = learner.model.encoder
+    assert learner.model.frontend.convs[0].conv.weight.grad.abs().sum() > 0
+    assert encoder.every_block[0].fc2.weight.grad.abs().sum() > 0
+    later = [*encoder.every_block[1].parameters(), *encoder.head.parameters()]
+    assert all(weight.grad is None for weight in later)
+    own = learner.hear(batch.waves, batch.lengths)
+    learner.losses(batch, 10)
+    wanted = batch.taught[0][:, :, 0]
+    found = frames_distance(learner._given[0], wanted, own.valid)
+    torch.testing.assert_close(losses.total, found)
+
+
+def test_the_stages_of_an_heir():
+    new = inheriting(DistillationRecipe(steps=100), new=True)
+    assert 0 < new.frontend_steps < 100 * new.led[0] < 100 * new.led[1] < 60
+    assert new.mel_weight == 0
+    gone_on = inheriting(DistillationRecipe(steps=100, frontend_steps=0), new=False)
+    assert gone_on.frontend_steps == 0
+    assert gone_on.led == (0, 0)
 
 
 def _batch(teacher):
