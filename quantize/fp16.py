@@ -6,7 +6,7 @@ import onnx
 
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .graph import Graph, Graphs, onnxruntime_tool
+from .rewrites.graph import Graph, Graphs, onnxruntime_tool
 
 FLOAT32_OPERATORS = ("LayerNormalization", "Softmax", "Range", "Cast", "Pad")
 """Sums of a thousand values, exponentials, and positions, which float16 counts up to 2048 only."""

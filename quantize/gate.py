@@ -24,7 +24,7 @@ from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import SessionConfig
 
 from .calibration import Calibration, Clip
-from .graph import Graphs
+from .rewrites.graph import Graphs
 
 
 @dataclass(frozen=True)

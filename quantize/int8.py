@@ -21,8 +21,8 @@ from emotion2vec_edge.engine.runtime.hardware import cpu_flags, sums_int8_exactl
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .choices import Target
-from .convolution import quantize_convolutions
-from .graph import (
+from .rewrites.convolution import quantize_convolutions
+from .rewrites.graph import (
     Graphs,
     convolutions,
     fuse_attention,

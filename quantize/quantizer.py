@@ -21,10 +21,10 @@ from .calibration import Calibration, Clip
 from .choices import Quantized, StaticTarget
 from .fp16 import convert_graphs
 from .gate import Comparison, Limits, QualityGate
-from .graph import Graphs, load_graph, operators
 from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
+from .rewrites.graph import Graphs, load_graph, operators
+from .rewrites.smoothing import STRENGTH, Smoothing, feeds_on_speech
 from .search import Ranked, rank_layers, smallest_exclusion
-from .smoothing import STRENGTH, Smoothing, feeds_on_speech
 from .static import CALIBRATION_CLIPS, StaticQuantizer, ranges_on_speech, static_layers
 from .variants import NewVariant, add_variant
 

@@ -28,9 +28,15 @@ from emotion2vec_edge.engine.bundle.manifest import GRAPHS
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
 from .choices import StaticTarget
-from .graph import Graphs, layers, onnxruntime_tool, quantize_before_moves, read_exact_values
 from .int8 import all_layers
-from .smoothing import Feeds, Smoothing
+from .rewrites.graph import (
+    Graphs,
+    layers,
+    onnxruntime_tool,
+    quantize_before_moves,
+    read_exact_values,
+)
+from .rewrites.smoothing import Feeds, Smoothing
 
 OPERATORS = ["MatMul", "Conv"]
 """Operators that are quantized, where their weights are constant."""

@@ -31,7 +31,7 @@ from emotion2vec_edge.engine.files import (
 )
 
 from .choices import Quantized
-from .graph import Graphs
+from .rewrites.graph import Graphs
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from checkpoints import TINY, document, write_checkpoint
 from emotion2vec_edge.engine import Recognizer
 from emotion2vec_edge.export import graph, hub
 from emotion2vec_edge.export.exporter import ExportSettings, export_bundle
-from emotion2vec_edge.quantize.graph import layers, load_graph
+from emotion2vec_edge.quantize.rewrites.graph import layers, load_graph
 
 
 def test_the_graphs_keep_the_contract(exported):

@@ -8,7 +8,7 @@ import pytest
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.quantize.calibration import Calibration, load_calibration
-from emotion2vec_edge.quantize.smoothing import feeds_on_speech
+from emotion2vec_edge.quantize.rewrites.smoothing import feeds_on_speech
 from emotion2vec_edge.quantize.static import ranges_on_speech
 
 

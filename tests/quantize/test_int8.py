@@ -6,8 +6,8 @@ import pytest
 
 from emotion2vec_edge.engine import open_bundle
 from emotion2vec_edge.engine.errors import OptionError
-from emotion2vec_edge.quantize.graph import layers, operators
 from emotion2vec_edge.quantize.int8 import Int8Settings, all_layers, quantize_graphs
+from emotion2vec_edge.quantize.rewrites.graph import layers, operators
 
 VNNI = Int8Settings(target="avx512_vnni")
 

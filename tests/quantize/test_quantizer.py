@@ -16,9 +16,9 @@ from emotion2vec_edge.engine.runtime.providers import cpu
 from emotion2vec_edge.quantize import quantizer
 from emotion2vec_edge.quantize.calibration import Calibration
 from emotion2vec_edge.quantize.fp16 import convert_graphs
-from emotion2vec_edge.quantize.graph import Graph
 from emotion2vec_edge.quantize.int8 import Int8Settings
 from emotion2vec_edge.quantize.quantizer import add_fp16, add_int8
+from emotion2vec_edge.quantize.rewrites.graph import Graph
 
 VNNI = Int8Settings(target="avx512_vnni")
 

@@ -11,9 +11,9 @@ from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.errors import GateError, OptionError
 from emotion2vec_edge.quantize import quantizer
 from emotion2vec_edge.quantize.gate import Limits
-from emotion2vec_edge.quantize.graph import MOVES, Graph
 from emotion2vec_edge.quantize.int8 import all_layers
 from emotion2vec_edge.quantize.quantizer import add_int8_static
+from emotion2vec_edge.quantize.rewrites.graph import MOVES, Graph
 from emotion2vec_edge.quantize.search import Ranked
 
 TENSORRT_OPERATORS = {

@@ -10,7 +10,7 @@ from quantized import add, check_nothing_else, check_whole, fp32_alone, int8_var
 
 from emotion2vec_edge.engine import Recognizer, open_bundle
 from emotion2vec_edge.engine.errors import BundleTamperedError, ModelError
-from emotion2vec_edge.quantize.graph import load_graph
+from emotion2vec_edge.quantize.rewrites.graph import load_graph
 from emotion2vec_edge.quantize.variants import add_variant
 
 

@@ -7,9 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from emotion2vec_edge.engine import Recognizer
-from emotion2vec_edge.quantize.graph import Graph
 from emotion2vec_edge.quantize.int8 import _quantize_dynamic
-from emotion2vec_edge.quantize.smoothing import Smoothing, feeds_on_speech
+from emotion2vec_edge.quantize.rewrites.graph import Graph
+from emotion2vec_edge.quantize.rewrites.smoothing import Smoothing, feeds_on_speech
 
 CHANNELS = 16
 

@@ -25,7 +25,7 @@ from emotion2vec_edge.engine.bundle.manifest import GRAPHS
 from emotion2vec_edge.engine.runtime.sequential import SequentialModel
 from emotion2vec_edge.engine.runtime.session import import_onnxruntime
 
-from .calibration import Clip
+from ..calibration import Clip
 from .graph import Graph, Graphs, layer_nodes, onnxruntime_tool, remove_unused
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]

@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion2vec_edge.quantize.convolution import quantize_convolutions
-from emotion2vec_edge.quantize.graph import operators
+from emotion2vec_edge.quantize.rewrites.convolution import quantize_convolutions
+from emotion2vec_edge.quantize.rewrites.graph import operators
 
 
 def convolution(weight, bias):

@@ -1,0 +1,1 @@
+"""Rewrites of ONNX graphs: fused attention, convolutions in eight bits, channels made alike."""
