@@ -7,12 +7,8 @@ from typing import Literal, get_args
 Quantized = Literal["int8", "fp16", "int8-static"]
 """Precision of a variant that is made from fp32."""
 
-Target = Literal["auto", "avx2", "avx512", "avx512_vnni", "arm64"]
-"""Instruction set that int8 is made for; ``auto`` is that of this machine."""
-
 StaticTarget = Literal["openvino", "tensorrt"]
 """Runtime that int8-static is made for."""
 
 QUANTIZED: tuple[Quantized, ...] = get_args(Quantized)
-TARGETS: tuple[Target, ...] = get_args(Target)
 STATIC_TARGETS: tuple[StaticTarget, ...] = get_args(StaticTarget)

@@ -10,7 +10,7 @@ import click
 from emotion2vec_edge.engine.cli.progress import TerminalProgress
 from emotion2vec_edge.engine.display import size
 
-from .choices import QUANTIZED, STATIC_TARGETS, TARGETS, Quantized, StaticTarget, Target
+from .choices import QUANTIZED, STATIC_TARGETS, Quantized, StaticTarget
 
 if TYPE_CHECKING:
     from emotion2vec_edge.engine.bundle.manifest import Variant
@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--target",
-    default="auto",
-    show_default=True,
-    type=click.Choice((*TARGETS, *STATIC_TARGETS)),
-    help="Instruction set to make int8 for (avx2 runs everywhere), or runtime to make int8-static "
-    "for; auto is that of this machine, and openvino.",
+    type=click.Choice(STATIC_TARGETS),
+    help="Runtime to make int8-static for; openvino by default.",
 )
 @click.option(
     "--calibration",
@@ -77,7 +74,7 @@ if TYPE_CHECKING:
     help="Largest loss of unweighted accuracy, where there are labels.",
 )
 def quantize(
-    bundle: Path, precision: tuple[Quantized, ...], target: Target | StaticTarget,
+    bundle: Path, precision: tuple[Quantized, ...], target: StaticTarget | None,
     calibration: Path | None, clips: int, search: bool, keep_float: tuple[str, ...],
     agreement: float, mean_shift: float, ua_loss: float,
 ) -> None:  # fmt: skip
@@ -87,51 +84,32 @@ def quantize(
     try:
         from .calibration import load_calibration
         from .gate import Limits
-        from .int8 import Int8Settings
+        from .int8 import KEEP_FLOAT
         from .quantizer import add_fp16, add_int8, add_int8_static
     except ImportError as error:
         raise MissingExtraError(
             f"e2v quantize needs onnx ({error}): pip install 'emotion2vec-edge[cpu,quantize]'"
         ) from None
 
-    instructions, runtime = _targets(precision, target)
-    settings = Int8Settings(instructions)
-    if keep_float:
-        settings = Int8Settings(instructions, tuple(layer for layer in keep_float if layer))
+    if target is not None and "int8-static" not in precision:
+        raise click.UsageError(f"--target {target} is for --precision int8-static")
+    kept = tuple(layer for layer in keep_float if layer) if keep_float else KEEP_FLOAT
     limits = Limits(agreement=agreement, mean_shift=mean_shift, ua_loss=ua_loss)
     speech = load_calibration(calibration, clips)
     for name in precision:
         with TerminalProgress() as progress:
             if name == "int8":
-                variant = add_int8(
-                    bundle, speech, settings, limits, search=search, progress=progress
-                )
+                variant = add_int8(bundle, speech, kept, limits, search=search, progress=progress)
             elif name == "int8-static":
                 variant = add_int8_static(
-                    bundle, speech, settings.keep_float, limits, target=runtime, search=search,
+                    bundle, speech, kept, limits, target=target or "openvino", search=search,
                     progress=progress,
                 )  # fmt: skip
             else:
                 variant = add_fp16(bundle, speech, progress=progress)
         click.echo(f"{bundle}: {name}, {_measurements(variant)}")
-        if kept := variant.recipe.get("keep_float"):
-            click.echo(f"in float: {', '.join(kept)}")
-
-
-def _targets(
-    precision: tuple[Quantized, ...], target: Target | StaticTarget
-) -> tuple[Target, StaticTarget]:
-    """The targets of int8 and of int8-static.
-
-    Raises:
-        click.UsageError: the target is one of a precision that was not asked for.
-    """
-    needed: Quantized = "int8-static" if target in STATIC_TARGETS else "int8"
-    if target != "auto" and needed not in precision:
-        raise click.UsageError(f"--target {target} is for --precision {needed}")
-    if target == "tensorrt":
-        return "auto", target
-    return "auto" if target == "openvino" else target, "openvino"
+        if layers := variant.recipe.get("keep_float"):
+            click.echo(f"in float: {', '.join(layers)}")
 
 
 def _measurements(variant: Variant) -> str:

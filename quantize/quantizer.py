@@ -21,7 +21,7 @@ from .calibration import Calibration, Clip
 from .choices import Quantized, StaticTarget
 from .fp16 import convert_graphs
 from .gate import Comparison, Limits, QualityGate
-from .int8 import KEEP_FLOAT, Int8Settings, all_layers, quantize_graphs, require_layers
+from .int8 import KEEP_FLOAT, all_layers, quantize_graphs, require_layers
 from .rewrites.graph import Graphs, load_graph, operators
 from .rewrites.smoothing import STRENGTH, Smoothing, feeds_on_speech
 from .search import Ranked, rank_layers, smallest_exclusion
@@ -44,7 +44,7 @@ CULPRITS = 3
 def add_int8(
     folder: Path,
     calibration: Calibration,
-    settings: Int8Settings | None = None,
+    keep_float: Collection[str] = KEEP_FLOAT,
     limits: Limits | None = None,
     *,
     search: bool = False,
@@ -55,7 +55,7 @@ def add_int8(
     Args:
         folder: the bundle; it needs its fp32 variant.
         calibration: speech to compare on.
-        settings: target and layers that stay in float.
+        keep_float: layers that stay in float.
         limits: largest loss that is accepted.
         search: find the layers that must stay in float instead of refusing.
         progress: receives each step.
@@ -67,7 +67,6 @@ def add_int8(
         OptionError: a layer to keep does not exist.
         OutputError: the variant cannot be written; the bundle is as it was.
     """
-    settings = settings or Int8Settings()
     bundle, graphs = _fp32(folder)
     progress("fp32 on the calibration speech")
     gate = QualityGate.for_bundle(bundle, calibration, limits or Limits())
@@ -78,17 +77,14 @@ def add_int8(
     smoothing = Smoothing.on_speech(graphs, feeds)
 
     def quantized(keep_float: tuple[str, ...]) -> Graphs:
-        chosen = dataclasses.replace(settings, keep_float=keep_float)
-        return quantize_graphs(smoothing.smoothed(keep_float), chosen, heads, ranges)
+        return quantize_graphs(smoothing.smoothed(keep_float), keep_float, heads, ranges)
 
     trials = _Trials("int8", all_layers(graphs), quantized, gate, progress)
-    trial = trials.passing(tuple(settings.keep_float), search=search)
+    trial = trials.passing(tuple(keep_float), search=search)
     recipe = {
         "quantization": "dynamic; weights int8 per channel, activations uint8 per tensor",
         "convolutions": f"static; scales of the smallest and largest value on {len(clips)} clips",
         "smoothed": SMOOTHED,
-        "target": settings.resolved,
-        "reduce_range": settings.reduce_range,
         "keep_float": list(trial.keep_float),
     }
     evidence = _evidence(gate, trial.comparison, trial.graphs)

@@ -7,7 +7,6 @@ import ctypes
 import itertools
 import math
 import os
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -227,16 +226,6 @@ def cpu_flags() -> frozenset[str]:
         if key.strip() in ("flags", "Features"):
             flags.update(value.split())
     return frozenset(flags)
-
-
-def sums_int8_exactly() -> bool:
-    """True if products of eight-bit numbers are summed without overflow.
-
-    x86 before VNNI adds two uint8 × int8 products in sixteen bits, and eight-bit weights overflow.
-    """
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return True
-    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni"})
 
 
 def cpu_features() -> list[str]:

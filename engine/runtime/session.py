@@ -114,6 +114,9 @@ def session_options(config: SessionConfig) -> Any:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.dynamic_block_base", "4")
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # x86 before VNNI adds two uint8 × int8 products in sixteen bits, which overflow. This lets it
+    # compute with weights of uint8 instead, which is exact. Other processors take no notice.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     if pinned := pinned_processors(config.threads):
         options.add_session_config_entry("session.intra_op_thread_affinities", pinned)
     if config.profile is not None:

@@ -19,7 +19,7 @@ from .graph import convolutions
 
 
 def quantize_convolutions(
-    model: onnx.ModelProto, keep: Collection[str], ranges: Mapping[str, Any], largest: int
+    model: onnx.ModelProto, keep: Collection[str], ranges: Mapping[str, Any]
 ) -> None:
     """Replace convolutions by QLinearConv between QuantizeLinear and DequantizeLinear.
 
@@ -27,7 +27,6 @@ def quantize_convolutions(
         model: the graph, which is changed.
         keep: names of those that stay in float.
         ranges: smallest and largest value of each input and output, as ONNX Runtime keeps them.
-        largest: of the weights in eight bits: 127, or 63 where sums may overflow.
     """
     chosen = {name for name in convolutions(model) if name not in keep}
     weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -36,7 +35,7 @@ def quantize_convolutions(
         if node.name not in chosen:
             nodes.append(node)
             continue
-        constants, replaced = _quantized(node, weights, ranges, largest)
+        constants, replaced = _quantized(node, weights, ranges)
         nodes.extend(replaced)
         model.graph.initializer.extend(
             numpy_helper.from_array(value, name) for name, value in constants.items()
@@ -49,12 +48,11 @@ def _quantized(
     node: NodeProto,
     weights: Mapping[str, NDArray[Any]],
     ranges: Mapping[str, Any],
-    largest: int,
 ) -> tuple[dict[str, NDArray[Any]], list[NodeProto]]:
     """The constants and the nodes in place of one convolution."""
     name, weight = node.name, weights[node.input[1]]
     bias = weights[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
-    scales = np.abs(weight).max(axis=tuple(range(1, weight.ndim))) / largest
+    scales = np.abs(weight).max(axis=tuple(range(1, weight.ndim))) / 127
     scales = np.where(scales > 0, scales, 1).astype(np.float32)
     rounded = np.round(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
     (scale_in, zero_in), (scale_out, zero_out) = (

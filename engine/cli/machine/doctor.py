@@ -59,7 +59,6 @@ def _processor() -> Iterator[str]:
     from ...runtime.hardware import (
         cpu_features,
         gpu_line,
-        sums_int8_exactly,
         usable_threads,
         visible_processors,
     )
@@ -68,8 +67,6 @@ def _processor() -> Iterator[str]:
     limit = "" if threads == visible else f", of {visible} processors: its control group's limit"
     yield f"{threads} thread{'' if threads == 1 else 's'} usable by this process{limit}"
     yield ", ".join(cpu_features()) or "instruction sets unknown (no /proc/cpuinfo)"
-    if not sums_int8_exactly():
-        yield "no VNNI: eight-bit sums overflow, so INT8 with eight-bit weights gives way to fp32"
     if (gpu := gpu_line()) is not None:
         yield gpu
 

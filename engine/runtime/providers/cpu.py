@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ...bundle.bundle import Bundle
-from ...bundle.manifest import GRAPHS, Variant
+from ...bundle.manifest import GRAPHS
 from ...errors import BundleFormatError, OptionError, OutputError, ProviderError
 from ...settings import Precision
-from ..hardware import cpu_flags, sums_int8_exactly
+from ..hardware import cpu_flags
 from ..model import Model, SelectedVariant, noise
 from ..prepared import PreparedEntry, digest, free_space, model_folder
 from ..sequential import SequentialModel
@@ -41,10 +41,6 @@ class CpuProvider(Provider):
 
     def require_precision(self, precision: Precision, bundle: Bundle) -> None:
         """Every variant runs on the processor."""
-
-    def suits(self, variant: Variant) -> bool:
-        """Weights of eight whole bits overflow on x86 without VNNI: fp32 is better there."""
-        return variant.recipe.get("reduce_range") is not False or sums_int8_exactly()
 
     def check_options(self, config: SessionConfig) -> None:
         """Refuse options: this provider has none, and ONNX Runtime would ignore them."""

@@ -84,7 +84,7 @@ def test_a_large_channel_costs_the_others_nothing(one_large_channel):
     wanted = np.concatenate([run(one_large_channel, feed)[0] for feed in feeds])
 
     def lost(model):
-        model = _quantize_dynamic(model, [], False)
+        model = _quantize_dynamic(model, [])
         found = np.concatenate([run(model, feed)[0] for feed in feeds])
         return float(np.abs(found - wanted).mean())
 
