@@ -28,6 +28,14 @@ hypothesis.settings.load_profile("patient")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Each of pytest's worker processes, and all that it starts, has a processor to itself: sessions with a
+# thread for each processor would wait for those of the other workers.
+if (number := os.environ.get("PYTEST_XDIST_WORKER", "gw").removeprefix("gw")) and hasattr(
+    os, "sched_setaffinity"
+):
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[int(number) % len(processors)]})
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("E2V_SHARED", ROOT.parent / "shared"))
 

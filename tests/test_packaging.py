@@ -115,7 +115,7 @@ def declared():
 def requirements():
     project = declared()
     extras = project["optional-dependencies"]
-    needed = ("cpu", "finetune", "mqtt", "alerts", "vad", "serve")
+    needed = ("cpu", "cluster", "mqtt", "alerts", "vad", "serve")
     return [*project["dependencies"], *(item for name in needed for item in extras[name])]
 
 

@@ -1,6 +1,7 @@
 """Exports, heads and trainings whose disk fails, or whose process dies, at any operation."""
 
 import contextlib
+import dataclasses
 import shutil
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 import torch
 from checkpoints import FEW_CONVOLUTIONS, document, write_checkpoint
 from faults import Faults, Killed, count
+from matplotlib.figure import Figure
 from voices import write_corpus
 
 from emotion2vec_edge.engine import open_bundle
+from emotion2vec_edge.engine.bundle.integrity import variant_files
+from emotion2vec_edge.engine.cli.machine.doctor import ONE_NODE_GRAPH
 from emotion2vec_edge.engine.corpora.labelled import read_corpus
 from emotion2vec_edge.engine.errors import OutputError
 from emotion2vec_edge.export import exporter, hub
@@ -45,7 +49,7 @@ def export(checkpoint, monkeypatch):
 
     def traced(_model, folder, *_):
         for name in ("frontend", "encoder"):
-            shutil.copyfile(open_bundle().graph("fp32", name), folder / f"{name}.onnx")
+            (folder / f"{name}.onnx").write_bytes(ONE_NODE_GRAPH)
 
     monkeypatch.setattr(exporter, "export_graphs", traced)
     monkeypatch.setattr(exporter, "check_bundle", lambda *_: Parity(0.0, 0.0, ()))
@@ -59,9 +63,27 @@ def export(checkpoint, monkeypatch):
     return run
 
 
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """The embedded model with a graph of one node in place of each of its own."""
+    folder = tmp_path_factory.mktemp("light") / "model"
+    shutil.copytree(open_bundle().folder, folder)
+    manifest = open_bundle(folder).manifest
+    variants = {}
+    for precision, variant in manifest.variants.items():
+        for file in variant.files:
+            (folder / file.path).write_bytes(ONE_NODE_GRAPH)
+        files = variant_files(folder, precision)
+        variants[precision] = dataclasses.replace(variant, files=files)
+    manifest = dataclasses.replace(manifest, variants=variants)
+    (folder / "bundle.json").write_text(manifest.to_json(), encoding="utf-8")
+    return str(folder)
+
+
 @pytest.fixture
-def fit(clips, monkeypatch):
-    """Give the embedded model a head under a name, without encoding and fitting."""
+def fit(light, clips, monkeypatch):
+    """Give a model a head under a name, without opening its graphs, encoding and fitting."""
+    monkeypatch.setattr(bundle_head.Recognizer, "load", lambda *_, **_options: None)
     dim = open_bundle().manifest.architecture.embed_dim
     evidence = HeadEvidence(1, None, 2, 1.0, None, 0.5, 0.5, {}, 0.1, 0.1)
     fitted = FittedHead(
@@ -73,7 +95,7 @@ def fit(clips, monkeypatch):
 
     def run(out, name):
         monkeypatch.setattr(bundle_head, "head_card", lambda *_: name)
-        bundle_head.finetune_bundle("emotion2vec_small", clips, out, overwrite=True)
+        bundle_head.finetune_bundle(light, clips, out, overwrite=True)
 
     return run
 
@@ -119,6 +141,7 @@ def test_a_bundle_is_the_old_or_the_new_one(request, tmp_path, maker, fault):
 def test_a_training_goes_on_after_any_fault(checkpoint, clips, tmp_path, monkeypatch):
     """With the same result as one that was not disturbed."""
     monkeypatch.setattr(training, "bfloat16_is_faster", lambda: False)
+    monkeypatch.setattr(Figure, "savefig", lambda _self, file, **_: file.write(b"a picture"))
     speech = training.load_speech(clips, LABELS)
     monkeypatch.setattr(training, "load_speech", lambda *_: speech)
 
