@@ -115,7 +115,7 @@ def declared():
 def requirements():
     project = declared()
     extras = project["optional-dependencies"]
-    needed = ("cpu", "cluster", "mqtt", "alerts", "vad", "serve")
+    needed = ("cpu", "finetune", "mqtt", "alerts", "vad", "serve")
     return [*project["dependencies"], *(item for name in needed for item in extras[name])]
 
 
@@ -137,6 +137,7 @@ def test_every_dependency_of_the_box_has_a_wheel_for_aarch64(tmp_path):
     files = [item["download_info"]["url"].rsplit("/", 1)[-1] for item in found]
     assert any(name.startswith("onnxruntime-") for name in files)
     assert all(name.endswith(("_aarch64.whl", "-any.whl")) for name in files)
+    assert not any(name.startswith("torch-") for name in files)
 
 
 def imported(path, modules):
