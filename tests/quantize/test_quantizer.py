@@ -32,6 +32,10 @@ def test_int8_is_added_and_taken_by_default(fp32_only, speech, example):
     assert not list(fp32_only.glob(".*"))
 
 
+def test_the_default_on_a_cpu_is_int8():
+    assert Recognizer.load(provider="cpu").precision == "int8"
+
+
 def with_blocks(recognizer, seconds):
     chunking = dataclasses.replace(recognizer.encoder.chunking, block=seconds)
     encoder = dataclasses.replace(recognizer.encoder, chunking=chunking)

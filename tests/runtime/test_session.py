@@ -41,7 +41,7 @@ def test_two_builds_in_one_place_are_recognized(monkeypatch):
 
 
 @pytest.fixture
-def all_processors():
+def processors():
     """Processors of the machine, which this thread may use for once; the tests' workers have one each."""
     if not hasattr(os, "sched_getaffinity"):
         pytest.skip("no affinities on this system")
@@ -51,9 +51,8 @@ def all_processors():
     os.sched_setaffinity(0, own)
 
 
-def test_the_threads_of_a_session_are_where_they_belong(all_processors):
+def test_the_threads_of_a_session_are_where_they_belong(processors):
     """ONNX Runtime takes the setting: the threads that it starts stay on one processor each."""
-    processors = all_processors
     if len(processors) < 2:
         pytest.skip("one processor has no threads to pin")
     before = set(Path("/proc/self/task").iterdir())
